@@ -1,0 +1,101 @@
+"""Newest version only: the bounded memory that keeps older and repeated versions from the caller.
+
+The road delivers at least once and may repeat itself after a crash, so one topic can carry versions
+1, 2, 3, 2, 3 of a key. The gate follows the national store's own rule (a version counts within one
+source record; a key is free for another one only when its holder has left it).
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from consumers.records import NationalRecord
+
+
+class _Holder(NamedTuple):
+    """The newest version known of a key: whose it is, its number, and whether the record is gone."""
+
+    system: str
+    dataset: str
+    source_key: str
+    seq: int
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What became of one batch of records."""
+
+    newest: tuple[NationalRecord, ...]  #: at most one for each key, in the order of their positions
+    stale: int  #: older or repeated versions, kept back
+    taken: tuple[NationalRecord, ...]  #: their key is held by another living source record
+
+
+class NewestOnly:
+    """Remembers the newest version of the last ``remember_keys`` keys, for each partition it is told of.
+
+    Bounded means: a key that fell out of the memory, or was seen by an earlier process or by another
+    member of the group, is unknown, and the next version of it passes whatever its number. Only the
+    caller's own store can gate for ever.
+    """
+
+    def __init__(self, remember_keys: int) -> None:
+        self._remember_keys = remember_keys
+        self._known: OrderedDict[tuple[int, str], _Holder] = OrderedDict()
+
+    def admit(self, records: Iterable[NationalRecord]) -> Admitted:
+        """Sort out a batch, in the order of its offsets. Learns nothing: see ``learn``."""
+        newest: dict[tuple[int, str], NationalRecord] = {}
+        taken: list[NationalRecord] = []
+        stale = 0
+        for record in records:
+            place = (record.partition, record.key)
+            earlier = newest.get(place)
+            known = _holder(earlier) if earlier is not None else self._known.get(place)
+            verdict = _verdict(known, record)
+            if verdict == "newer":
+                if earlier is not None:
+                    stale += 1
+                    del newest[place]  # the winner takes its own place in the order, not the loser's
+                newest[place] = record
+            elif verdict == "taken":
+                taken.append(record)
+            else:
+                stale += 1
+        return Admitted(newest=tuple(newest.values()), stale=stale, taken=tuple(taken))
+
+    def learn(self, records: Iterable[NationalRecord]) -> None:
+        """The caller has done its work on these: from now on they are the newest known."""
+        for record in records:
+            place = (record.partition, record.key)
+            self._known[place] = _holder(record)
+            self._known.move_to_end(place)
+        while len(self._known) > self._remember_keys:
+            self._known.popitem(last=False)
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Another member may now write on these partitions: what is known of their keys is no longer so."""
+        gone = set(partitions)
+        if gone:
+            self._known = OrderedDict((p, h) for p, h in self._known.items() if p[0] not in gone)
+
+
+def _holder(record: NationalRecord) -> _Holder:
+    return _Holder(record.system, record.dataset, record.source_key, record.seq, record.deleted)
+
+
+def _verdict(known: _Holder | None, record: NationalRecord) -> str:
+    """``newer``, ``stale`` or ``taken``."""
+    if known is None:
+        return "newer"
+    same_dataset = (known.system, known.dataset) == (record.system, record.dataset)
+    if same_dataset and known.source_key == record.source_key:
+        return "newer" if record.seq > known.seq else "stale"
+    if record.deleted:
+        return "stale"  # only the holder of a key can delete it
+    if not known.deleted:
+        return "taken"
+    if not same_dataset:
+        return "taken"  # two datasets count separately: nobody can say which came later
+    return "newer" if record.seq > known.seq else "stale"

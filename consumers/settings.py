@@ -1,0 +1,50 @@
+"""Settings of everything that stands on the consuming side; read by ``schemas.settings.load_settings``.
+
+Two small classes, because a ministry that only reads a topic has no store of ours, and a store can be
+migrated while no broker runs.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class _CommonSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="LIENTHONG_", frozen=True)
+
+    contracts: str = ""
+    """Folders with a province's own contracts and formats, separated like ``PATH``; may be empty."""
+
+    language: Literal["vi", "en"] = "vi"
+    """Language of reasons and receipts shown to people."""
+
+    deployment: str = Field(default="lienthong", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    """Name of this road: part of the consumer group and of the ledger's key. Changing it starts anew."""
+
+    @property
+    def contract_folders(self) -> tuple[Path, ...]:
+        return tuple(Path(folder) for folder in self.contracts.split(os.pathsep) if folder)
+
+
+class BrokerSettings(_CommonSettings):
+    """For those who only read topics."""
+
+    broker: str = Field(min_length=1)
+    """Kafka's bootstrap servers, ``host:port`` separated by commas."""
+
+    metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Port of the Prometheus endpoint on the loopback address; 0 takes a free one and says which."""
+
+
+class StoreSettings(_CommonSettings):
+    """For those who only work on the national store."""
+
+    store: str = Field(min_length=1)
+    """SQLAlchemy URL of the national store, ``postgresql+psycopg://…`` or ``sqlite:///…``."""
+
+
+class ConsumerSettings(BrokerSettings, StoreSettings):
+    """For those who need both."""
