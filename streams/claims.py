@@ -1,0 +1,291 @@
+"""Which partitions this process may write, under which epoch, and from which offset.
+
+Faust tells us what Kafka assigned; that is only a hint. A partition is read after its row in the
+store's ledger was claimed, and from the ledger's offset. Three pitfalls of the prototype end here:
+
+- *the zombie's re-claim*: a claim carries the group's generation, the store refuses a lower one, and
+  nobody claims while the group is rejoining;
+- *the silent hang*: claims run beside Faust's recovery and never inside it, each with its own
+  deadline, and a claim that does not come is retried, counted and reported;
+- *the silent loss*: the ledger is compared with the log's first and last offset at every claim; a
+  partition that lost unread records is halted aloud, and the others flow on.
+
+Everything here runs on the worker's main loop; only the store's calls leave it.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import structlog
+
+from consumers.store import Claim, NationalStore, Position
+from schemas.errors import LienthongError
+from streams.batch import Batch, Record
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+CLAIM_DEADLINE_SECONDS = 10.0  # far below Faust's broker_request_timeout (30 s), far above a healthy claim
+RETRY_SECONDS = 0.5
+HALT_RECHECK_SECONDS = 15.0  # an operator's `road accept-loss` is picked up within this time
+DRAIN_SECONDS = 3.0  # after a rebalance: let the running batch commit before the new claim fences it
+IN_FLIGHT = 2  # batches a partition: one commits, the next is prepared; more only fills memory
+
+
+class Log(Protocol):
+    """What the claims need of the Kafka consumer."""
+
+    async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+        """First offset still there and offset after the last, for each position."""
+
+    async def seek(self, offsets: Mapping[Position, int]) -> None:
+        """Read each position from this offset on."""
+
+    def generation(self) -> int | None:
+        """The group's generation, or None while (re)joining or without a coordinator."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A partition we may write."""
+
+    epoch: int
+    generation: int
+    position: int  #: where the next batch starts
+    fetched: int = 0  #: batches handed out and not yet settled or dropped
+    milled: int = 0  #: of those, the ones that reached a mill
+    committed: int = 0  #: the ledger's offset as we last wrote it
+    ages: deque[tuple[int, float]] = field(default_factory=deque)  #: (next, first record's epoch s) of batches in flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """A partition that must not be read on without a person's word."""
+
+    reason: str
+    lost: int  #: records that can no longer be read; 0 when the log is shorter than the ledger
+    since: float
+
+
+class Claims:
+    """Claims for one worker process.
+
+    Args:
+        store: where the ledger lives.
+        deployment: name of this road; ledgers of several roads may share a database.
+        owner: unique name of this process.
+        log: the Kafka consumer.
+        executor: threads for the store's calls.
+    """
+
+    def __init__(
+        self, *, store: NationalStore, deployment: str, owner: str, log: Log, executor: Executor
+    ) -> None:
+        self._store = store
+        self._deployment = deployment
+        self._owner = owner
+        self._log = log
+        self._executor = executor
+        self._held: dict[Position, Held] = {}
+        self.halted: dict[Position, Halt] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._next_try = 0.0
+        self._unclaimed_since: dict[Position, float] = {}
+        self.failures = 0  #: claims that failed or ran over their deadline
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def ready(self, assigned: Iterable[Position]) -> tuple[dict[Position, Held], bool]:
+        """Partitions to fetch from now, and whether others are only waiting for room.
+
+        Asks in the background for partitions that are assigned and not yet claimed.
+        """
+        generation = self._log.generation()
+        if generation is None:
+            return {}, False
+        ready: dict[Position, Held] = {}
+        missing: list[Position] = []
+        full = False
+        for position in assigned:
+            held = self._held.get(position)
+            if held is None or held.generation != generation:
+                missing.append(position)
+            elif held.fetched < IN_FLIGHT:
+                ready[position] = held
+            else:
+                full = True
+        self._note_unclaimed(missing)
+        if missing:
+            self._ask(missing, generation)
+        return ready, full
+
+    def batch(self, position: Position, held: Held, records: list[Record]) -> Batch | None:
+        """Wrap fetched records; None if the claim changed while they were on their way."""
+        if self._held.get(position) is not held:
+            return None
+        start, held.position = held.position, records[-1].offset + 1
+        held.fetched += 1
+        held.ages.append((held.position, records[0].timestamp / 1000))
+        return Batch(position=position, records=records, start=start, next=held.position, epoch=held.epoch)
+
+    # --- what became of a batch ------------------------------------------------------------------
+
+    def entered(self, batch: Batch) -> None:
+        """The batch reached a mill."""
+        if held := self._current(batch):
+            held.milled += 1
+
+    def settled(self, batch: Batch) -> None:
+        """The batch is in the ledger."""
+        if held := self._current(batch):
+            held.fetched -= 1
+            held.milled -= 1
+            held.committed = batch.next
+            while held.ages and held.ages[0][0] <= batch.next:
+                held.ages.popleft()
+
+    def dropped(self, batch: Batch) -> None:
+        """The ledger refused the batch: read again from the ledger, under a new claim."""
+        if self._current(batch):
+            del self._held[batch.position]
+
+    def forget(self, positions: Iterable[Position]) -> None:
+        """The log no longer has what we wanted to read next: compare with the ledger again."""
+        for position in positions:
+            self._held.pop(position, None)
+
+    def committed(self, position: Position) -> int | None:
+        """The ledger's offset as last seen here; a hint for Kafka's own offsets."""
+        held = self._held.get(position)
+        return held.committed if held else None
+
+    def oldest_wait(self) -> float:
+        """Seconds since the longest waiting assigned partition went without a claim; 0 if none does."""
+        if not self._unclaimed_since:
+            return 0.0
+        return time.monotonic() - min(self._unclaimed_since.values())
+
+    def waiting_seconds(self) -> dict[Position, float]:
+        """Age of the oldest record read and not yet in the ledger; 0 where none waits."""
+        now = time.time()
+        return {p: max(0.0, now - h.ages[0][1]) if h.ages else 0.0 for p, h in self._held.items()}
+
+    @property
+    def held(self) -> Mapping[Position, Held]:
+        """Partitions we may write now."""
+        return self._held
+
+    # --- claiming ----------------------------------------------------------------------------------
+
+    def _current(self, batch: Batch) -> Held | None:
+        held = self._held.get(batch.position)
+        return held if held is not None and held.epoch == batch.epoch else None
+
+    def _note_unclaimed(self, missing: Collection[Position]) -> None:
+        now = time.monotonic()
+        waiting = [p for p in missing if p not in self.halted]
+        self._unclaimed_since = {p: self._unclaimed_since.get(p, now) for p in waiting}
+
+    def _ask(self, missing: Iterable[Position], generation: int) -> None:
+        now = time.monotonic()
+        if (self._task and not self._task.done()) or now < self._next_try:
+            return
+        wanted = [p for p in missing if self._may_try(p, now)]
+        if wanted:
+            self._task = asyncio.get_running_loop().create_task(self._claim(wanted, generation))
+
+    def _may_try(self, position: Position, now: float) -> bool:
+        halt = self.halted.get(position)
+        return halt is None or now - halt.since > HALT_RECHECK_SECONDS
+
+    async def _claim(self, wanted: Collection[Position], generation: int) -> None:
+        try:
+            await self._drain(wanted)
+            async with asyncio.timeout(CLAIM_DEADLINE_SECONDS):
+                await self._claim_now(wanted, generation)
+        except (TimeoutError, LienthongError) as error:
+            self.failures += 1
+            text = str(error) or f"no answer from the store or the broker in {CLAIM_DEADLINE_SECONDS:.0f} s"
+            logger.warning("claim failed, trying again", partitions=len(wanted), error=text)
+        except Exception as error:  # a claim must never die silently: the partitions would stand still
+            self.failures += 1
+            logger.warning("claim failed, trying again", partitions=len(wanted), error=type(error).__name__)
+        finally:
+            self._next_try = time.monotonic() + RETRY_SECONDS
+
+    async def _drain(self, wanted: Collection[Position]) -> None:
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline and any(
+            (held := self._held.get(p)) is not None and held.milled for p in wanted
+        ):
+            await asyncio.sleep(0.02)
+
+    async def _claim_now(self, wanted: Collection[Position], generation: int) -> None:
+        claims = await self._in_thread(
+            lambda: self._store.claim(self._deployment, list(wanted), generation=generation, owner=self._owner)
+        )
+        for position in wanted:
+            self._held.pop(position, None)
+        refused = [p for p in wanted if p not in claims]
+        if refused:
+            logger.warning(
+                "claim refused: a newer generation of the group owns the partition",
+                partitions=[f"{p.topic}-{p.partition}" for p in refused],
+                generation=generation,
+            )
+        if not claims:
+            return
+        bounds = await self._log.bounds(list(claims))
+        begin_at: dict[Position, int] = {}
+        for position, claim in claims.items():
+            offset = await self._first_offset(claim, bounds[position])
+            if offset is not None:
+                begin_at[position] = offset
+        await self._log.seek(begin_at)
+        if self._log.generation() != generation:
+            return  # a rebalance came in between: nobody claims while rejoining
+        for position, offset in begin_at.items():
+            epoch = claims[position].epoch
+            self._held[position] = Held(
+                epoch=epoch, generation=generation, position=offset, committed=offset
+            )
+            self.halted.pop(position, None)
+        if begin_at:
+            logger.info("partitions claimed", partitions=len(begin_at), generation=generation)
+
+    async def _first_offset(self, claim: Claim, bounds: tuple[int, int]) -> int | None:
+        begin, end = bounds
+        position = claim.position
+        if claim.next_offset is None:
+            await self._in_thread(
+                lambda: self._store.start_at(
+                    self._deployment, position, epoch=claim.epoch, offset=begin
+                )
+            )
+            return begin
+        if begin <= claim.next_offset <= end:
+            return claim.next_offset
+        self._halt(position, claim.next_offset, begin, end)
+        return None
+
+    def _halt(self, position: Position, ledger: int, begin: int, end: int) -> None:
+        where = f"{position.topic}-{position.partition}"
+        if ledger < begin:
+            lost = begin - ledger
+            reason = f"{where}: {lost} records (offsets {ledger} to {begin - 1}) were deleted by retention before they were read"
+        else:
+            lost = 0
+            reason = f"{where}: the ledger stands at {ledger} but the topic ends at {end}: it was deleted or made anew"
+        self.halted[position] = Halt(reason=reason, lost=lost, since=time.monotonic())
+        logger.error(
+            "partition halted: " + reason,
+            next_step=f"bring the records back (lienthong capture snapshot), then: lienthong road accept-loss {position.topic} {position.partition}",
+        )
+
+    def _in_thread(self, call: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -1,0 +1,61 @@
+"""The command ``lienthong``: the one place where all rooms meet."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from consumers.commands import consume, receipts, store
+from producers.commands import capture
+from schemas.commands import contracts
+from schemas.errors import LienthongError
+from streams.commands import road
+from streams.doctor import doctor
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Liên thông keeps provincial databases in step with national-format stores.",
+)
+app.add_typer(contracts, name="contracts")
+app.add_typer(capture, name="capture")
+app.add_typer(road, name="road")
+app.add_typer(store, name="store")
+app.add_typer(receipts, name="receipts")
+app.command()(consume)
+app.command()(doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("lienthong"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+def main() -> None:
+    """Run the command line; an error a person can act on is two lines and an exit status."""
+    try:
+        app()
+    except LienthongError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.next_step:
+            print(f"next step: {error.next_step}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""``lienthong road …``: run a worker, create topics, accept a loss."""
+
+from typing import Annotated
+
+import typer
+
+from consumers.opening import open_store
+from consumers.store import Position
+from schemas.library import load_library
+from schemas.settings import load_settings
+from streams.logs import configure_logs
+from streams.settings import RoadSettings
+from streams.topics import create_topics, plan_topics
+
+road = typer.Typer(no_args_is_help=True, help="Translate change events and sync them to the national store.")
+
+
+@road.command()
+def run(
+    name: Annotated[str, typer.Option(help="Shown in logs and in the ledger; default: the host's name.")] = "",
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a line, for a log collector.")] = False,
+) -> None:
+    """Run one worker until SIGTERM. Several may run side by side; a supervisor should restart them.
+
+    Exit status: 0 ended by a signal, 2 settings, 70 a person must look, 75 try again (no progress, or a service away).
+    """
+    from streams.worker import default_name, run_worker  # Faust's import takes a second that --help need not wait
+
+    configure_logs(json_logs)
+    settings = load_settings(RoadSettings)
+    run_worker(settings, load_library(settings.contract_folders), name=name or default_name())
+
+
+@road.command()
+def topics(
+    replication: Annotated[int, typer.Option(help="Copies of each topic; 3 in production.", min=1)] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is needed.")] = False,
+) -> None:
+    """Create the topics that the contract library needs."""
+    settings = load_settings(RoadSettings)
+    plans = plan_topics(load_library(settings.contract_folders))
+    if dry_run:
+        for plan in plans:
+            typer.echo(f"{plan.name}\t{plan.partitions} partitions\t{dict(plan.settings)}")
+        return
+    created = create_topics(settings.broker, plans, replication=replication)
+    for name in created:
+        typer.echo(f"created {name}")
+    typer.echo(f"{len(plans)} topics needed, {len(created)} created", err=True)
+
+
+@road.command("accept-loss")
+def accept_loss(
+    topic: Annotated[str, typer.Argument(help="As the worker's log names it.")],
+    partition: Annotated[int, typer.Argument(min=0)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this the command only tells.")] = False,
+) -> None:
+    """Go on behind records that retention deleted before they were read.
+
+    Bring the records back first (a new snapshot), or their changes stay unknown to the national store.
+    """
+    from streams.loss import accept
+
+    settings = load_settings(RoadSettings)
+    store = open_store(settings.store)
+    try:
+        told = accept(store, settings, Position(topic=topic, partition=partition), write=yes)
+    finally:
+        store.close()
+    typer.echo(told)

@@ -1,0 +1,190 @@
+"""A two-stage pipeline: the next lot is prepared while this one commits.
+
+A *lot* is what waits for one topic, of all its partitions together: under load lots grow by
+themselves, and the fixed cost of a batch is paid once. Lots of a mill commit one after the other, so
+two batches of one partition never overtake each other.
+
+What can go wrong has four answers, chosen here and nowhere else:
+``TryAgain`` waits and repeats; ``Fenced`` drops the batches another worker owns and goes on with the
+rest; a record's own fault was already turned into a reject by the hop; all else stops the process,
+because an exception that leaves a Faust agent loses data.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from consumers.store import Fenced
+from schemas.errors import TryAgain
+from streams.batch import Batch
+from streams.claims import Claims
+from streams.metrics import RoadMetrics
+
+logger = structlog.get_logger(__name__)
+P = TypeVar("P")
+
+LOT_RECORDS = 4_000  # enough to hide a batch's fixed cost, small enough for memory and latency
+LONGEST_WAIT_SECONDS = 5.0
+
+
+class Hop(Protocol[P]):
+    """What one agent does with a lot."""
+
+    name: str
+
+    def prepare(self, lot: Sequence[Batch]) -> P:
+        """Decode and reshape; runs in a worker thread; touches no service."""
+
+    async def commit(self, prepared: P) -> None:
+        """Make it durable with its ledger step; may be called again after ``TryAgain``.
+
+        Raises:
+            TryAgain: a service is away; nothing is lost by repeating.
+            Fenced: some batches belong to another worker now; nothing was written.
+        """
+
+
+class Mill(Generic[P]):
+    """Runs one hop for one worker."""
+
+    def __init__(
+        self,
+        hop: Hop[P],
+        *,
+        claims: Claims,
+        metrics: RoadMetrics,
+        executor: Executor,
+        stop_the_line: Callable[[BaseException], None],
+    ) -> None:
+        self._hop = hop
+        self._claims = claims
+        self._metrics = metrics
+        self._executor = executor
+        self._stop_the_line = stop_the_line
+        self._waiting: deque[Batch] = deque()
+        self._wake = asyncio.Event()
+        self._prepared: asyncio.Queue[tuple[list[Batch], P]] = asyncio.Queue(maxsize=1)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._working = 0
+        self.trouble = ""  #: why the mill waits, for logs and metrics; empty when it does not
+        self.last_progress = time.monotonic()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is waiting, being prepared or committing."""
+        return not self._waiting and not self._working
+
+    def offer(self, batch: Batch) -> None:
+        """Take a batch from the agent. Never blocks: the claims bound what is in flight."""
+        self._claims.entered(batch)
+        self._waiting.append(batch)
+        self._wake.set()
+
+    def start(self) -> None:
+        """Start both stages on the running loop."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._guard(self._prepare_all())),
+            loop.create_task(self._guard(self._commit_all())),
+        ]
+
+    async def stop(self) -> None:
+        """Stop at once. What was not committed is read again by the next owner."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _guard(self, stage: "asyncio.Future[None] | object") -> None:
+        try:
+            await stage  # type: ignore[misc]
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._stop_the_line(error)
+
+    async def _prepare_all(self) -> None:
+        while True:
+            lot = await self._next_lot()
+            prepared = await self._prepare(lot)
+            await self._prepared.put((lot, prepared))
+
+    async def _prepare(self, lot: list[Batch]) -> P:
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._executor, self._hop.prepare, lot)
+        records = sum(len(batch.records) for batch in lot)
+        self._metrics.lot(self._hop.name, records, time.perf_counter() - started)
+        return prepared
+
+    async def _next_lot(self) -> list[Batch]:
+        while not self._waiting:
+            self._wake.clear()
+            await self._wake.wait()
+        topic = self._waiting[0].position.topic
+        lot: list[Batch] = []
+        others: deque[Batch] = deque()
+        records = 0
+        for batch in self._waiting:
+            if batch.position.topic == topic and records < LOT_RECORDS:
+                lot.append(batch)
+                records += len(batch.records)
+            else:
+                others.append(batch)
+        self._waiting = others
+        self._working += 1
+        return lot
+
+    async def _commit_all(self) -> None:
+        while True:
+            lot, prepared = await self._prepared.get()
+            started = time.perf_counter()
+            await self._commit(lot, prepared)
+            self._metrics.step(self._hop.name, "commit", time.perf_counter() - started)
+            self._working -= 1
+            self.last_progress = time.monotonic()
+
+    async def _commit(self, lot: list[Batch], prepared: P) -> None:
+        attempt = 0
+        while lot:
+            try:
+                await self._hop.commit(prepared)
+            except TryAgain as error:
+                attempt += 1
+                await self._wait(error, attempt)
+            except Fenced as error:
+                lot = self._drop(lot, error)
+                if lot:
+                    prepared = await self._prepare(lot)
+            else:
+                self._recovered()
+                for batch in lot:
+                    self._claims.settled(batch)
+                return
+
+    def _drop(self, lot: list[Batch], error: Fenced) -> list[Batch]:
+        fenced = set(error.positions)
+        for batch in lot:
+            if batch.position in fenced:
+                self._claims.dropped(batch)
+                self._metrics.fenced.labels(self._hop.name).inc()
+        logger.info("batches dropped: their partitions were claimed anew", hop=self._hop.name, partitions=len(fenced))
+        return [batch for batch in lot if batch.position not in fenced]
+
+    async def _wait(self, error: TryAgain, attempt: int) -> None:
+        if attempt == 1 or error.message != self.trouble:
+            logger.warning("waiting: " + error.message, hop=self._hop.name, next_step=error.next_step)
+        self.trouble = error.message
+        self._metrics.waits.labels(self._hop.name).inc()
+        longest = min(LONGEST_WAIT_SECONDS, error.retry_after_seconds * 2 ** min(attempt - 1, 5))
+        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+
+    def _recovered(self) -> None:
+        if self.trouble:
+            logger.info("working again", hop=self._hop.name)
+            self.trouble = ""

@@ -1,0 +1,158 @@
+"""Publishes whole batches to Kafka: idempotent, acks=all, in order per partition.
+
+Faust turns idempotence on only together with ``exactly_once`` (which loses data), and publishes one
+message at a time (82 to 104 µs a record, against 3 µs here); so the road owns an aiokafka producer.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import murmur2
+
+from schemas.errors import StopTheLine, TryAgain
+
+MAX_BATCH_BYTES = 900_000  # below Kafka's default of 1 MB for a message batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One record to publish."""
+
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@lru_cache(maxsize=200_000)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's default partitioner, so that a key lands where every other producer puts it."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+class Publisher:
+    """One idempotent producer for a worker; lives on the main loop.
+
+    Args:
+        broker: bootstrap servers.
+        client_id: shown in the broker's logs.
+    """
+
+    def __init__(self, broker: str, *, client_id: str) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            TryAgain: the broker is away.
+        """
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._broker,
+            client_id=self._client_id,
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=16 * 1024 * 1024,
+            metadata_max_age_ms=10_000,
+            request_timeout_ms=30_000,
+        )
+        try:
+            await producer.start()
+        except KafkaConnectionError as error:
+            await producer.stop()
+            raise TryAgain(f"the broker {self._broker} does not answer") from error
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Close without waiting for what was not acknowledged: the ledger decides what is repeated."""
+        if self._producer is not None:
+            await asyncio.wait_for(self._producer.stop(), timeout=5)
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            StopTheLine: the topic does not exist.
+        """
+        try:
+            return len(await self._ready.partitions_for(topic))
+        except KafkaError as error:
+            raise StopTheLine(
+                f"topic {topic} does not exist", next_step="create it: lienthong road topics"
+            ) from error
+
+    async def publish(self, topic: str, records: Iterable[Outgoing]) -> None:
+        """Publish and wait for all acknowledgements.
+
+        Idempotent batches never expire in aiokafka; while the broker is away this waits, and the
+        worker's watchdog ends the process when the wait has lasted too long.
+
+        Raises:
+            TryAgain: the broker refused for now; publish the same again.
+            StopTheLine: the topic is missing or a record can never be accepted.
+        """
+        partitions = await self.partitions(topic)
+        by_partition: dict[int, list[Outgoing]] = {}
+        for record in records:
+            by_partition.setdefault(partition_of(record.key or b"", partitions), []).append(record)
+        acknowledgements: list[asyncio.Future[object]] = []
+        for partition, mine in by_partition.items():
+            acknowledgements += await self._send(topic, partition, mine)
+        try:
+            await asyncio.gather(*acknowledgements)
+        except MessageSizeTooLargeError as error:
+            raise StopTheLine(
+                f"topic {topic} refuses a record for its size",
+                next_step=f"raise max.message.bytes of {topic}",
+            ) from error
+        except KafkaError as error:
+            raise TryAgain(f"the broker refused records for {topic}: {type(error).__name__}") from error
+
+    async def _send(
+        self, topic: str, partition: int, records: Sequence[Outgoing]
+    ) -> list[asyncio.Future[object]]:
+        sent: list[asyncio.Future[object]] = []
+        builder = self._ready.create_batch()
+        for record in records:
+            if self._append(builder, record):
+                continue
+            if builder.record_count():
+                sent.append(await self._ready.send_batch(builder, topic, partition=partition))
+                builder = self._ready.create_batch()
+            if not self._append(builder, record):  # larger than a whole batch: alone, through send
+                sent.append(await self._send_alone(topic, partition, record))
+                builder = self._ready.create_batch()
+        if builder.record_count():
+            sent.append(await self._ready.send_batch(builder, topic, partition=partition))
+        return sent
+
+    async def _send_alone(self, topic: str, partition: int, record: Outgoing) -> "asyncio.Future[object]":
+        future: asyncio.Future[object] = await self._ready.send(
+            topic, value=record.value, key=record.key, partition=partition, headers=record.headers
+        )
+        return future
+
+    @staticmethod
+    def _append(builder: object, record: Outgoing) -> bool:
+        appended = builder.append(  # type: ignore[attr-defined]
+            timestamp=None, key=record.key, value=record.value, headers=record.headers
+        )
+        return appended is not None
+
+    @property
+    def _ready(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise TryAgain("the producer is not connected yet")
+        return self._producer
+
+
+async def publish_all(publisher: Publisher, outgoing: Mapping[str, Sequence[Outgoing]]) -> None:
+    """Publish to several topics and wait for all of them."""
+    await asyncio.gather(*(publisher.publish(topic, records) for topic, records in outgoing.items()))

@@ -1,0 +1,138 @@
+"""The sync hop: national records into the national-format store.
+
+Rows, receipts, rejects and the ledger's step are one transaction of the store, so a record is applied
+exactly once in effect, however often it is delivered.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import polars as pl
+import structlog
+
+from consumers.store import Applied, NationalStore, Prepared, Reject, SyncBatch
+from schemas.codec import decode
+from schemas.formats import NationalFormat
+from schemas.library import Library
+from streams.batch import Batch, Record, header
+from streams.metrics import RoadMetrics
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Load:
+    """A lot, ready for the store."""
+
+    format: NationalFormat
+    prepared: Prepared
+    changed_ms: pl.Series  #: when each change happened at its source
+
+
+class SyncHop:
+    """One for a worker; serves every national format that a contract targets."""
+
+    name = "sync"
+
+    def __init__(
+        self,
+        *,
+        library: Library,
+        store: NationalStore,
+        deployment: str,
+        metrics: RoadMetrics,
+        executor: Executor,
+    ) -> None:
+        self._registry = library.registry
+        self._store = store
+        self._deployment = deployment
+        self._metrics = metrics
+        self._executor = executor
+        wanted = {target.full_id for contract in library.contracts.values() for target in contract.targets}
+        self._formats = {library.formats[full_id].topic: library.formats[full_id] for full_id in wanted}
+
+    @property
+    def topics(self) -> list[str]:
+        """The national topics of all formats in use."""
+        return sorted(self._formats)
+
+    def prepare(self, lot: Sequence[Batch]) -> Load:
+        """Decode a lot of one topic and choose what the store must see."""
+        topic = lot[0].position.topic
+        national = self._formats[topic]
+        records = [(batch.position.partition, record) for batch in lot for record in batch.records]
+        decoded = decode(
+            [record.value for _, record in records],
+            registry=self._registry,
+            subject=national.subject,
+            fingerprints=[header(record, "schema-sha256") for _, record in records],
+        )
+        rejects = [
+            _reject(topic, records[fault.row][0], records[fault.row][1], fault.rule, fault.detail)
+            for fault in decoded.faults
+        ]
+        rows = self._rows(national, [frame for _, frame in decoded.groups], records)
+        batch = SyncBatch(
+            format=national, topic=topic, slices=[one.slice for one in lot], rows=rows, rejects=rejects
+        )
+        return Load(
+            format=national, prepared=self._store.prepare(batch), changed_ms=rows["lt_committed_ms"]
+        )
+
+    @staticmethod
+    def _rows(
+        national: NationalFormat, frames: Sequence[pl.DataFrame], records: Sequence[tuple[int, Record]]
+    ) -> pl.DataFrame:
+        names = [column["name"] for column in national.wire_schema["fields"]]
+        where = pl.DataFrame(
+            {
+                "__partition": [partition for partition, _ in records],
+                "__offset": [record.offset for _, record in records],
+            },
+            schema={"__partition": pl.Int32, "__offset": pl.Int64},
+        )
+        frame = pl.concat([f.select("__row", *names) for f in frames]) if frames else None
+        if frame is None:
+            text = {name: pl.String for name in names}
+            frame = pl.DataFrame(schema={"__row": pl.UInt32, **text, "lt_seq": pl.Int64, "lt_committed_ms": pl.Int64, "lt_answers": pl.Boolean})
+        if len(frames) > 1:
+            frame = frame.sort("__row", maintain_order=True)
+        if frame.height != where.height:
+            where = where[frame["__row"]]
+        return pl.concat([frame.drop("__row"), where], how="horizontal")
+
+    async def commit(self, prepared: Load) -> None:
+        """Apply the lot in one transaction."""
+        applied = await asyncio.get_running_loop().run_in_executor(
+            self._executor, lambda: self._store.apply(prepared.prepared, self._deployment)
+        )
+        self._count(prepared, applied)
+
+    def _count(self, prepared: Load, applied: Applied) -> None:
+        metrics, name = self._metrics, prepared.format.full_id
+        metrics.applied.labels(name).inc(applied.applied)
+        metrics.stale.labels(name).inc(applied.stale)
+        metrics.duplicate.labels(name).inc(applied.duplicate)
+        for reject in applied.rejected:
+            metrics.rejected.labels(reject.system, reject.dataset, reject.rule).inc()
+        metrics.end_to_end.observe(name, (time.time() - prepared.changed_ms / 1000).clip(lower_bound=0))
+
+
+def _reject(topic: str, partition: int, record: Record, rule: str, detail: str) -> Reject:
+    return Reject(
+        system="national",
+        dataset=topic.removeprefix("national."),
+        seq=None,
+        source_key=None,
+        topic=topic,
+        partition=partition,
+        offset=record.offset,
+        rule=rule,
+        field="",
+        detail=detail,
+        key=record.key,
+        original=record.value,
+    )

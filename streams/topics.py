@@ -1,0 +1,80 @@
+"""The topics a contract library needs, and how they are created."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from schemas.errors import LienthongError, TryAgain
+from schemas.library import Library
+
+PARTITIONS = 6  # as many workers can share one dataset; changing it later would break order per key
+WEEK_MS = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """One topic as it should be."""
+
+    name: str
+    partitions: int
+    settings: tuple[tuple[str, str], ...]
+
+
+def plan_topics(library: Library) -> list[TopicPlan]:
+    """Province, national, rejected and receipts topics of all contracts, in name order.
+
+    Retention is by time and long enough for a worker's week of holidays; nothing is compacted,
+    because a receipt needs every version.
+    """
+    retention = (("retention.ms", str(WEEK_MS)),)
+    for_ever = (("retention.ms", "-1"),)
+    plans: dict[str, TopicPlan] = {}
+    for contract in library.contracts.values():
+        for name in (contract.topic, *(library.formats[t.full_id].topic for t in contract.targets)):
+            plans[name] = TopicPlan(name=name, partitions=PARTITIONS, settings=retention)
+        for name in (f"rejected.{contract.system}", f"receipts.{contract.system}"):
+            plans[name] = TopicPlan(name=name, partitions=1, settings=for_ever)
+    plans["rejected.national"] = TopicPlan(name="rejected.national", partitions=1, settings=for_ever)
+    return [plans[name] for name in sorted(plans)]
+
+
+def create_topics(broker: str, plans: Iterable[TopicPlan], *, replication: int) -> list[str]:
+    """Create what is missing and return the names created; existing topics are left as they are.
+
+    Raises:
+        TryAgain: the broker is away.
+        LienthongError: the broker refuses, for example for too few brokers.
+    """
+    created: list[str] = []
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=broker, client_id="lienthong-topics")
+    except KafkaError as error:
+        raise TryAgain(
+            f"the broker {broker} does not answer", next_step="start it, or set LIENTHONG_BROKER"
+        ) from error
+    try:
+        existing = set(admin.list_topics())
+        for plan in plans:
+            if plan.name in existing:
+                continue
+            topic = NewTopic(
+                name=plan.name,
+                num_partitions=plan.partitions,
+                replication_factor=replication,
+                topic_configs=dict(plan.settings),
+            )
+            try:
+                admin.create_topics([topic])
+            except TopicAlreadyExistsError:
+                continue
+            created.append(plan.name)
+    except KafkaError as error:
+        raise LienthongError(
+            f"the broker {broker} refused a topic: {type(error).__name__}",
+            next_step="check --replication against the number of brokers",
+        ) from error
+    finally:
+        admin.close()
+    return created

@@ -1,0 +1,211 @@
+"""The translate hop: change events of one dataset to national records, by contract.
+
+Order of things, so that a crash at any point loses nothing: publish to the national topics and wait
+for every acknowledgement; then one transaction of the store takes the rejects, their receipts and the
+ledger's step. A crash in between publishes the same records again; the version gate makes that harmless.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import polars as pl
+import structlog
+
+from consumers.store import NationalStore, Reject
+from schemas.codec import decode, encode
+from schemas.contracts import Contract
+from schemas.library import Library
+from schemas.mapping import Translated, Translator
+from streams.batch import Batch, Record, header
+from streams.metrics import RoadMetrics
+from streams.publisher import Outgoing, Publisher, publish_all
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Translation:
+    """A lot, translated; ``published`` remembers what a repeated commit need not do again."""
+
+    contract: Contract
+    batches: Sequence[Batch]
+    outgoing: dict[str, list[Outgoing]] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+    warnings: list[tuple[str, int]] = field(default_factory=list)
+    published: bool = False
+
+
+class TranslateHop:
+    """One for a worker; serves every contract of the library."""
+
+    name = "translate"
+
+    def __init__(
+        self,
+        *,
+        library: Library,
+        store: NationalStore,
+        publisher: Publisher,
+        deployment: str,
+        metrics: RoadMetrics,
+        executor: Executor,
+    ) -> None:
+        self._library = library
+        self._store = store
+        self._publisher = publisher
+        self._deployment = deployment
+        self._metrics = metrics
+        self._executor = executor
+        self._contracts = {contract.topic: contract for contract in library.contracts.values()}
+        self._translators = {topic: Translator(c, library) for topic, c in self._contracts.items()}
+
+    @property
+    def topics(self) -> list[str]:
+        """The province topics of all contracts."""
+        return sorted(self._contracts)
+
+    # --- prepare: pure ---------------------------------------------------------------------------
+
+    def prepare(self, lot: Sequence[Batch]) -> Translation:
+        """Decode, translate and encode a lot of one topic."""
+        topic = lot[0].position.topic
+        contract = self._contracts[topic]
+        out = Translation(contract=contract, batches=lot)
+        records = [(batch.position.partition, record) for batch in lot for record in batch.records]
+        self._translate(contract, topic, records, out)
+        return out
+
+    def _translate(
+        self, contract: Contract, topic: str, records: Sequence[tuple[int, Record]], out: Translation
+    ) -> None:
+        try:
+            self._translate_columns(contract, topic, records, out)
+        except Exception as error:
+            # A record nobody foresaw must not stop the line: halve until it stands alone, then reject it.
+            if len(records) == 1:
+                partition, record = records[0]
+                detail = type(error).__name__
+                logger.error("record not translatable", topic=topic, partition=partition, offset=record.offset, error=detail)
+                out.rejects.append(_reject(contract, topic, partition, record, "unexpected_error", "", detail))
+                return
+            middle = len(records) // 2
+            self._translate(contract, topic, records[:middle], out)
+            self._translate(contract, topic, records[middle:], out)
+
+    def _translate_columns(
+        self, contract: Contract, topic: str, records: Sequence[tuple[int, Record]], out: Translation
+    ) -> None:
+        decoded = decode(
+            [record.value for _, record in records],
+            registry=self._library.registry,
+            subject=contract.subject,
+            fingerprints=[header(record, "schema-sha256") for _, record in records],
+        )
+        results = [self._translators[topic].translate(frame) for _, frame in decoded.groups]
+        outgoing = self._encode(results)
+        for fault in decoded.faults:
+            partition, record = records[fault.row]
+            out.rejects.append(_reject(contract, topic, partition, record, fault.rule, "", fault.detail))
+        for result in results:
+            for row, seq, source_key, field_name, rule in result.rejects.select(
+                "__row", "lt_seq", "lt_source_key", "field", "rule"
+            ).iter_rows():
+                partition, record = records[row]
+                reject = _reject(contract, topic, partition, record, rule, field_name, "", seq=seq, source_key=source_key)
+                out.rejects.append(reject)
+            out.warnings += result.warnings.group_by("rule").len().rows()
+        for national_topic, values in outgoing.items():
+            out.outgoing.setdefault(national_topic, []).extend(values)
+
+    def _encode(self, results: Sequence[Translated]) -> dict[str, list[Outgoing]]:
+        outgoing: dict[str, list[Outgoing]] = {}
+        for full_id in {full_id for result in results for full_id in result.national}:
+            frames = [result.national[full_id] for result in results if full_id in result.national]
+            frame = frames[0] if len(frames) == 1 else pl.concat(frames).sort("__row", maintain_order=True)
+            if not frame.height:
+                continue
+            national = self._library.formats[full_id]
+            registered = self._library.registry.current(national.subject)
+            headers = [("schema-sha256", registered.sha256.encode())]
+            values = encode(frame.drop("__row"), registered)
+            keys = frame["lt_key"].to_list()
+            outgoing[national.topic] = [
+                Outgoing(key=key.encode(), value=value, headers=headers)
+                for key, value in zip(keys, values, strict=True)
+            ]
+        return outgoing
+
+    # --- commit ----------------------------------------------------------------------------------
+
+    async def commit(self, prepared: Translation) -> None:
+        """Publish, then settle in the store; see the module's text for why in this order."""
+        contract = prepared.contract
+        if not prepared.published:
+            started = time.perf_counter()
+            await publish_all(self._publisher, prepared.outgoing)
+            prepared.published = True
+            self._metrics.step(self.name, "publish", time.perf_counter() - started)
+        await asyncio.get_running_loop().run_in_executor(
+            self._executor,
+            lambda: self._store.settle(
+                self._deployment,
+                [batch.slice for batch in prepared.batches],
+                rejects=prepared.rejects,
+                formats=[target.full_id for target in contract.targets],
+            ),
+        )
+        self._count(prepared)
+
+    def _count(self, prepared: Translation) -> None:
+        contract, metrics = prepared.contract, self._metrics
+        name = (contract.system, contract.dataset)
+        metrics.changes_in.labels(*name).inc(sum(len(batch.records) for batch in prepared.batches))
+        topics = {self._library.formats[t.full_id].topic: t.full_id for t in contract.targets}
+        for topic, records in prepared.outgoing.items():
+            metrics.translated.labels(*name, topics[topic]).inc(len(records))
+        for rule, count in prepared.warnings:
+            metrics.warned.labels(*name, rule).inc(count)
+        for reject in prepared.rejects:
+            metrics.rejected.labels(*name, reject.rule).inc()
+
+
+def _reject(
+    contract: Contract,
+    topic: str,
+    partition: int,
+    record: Record,
+    rule: str,
+    field_name: str,
+    detail: str,
+    *,
+    seq: int | None = None,
+    source_key: str | None = None,
+) -> Reject:
+    return Reject(
+        system=contract.system,
+        dataset=contract.dataset,
+        seq=seq if seq is not None else seq_header(record),
+        source_key=source_key if source_key is not None else _text(record.key),
+        topic=topic,
+        partition=partition,
+        offset=record.offset,
+        rule=rule,
+        field=field_name,
+        detail=detail,
+        key=record.key,
+        original=record.value,
+    )
+
+
+def seq_header(record: Record) -> int | None:
+    """The sequence number from the record's header: readable even when its bytes are not."""
+    text = header(record, "seq")
+    return int(text) if text is not None and text.isdigit() else None
+
+
+def _text(key: bytes | None) -> str | None:
+    return key.decode("utf-8", "replace") if key is not None else None
+

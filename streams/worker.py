@@ -1,0 +1,301 @@
+"""One worker process: Faust app, two mills, the answers publisher, the watchdog."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import faust
+import structlog
+from faust.transport.drivers import TRANSPORTS
+from prometheus_client import CollectorRegistry
+from yarl import URL
+
+from consumers.metrics import serve_metrics
+from consumers.opening import open_store
+from consumers.store import NationalStore, Position
+from schemas.errors import LienthongError, StopTheLine, TryAgain
+from schemas.library import Library
+from streams.answers import AnswersPublisher
+from streams.claims import Claims
+from streams.metrics import RoadMetrics
+from streams.mill import Mill
+from streams.publisher import Publisher
+from streams.settings import RoadSettings
+from streams.sync import SyncHop
+from streams.translate import TranslateHop
+from streams.transport import BatchConsumer, PassThrough
+from streams.watchdog import Watchdog, end_process
+
+logger = structlog.get_logger(__name__)
+
+POLL_RECORDS = 2_000
+STOP_SECONDS = 10.0
+STORE_THREADS = 6  # two mills, answers, claims, and room for one that waits
+
+
+class RoadApp(faust.App):
+    """A Faust app that knows the worker's claims (``streams.transport`` reads them)."""
+
+    claims: Claims
+
+
+class _Log:
+    """The claims' view of the Kafka consumer, which exists only once the app runs."""
+
+    def __init__(self, app: RoadApp) -> None:
+        self._app = app
+
+    @property
+    def _consumer(self) -> BatchConsumer:
+        return cast(BatchConsumer, self._app.consumer)
+
+    async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+        return await self._consumer.bounds(positions)
+
+    async def seek(self, offsets: Mapping[Position, int]) -> None:
+        await self._consumer.seek_offsets(offsets)
+
+    def generation(self) -> int | None:
+        return self._consumer.generation()
+
+
+class Worker:
+    """Builds and runs one worker.
+
+    Args:
+        settings: addresses and limits.
+        library: contracts, formats, code lists and schema ids.
+        name: shown in logs and in the ledger, with a unique suffix.
+    """
+
+    def __init__(self, settings: RoadSettings, library: Library, *, name: str) -> None:
+        self._settings = settings
+        self._library = library
+        self._name = f"{name}-{uuid.uuid4().hex[:8]}"
+        self._registry = CollectorRegistry()
+        self._metrics = RoadMetrics(self._registry)
+        self._stop = asyncio.Event()
+        self._fatal: BaseException | None = None
+
+    async def run(self) -> None:
+        """Run until a signal or an error that must end the process.
+
+        Raises:
+            LienthongError: why the worker ended; ``exit_code`` is the process's.
+        """
+        sys.setswitchinterval(0.0005)  # two threads share the interpreter better (measured in design.md)
+        settings = self._settings
+        store = open_store(settings.store, effect_log=settings.effect_log)
+        publisher = Publisher(settings.broker, client_id=self._name)
+        # Faust wants a folder for table state that we do not have
+        with contextlib.closing(store), tempfile.TemporaryDirectory(prefix="lienthong-") as home:
+            store_threads = ThreadPoolExecutor(STORE_THREADS, "store")
+            try:
+                await self._assemble(self._app(home), store, publisher, store_threads)
+            finally:
+                store_threads.shutdown(wait=False, cancel_futures=True)
+                with contextlib.suppress(Exception):
+                    await publisher.stop()
+        if self._fatal is not None:
+            raise self._fatal
+
+    # --- assembly ----------------------------------------------------------------------------------
+
+    async def _assemble(
+        self, app: RoadApp, store: NationalStore, publisher: Publisher, store_threads: ThreadPoolExecutor
+    ) -> None:
+        settings, metrics = self._settings, self._metrics
+        claims = app.claims = Claims(
+            store=store, deployment=settings.deployment, owner=self._name, log=_Log(app), executor=store_threads
+        )
+        await publisher.start()
+        prepare_threads = [ThreadPoolExecutor(1, f"prepare-{hop}") for hop in ("translate", "sync")]
+        common: dict[str, Any] = {"claims": claims, "metrics": metrics, "stop_the_line": self._end}
+        hop: dict[str, Any] = {
+            "library": self._library, "store": store, "deployment": settings.deployment,
+            "metrics": metrics, "executor": store_threads,
+        }
+        translate, sync = TranslateHop(publisher=publisher, **hop), SyncHop(**hop)
+        mills: list[Mill[Any]] = [
+            Mill(translate, executor=prepare_threads[0], **common),
+            Mill(sync, executor=prepare_threads[1], **common),
+        ]
+        for topic in (*translate.topics, *sync.topics):
+            await publisher.partitions(topic)  # a missing topic is told now and not by an endless wait
+        self._agent(app, "translate", translate.topics, mills[0])
+        self._agent(app, "sync", sync.topics, mills[1])
+        answers = AnswersPublisher(
+            store=store, library=self._library, publisher=publisher, metrics=metrics, executor=store_threads
+        )
+        watchdog = Watchdog(settings.stall_seconds, lambda: _reason(app, claims, mills))
+        port = serve_metrics(self._registry, settings.metrics_port)
+        logger.info("worker starting", worker=self._name, metrics=f"http://127.0.0.1:{port}/metrics")
+        watchdog.start()
+        try:
+            await self._live(app, claims, mills, answers, watchdog)
+        finally:
+            watchdog.stop()
+            for threads in prepare_threads:
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    def _app(self, home: str) -> RoadApp:
+        TRANSPORTS.aliases["batch"] = "streams.transport:Transport"
+        app = RoadApp(
+            f"{self._settings.deployment}-road",
+            broker=[URL(f"batch://{server.strip()}") for server in self._settings.broker.split(",")],
+            broker_client_id=self._name,
+            store="memory://",
+            datadir=home,
+            autodiscover=False,
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            stream_wait_empty=False,
+            stream_recovery_delay=0.0,
+            broker_session_timeout=10.0,
+            broker_rebalance_timeout=6.0,
+            broker_heartbeat_interval=1.0,
+            broker_request_timeout=30.0,
+            broker_max_poll_records=POLL_RECORDS,
+            broker_max_poll_interval=600.0,
+            broker_commit_interval=5.0,
+            consumer_max_fetch_size=1024 * 1024,
+            loghandlers=[],
+        )
+        return app
+
+    def _agent(self, app: RoadApp, name: str, topics: list[str], mill: Mill[Any]) -> None:
+        channel = app.topic(*topics, schema=PassThrough(), internal=False)
+
+        async def agent(stream: Any) -> None:
+            async for event in stream.events():
+                mill.offer(event.value)  # never raises: an exception that leaves an agent loses data
+
+        app.agent(channel, name=name, concurrency=1)(agent)
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def _live(
+        self,
+        app: RoadApp,
+        claims: Claims,
+        mills: list[Mill[Any]],
+        answers: AnswersPublisher,
+        watchdog: Watchdog,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._stop.set)
+        app.finalize()
+        for mill in mills:
+            mill.start()
+        answers.start()
+        starting = loop.create_task(app.start())
+        starting.add_done_callback(self._started)
+        ticker = loop.create_task(self._tick(app, claims, mills, watchdog))
+        await self._stop.wait()
+        logger.info("worker stopping", worker=self._name)
+        deadline = loop.call_later(STOP_SECONDS, self._stop_took_too_long)
+        ticker.cancel()
+        await answers.stop()
+        for mill in mills:
+            await mill.stop()
+        if not starting.done():
+            starting.cancel()
+        await app.stop()
+        deadline.cancel()
+
+    def _started(self, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._end(error)
+
+    def _end(self, error: BaseException) -> None:
+        """Stop the process for this reason; only the first reason counts."""
+        if self._fatal is None:
+            known = isinstance(error, LienthongError)
+            self._fatal = error if known else StopTheLine(f"unexpected {type(error).__name__} in the worker")
+            if not known:
+                logger.error("unexpected error", exc_info=error)
+        self._stop.set()
+
+    def _stop_took_too_long(self) -> None:
+        error = self._fatal
+        code = error.exit_code if isinstance(error, LienthongError) else 0
+        end_process(code, f"orderly stop took over {STOP_SECONDS:.0f} s; {error or 'ended by signal'}")
+
+    async def _tick(
+        self, app: RoadApp, claims: Claims, mills: list[Mill[Any]], watchdog: Watchdog
+    ) -> None:
+        """Once a second: gauges, the watchdog's beat, and whether Faust has crashed."""
+        while True:
+            await asyncio.sleep(1.0)
+            if app.crashed:
+                self._end(app.crash_reason or StopTheLine("Faust crashed without a reason"))
+            if not app.started:
+                continue
+            consumer = cast(BatchConsumer, app.consumer)
+            behind = self._gauges(app, consumer, claims, mills)
+            progress = max(mill.last_progress for mill in mills)
+            recent = time.monotonic() - progress < 5.0
+            stuck = [mill for mill in mills if not mill.idle and time.monotonic() - mill.last_progress > 5.0]
+            calm = consumer.broker_known() and not app.rebalancing and not claims.oldest_wait()
+            if not stuck and calm and (recent or not behind):
+                watchdog.beat()
+
+    def _gauges(
+        self, app: RoadApp, consumer: BatchConsumer, claims: Claims, mills: list[Mill[Any]]
+    ) -> int:
+        metrics = self._metrics
+        metrics.lag.clear()
+        behind = 0
+        for position, held in claims.held.items():
+            end = consumer.end_offset(position)
+            lag = max(0, end - held.committed) if end is not None else 0
+            metrics.lag.labels(position.topic, position.partition).set(lag)
+            behind += lag
+        metrics.lag_seconds.clear()
+        for position, seconds in claims.waiting_seconds().items():
+            metrics.lag_seconds.labels(position.topic, position.partition).set(seconds)
+        metrics.partitions_held.set(len(claims.held))
+        metrics.partitions_halted.set(len(claims.halted))
+        metrics.claim_failures.set(claims.failures)
+        metrics.broker_up.set(int(consumer.broker_known()))
+        metrics.store_up.set(int(not any(mill.trouble for mill in mills)))
+        return behind
+
+
+def _reason(app: RoadApp, claims: Claims, mills: list[Mill[Any]]) -> str:
+    troubles = [mill.trouble for mill in mills if mill.trouble]
+    if troubles:
+        return troubles[0]
+    if app.rebalancing:
+        return "the consumer group is still rebalancing"
+    if claims.oldest_wait():
+        return "assigned partitions could not be claimed"
+    consumer = cast(BatchConsumer, app.consumer)
+    return "records wait but none moves" if consumer.broker_known() else "the broker does not answer"
+
+
+def default_name() -> str:
+    """The host's name: enough to find the machine in a ledger."""
+    return socket.gethostname().split(".")[0]
+
+
+def run_worker(settings: RoadSettings, library: Library, *, name: str) -> None:
+    """Run a worker in this thread until it ends; see ``Worker.run``."""
+
+    async def main() -> None:
+        await Worker(settings, library, name=name).run()
+
+    try:
+        asyncio.run(main())
+    except (TryAgain, StopTheLine) as error:
+        end_process(error.exit_code, f"{error.message}. {error.next_step}".strip())
