@@ -1,0 +1,75 @@
+# One task file. `make` alone lists the targets. Everything made lives in .venv, .local and build.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+# The demo leaves the stack running with KEEP=1; `make bench ONLY=sync` runs a part.
+KEEP ?=
+ONLY ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+
+.PHONY: help
+help: ## list the targets (default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## make .venv with everything, console script included
+	@echo "ready: $(VENV)/bin/lienthong --help"
+
+$(STAMP): requirements.lock pyproject.toml .ci/make-venv
+	@.ci/make-venv $(VENV)
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## the whole road on real Kafka and PostgreSQL, checked by an oracle (KEEP=1 leaves it running)
+	@KEEP="$(KEEP)" $(PYTHON) -m deploy.demo
+
+.PHONY: check
+check: $(STAMP) ## lint, format, types, import direction, unit and contract tests; no broker
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m pytest -q tests/unit tests/contracts
+
+.PHONY: test
+test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
+	$(PYTHON) -m pytest tests/integration tests/acceptance
+
+.PHONY: test-more
+test-more: $(STAMP) ## longer tests than every change needs
+	$(PYTHON) -m pytest tests/more
+
+.PHONY: bench
+bench: $(STAMP) ## speed and memory as ratios to a ceiling of the same run (ONLY=sync runs a part)
+	@ONLY="$(ONLY)" $(PYTHON) -m tests.benchmarks
+
+.PHONY: up
+up: $(STAMP) ## start the local Kafka and PostgreSQL, or find the running ones
+	@$(PYTHON) -m deploy.local up
+
+.PHONY: status
+status: $(STAMP) ## addresses, process ids and state of the local stack
+	@$(PYTHON) -m deploy.local status
+
+.PHONY: down
+down: $(STAMP) ## stop the local stack; its data stay in .local
+	@$(PYTHON) -m deploy.local down
+
+.PHONY: clean
+clean: ## stop the local stack, then remove its data and all build products (.venv stays)
+	@if [ -d .local ] && [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.local down; fi
+	rm -rf .local build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: lock
+lock: $(STAMP) ## refresh requirements.lock within the bounds of pyproject.toml (fetches every file for its hash)
+	@.ci/make-lock $(VENV)
