@@ -1,0 +1,333 @@
+"""The store port: where the road keeps national rows, its offset ledger, receipts and rejects.
+
+Everything that one batch changes (rows, receipts, rejects, ledger) is one transaction, so a record that
+is delivered again changes nothing, and an answer to the publisher is never wrong and never missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+import polars as pl
+
+from consumers.ranges import Ranges
+from schemas.errors import LienthongError
+from schemas.formats import NationalFormat
+
+Outcome = Literal["applied", "stale", "rejected"]
+
+
+class StoreError(LienthongError):
+    """The store is not as the formats need it, or answers what it should not; waiting will not help."""
+
+
+class Fenced(LienthongError):
+    """Another claim owns some partitions now, or their ledger moved. Nothing at all was written.
+
+    Attributes:
+        positions: those whose epoch or next offset was not the expected one, in order.
+    """
+
+    def __init__(self, positions: Sequence["Position"]) -> None:
+        names = ", ".join(f"{p.topic}-{p.partition}" for p in positions)
+        super().__init__(
+            f"{names}: claimed anew or moved by another worker", next_step="read again from the ledger"
+        )
+        self.positions = tuple(positions)
+
+
+# --- positions and claims ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Position:
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write one partition, until somebody claims it anew."""
+
+    position: Position
+    epoch: int  #: goes up by one with each claim; part of every write
+    next_offset: int | None  #: the first offset not yet in the store; None: nothing was ever read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The ledger's step for one fetched batch of one partition."""
+
+    position: Position
+    start: int  #: the ``next_offset`` the ledger must show now
+    next: int  #: the ``next_offset`` it shows afterwards
+    epoch: int  #: of the claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """One partition as the ledger knows it."""
+
+    position: Position
+    next_offset: int | None
+    epoch: int
+    generation: int  #: of the consumer group, at the last claim
+    owner: str  #: process that claimed it last
+    claimed_at: datetime
+    updated_at: datetime | None  #: last step; None: never
+
+
+# --- rejects and receipts ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """One record that was not applied. ``detail`` never carries a personal value; ``original`` may."""
+
+    system: str
+    dataset: str
+    seq: int | None  #: None when the record could not be read that far
+    source_key: str | None = field(repr=False)
+    topic: str
+    partition: int
+    offset: int
+    rule: str  #: a rule code of ``schemas.reasons``
+    field: str  #: the field at fault, or ""
+    detail: str
+    key: bytes | None = field(repr=False)
+    original: bytes | None = field(repr=False)  #: the record's value as it came
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectRow:
+    """A reject as it is stored."""
+
+    id: int
+    at: datetime
+    reject: Reject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectCount:
+    """How many changes one rule refused."""
+
+    system: str
+    dataset: str
+    rule: str
+    field: str
+    how_many: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRow:
+    """One answer of one batch: what became of these sequence numbers of one dataset in one format."""
+
+    id: int
+    system: str
+    dataset: str
+    format: str  #: full id, ``hotich.khaisinh.v1``
+    outcome: Outcome
+    seqs: str  #: ``812-815,817``; see ``consumers.ranges``
+    first_seq: int
+    last_seq: int
+    how_many: int
+    rule: str  #: "" unless rejected
+    field: str  #: "" unless rejected
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """All receipts of one dataset in one format, folded: each number from 1 to the highest is in one place.
+
+    A record delivered again may get a second, lesser answer; the best one counts: applied, stale, rejected.
+    """
+
+    system: str
+    dataset: str
+    format: str
+    applied: Ranges
+    stale: Ranges
+    rejected: Ranges
+    waiting: Ranges  #: no answer yet, though a higher number has one
+
+
+# --- batches -----------------------------------------------------------------------------------------
+
+OriginalOf = Callable[[int, int], tuple[bytes | None, bytes | None]]
+"""From (partition, offset) to the record's key and value; asked only for records that are rejected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncBatch:
+    """National records of one topic, from one or several partitions."""
+
+    format: NationalFormat
+    topic: str
+    slices: Sequence[Slice]
+    rows: pl.DataFrame
+    """The format's wire columns, ``__partition`` (Int32), ``__offset`` (Int64, rising within a partition)."""
+    rejects: Sequence[Reject] = ()  #: what could not be decoded; written in the same transaction
+    original_of: OriginalOf | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A run of staged rows that one statement merges."""
+
+    op: Literal["u", "d"]
+    start: int  #: first ``lt_row`` of the staged rows
+    stop: int  #: behind the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A batch made ready without the database: for its caller a closed box."""
+
+    batch: SyncBatch
+    rows: pl.DataFrame = field(repr=False)  #: the readable rows of the batch, in its order
+    rejects: tuple[Reject, ...]  #: the batch's and those of unreadable rows
+    staged: pl.DataFrame = field(repr=False)  #: rows for the database, in the order of ``lt_row``
+    steps: tuple[Step, ...]  #: one after the other they do what single records would do
+    fates: pl.DataFrame | None = field(repr=False)  #: None: staged and rows are one to one; see ``preparing``
+    csv: bytes = field(repr=False)  #: ``staged`` for COPY; empty where the store does not use it
+    receipts: tuple["Receipt", ...] = field(repr=False)  #: if everything gets applied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A receipt before it is stored."""
+
+    system: str
+    dataset: str
+    format: str
+    outcome: Outcome
+    seqs: str
+    first_seq: int
+    last_seq: int
+    how_many: int
+    rule: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of the rows of a batch; each is counted once."""
+
+    applied: int  #: changed the store; or a newer version of theirs in the same batch did
+    deleted: int  #: deletes among ``applied``
+    stale: int  #: older than the store's row
+    duplicate: int  #: exactly the version the store has
+    rejected: Sequence[Reject]  #: by the store; those that came with the batch are not repeated here
+
+
+# --- the port ----------------------------------------------------------------------------------------
+
+
+class NationalStore(Protocol):
+    """A national-format store. Thread-safe; any number of processes may share one database.
+
+    Every method may raise ``TryAgain`` (database away, busy, full or too slow: nothing was written, the
+    same call may succeed later) and ``StoreError`` (tables missing or of another shape: a person must act).
+    """
+
+    def check(self, formats: Sequence[NationalFormat]) -> None:
+        """Connect and see that every table and column is there. ``StoreError`` names the next step."""
+
+    def plan(self, formats: Sequence[NationalFormat]) -> list[str]:
+        """The SQL that is still needed, additive only; empty when nothing is. Writes nothing.
+
+        ``StoreError`` if an existing column has another type: that is never altered by itself.
+        """
+
+    def migrate(self, formats: Sequence[NationalFormat]) -> list[str]:
+        """Run the plan in one transaction and return it. Several processes may do so at once."""
+
+    def claim(
+        self, deployment: str, positions: Sequence[Position], *, generation: int, owner: str
+    ) -> Mapping[Position, Claim]:
+        """Claim partitions: each gets a new epoch, which fences every earlier claim of it.
+
+        A position is missing from the answer when it was claimed under a higher ``generation``, or under
+        the same by another ``owner``; unless nobody claimed or moved it for ten minutes by the database's
+        clock (the consumer group was made anew and counts from 1 again).
+        """
+
+    def start_at(self, deployment: str, position: Position, *, epoch: int, offset: int) -> None:
+        """Set the first offset ever of a claimed partition. ``Fenced`` if there is one or the epoch differs."""
+
+    def accept_loss(self, deployment: str, position: Position, *, expected: int, offset: int) -> None:
+        """Move the ledger from ``expected`` to ``offset`` on a person's word; fences the present claim.
+
+        ``Fenced`` if the ledger does not show ``expected``.
+        """
+
+    def prepare(self, batch: SyncBatch) -> Prepared:
+        """Do all of ``apply`` that needs no database, so that it can run while another commits. Pure."""
+
+    def apply(self, prepared: Prepared, deployment: str) -> Applied:
+        """Rows, receipts, rejects and the ledger's step of all slices, in one transaction.
+
+        The result is what the batch's records would do one after the other:
+
+        - the newest version (highest ``lt_seq``) of a source record wins; older ones are stale, the same one
+          again is a duplicate;
+        - a delete leaves a tombstone with its date and the last values; only the key's holder can delete it;
+        - a key held by another living source record is refused (``national_key_taken``); a tombstone can be
+          taken over by a later record of the same dataset;
+        - a row the database refuses becomes a reject (``database_refused``); the others are applied.
+
+        Returns after the commit. Safe to repeat. Raises ``Fenced`` and then nothing was written.
+        """
+
+    def settle(
+        self, deployment: str, slices: Sequence[Slice], *, rejects: Sequence[Reject], formats: Sequence[str]
+    ) -> None:
+        """Translate's transaction: rejects, a ``rejected`` receipt of each, the ledger's step of all slices.
+
+        Args:
+            formats: full ids of the national formats that the rejected changes were meant for; one that has
+                a ``seq`` gets a receipt in each.
+
+        Safe to repeat: a reject that is there already is not written twice. Raises ``Fenced``.
+        """
+
+    def publish_receipts(self, limit: int, publish: Callable[[Sequence[ReceiptRow]], None]) -> int:
+        """Hand the oldest unpublished receipts to ``publish`` and mark them when it returns.
+
+        Rows in the hands of another process are skipped. If ``publish`` raises, nothing is marked. After a
+        crash in between they are handed out again. Returns how many there were. Keep ``publish`` below the
+        store's ``idle_in_transaction`` timeout (60 s).
+        """
+
+    def publish_rejects(self, limit: int, publish: Callable[[Sequence[RejectRow]], None]) -> int:
+        """The same for rejects."""
+
+    def ledger(self, deployment: str) -> list[LedgerRow]:
+        """All partitions of a deployment, in order."""
+
+    def answers(self, system: str, dataset: str | None = None) -> list[Answers]:
+        """What became of every sequence number, for each dataset and format."""
+
+    def receipts(self, system: str, *, after: int = 0, limit: int = 1000) -> list[ReceiptRow]:
+        """Receipts as written, by id, from the one behind ``after`` on."""
+
+    def rejects(
+        self,
+        system: str,
+        *,
+        dataset: str | None = None,
+        rule: str | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[RejectRow]:
+        """Rejects, by id, from the one behind ``after`` on."""
+
+    def reject_counts(self, system: str) -> list[RejectCount]:
+        """Rejects by rule and field, the most frequent first."""
+
+    def close(self) -> None:
+        """Give all connections back. The store cannot be used afterwards."""
