@@ -1,0 +1,131 @@
+"""Library files as data with line numbers: YAML, and JSON, which is YAML.
+
+Every scalar is read as text, so that ``no``, ``08`` and ``1.10`` stay what was written; the model that takes
+the document turns text into numbers where it asks for numbers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas.errors import ContractError
+
+Place = tuple[str | int, ...]  #: the way to a value: keys and list positions from the top
+
+_REPAIR = "correct the file, or take it from the library's history"
+
+
+class Strict(BaseModel):
+    """A part of a library file: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=Strict)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file: its values as text, lists and mappings, and the line of each."""
+
+    path: Path
+    data: Any
+    lines: Mapping[Place, int]
+
+    def error(self, place: Place, text: str, next_step: str) -> ContractError:
+        """An error at a place; if that place has no line of its own, at the nearest one above it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return ContractError(f"{self.path}:{self.lines.get(place, 1)}: {text}", next_step=next_step)
+
+    def take(self, model: type[M], place: Place = ()) -> M:
+        """The part at ``place`` as a ``model``. Raises ``ContractError`` for the first thing wrong."""
+        value = self.data
+        for step in place:
+            value = value[step]
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            raise self._explained(model, place, error) from None
+
+    def _explained(self, model: type[BaseModel], place: Place, error: ValidationError) -> ContractError:
+        first = error.errors(include_url=False)[0]
+        at = place + tuple(first["loc"])
+        key = ".".join(map(str, at)) or "the file"
+        known = _keys_at(model, tuple(first["loc"])[:-1])
+        if first["type"] == "extra_forbidden":
+            return self.error(at, f"unknown key {key}", suggestion(str(at[-1]), known))
+        if first["type"] == "missing":
+            return self.error(at, f"key {key} is missing", f"add {at[-1]}")
+        return self.error(at, f"{key}: {first['msg']}", _REPAIR)
+
+
+def suggestion(wrong: str, known: list[str]) -> str:
+    """A next step for a word that is not one of the known ones."""
+    close = get_close_matches(wrong, known, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}known here: {', '.join(known)}" if known else "remove it"
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML or JSON file. Raises ``ContractError`` if it cannot be read or says one key twice."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        raise ContractError(
+            f"{path}:1: {error.strerror}", next_step="check the file and its rights"
+        ) from None
+    except UnicodeDecodeError:
+        raise ContractError(f"{path}:1: not UTF-8", next_step="save the file as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ContractError(f"{path}:{line}: {error.problem}", next_step=_REPAIR) from None
+    except yaml.YAMLError as error:
+        raise ContractError(f"{path}:1: {error}", next_step=_REPAIR) from None
+    lines: dict[Place, int] = {}
+    if not isinstance(root, yaml.MappingNode):
+        raise ContractError(f"{path}:1: the file is not a mapping of keys to values", next_step=_REPAIR)
+    return Document(path, _plain(root, (), lines, path), lines)
+
+
+def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> Any:
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ContractError(f"{path}:{line}: a key must be a word", next_step=_REPAIR)
+            if key.value in result:
+                raise ContractError(
+                    f"{path}:{line}: key {key.value} is given twice", next_step="keep one of the two"
+                )
+            lines[(*place, key.value)] = line
+            result[key.value] = _plain(value, (*place, key.value), lines, path)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(one, (*place, at), lines, path) for at, one in enumerate(node.value)]
+    # An unquoted null is a missing value; "null" in quotes is a word that a source may hold.
+    return None if node.tag.endswith(":null") else node.value
+
+
+def _keys_at(model: type[BaseModel], loc: Place) -> list[str]:
+    """The keys that the model under ``loc`` knows."""
+    for step in loc:
+        for name, field in model.model_fields.items():
+            inner = [one for one in _models_in(field.annotation) if step in (name, field.alias)]
+            if inner:
+                model = inner[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)

@@ -1,0 +1,157 @@
+"""National formats: one Avro record schema per major version, ``formats/<domain>/<entity>/v<N>.avsc``.
+
+Each field carries, as Avro properties, its position, label, whether it is required, code list, date form,
+sensitivity and legal basis with an evidence mark (V read in its source, I inferred, U unverified). All values
+are text.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from schemas.documents import Document, Strict, read_document
+
+Sensitivity = Literal["public", "personal", "sensitive"]
+Evidence = Literal["V", "I", "U"]
+
+#: What stands before a format's own fields in each national change: name and Avro type. ``mapping`` says what
+#: each means.
+WIRE_FIELDS: tuple[tuple[str, str], ...] = (
+    ("lt_key", "string"),
+    ("lt_op", "string"),
+    ("lt_system", "string"),
+    ("lt_dataset", "string"),
+    ("lt_source_key", "string"),
+    ("lt_seq", "long"),
+    ("lt_committed_ms", "long"),
+    ("lt_answers", "boolean"),
+    ("lt_contract", "string"),
+    ("lt_warnings", "string"),
+)
+
+_PATH = re.compile(r"([a-z][a-z0-9]*)/([a-z][a-z0-9]*)/v([1-9][0-9]*)\.avsc")
+_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatField:
+    """One field of a national format."""
+
+    name: str
+    position: int  #: from 1, in the order the ministry gives
+    label: str  #: in Vietnamese
+    required: bool
+    code_list: str | None  #: its values are codes of this list
+    date_form: str | None  #: forms its values may have, most precise first, joined with ``|``
+    sensitivity: Sensitivity
+    basis: str  #: the legal text it comes from
+    evidence: Evidence
+    avro_type: Literal["string"] = "string"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NationalFormat:
+    """One major version of a national layout."""
+
+    domain: str
+    entity: str
+    version: int
+    title: str  #: in Vietnamese
+    key: tuple[str, ...]  #: the fields that name one record nation-wide, in the order they are joined
+    fields: tuple[FormatField, ...]  #: in the order of their positions
+
+    @property
+    def id(self) -> str:
+        """Without the version: ``hotich.khaisinh``."""
+        return f"{self.domain}.{self.entity}"
+
+    @property
+    def full_id(self) -> str:
+        """With the major version: ``hotich.khaisinh.v1``."""
+        return f"{self.id}.v{self.version}"
+
+    @property
+    def topic(self) -> str:
+        """The Kafka topic of its changes."""
+        return f"national.{self.full_id}"
+
+    @property
+    def subject(self) -> str:
+        """The registry's name of its wire schema."""
+        return f"{self.topic}-value"
+
+    @property
+    def table(self) -> str:
+        """The table of its records in a national store."""
+        return self.full_id.replace(".", "_")
+
+    @property
+    def wire_schema(self) -> dict[str, Any]:
+        """Avro schema of a national change: ``WIRE_FIELDS``, then the fields in order; each may be null."""
+        typed = [*WIRE_FIELDS, *((field.name, field.avro_type) for field in self.fields)]
+        fields = [{"name": name, "type": ["null", avro], "default": None} for name, avro in typed]
+        return {"type": "record", "name": "Change", "namespace": self.topic, "fields": fields}
+
+
+class _Field(Strict):
+    name: str = Field(pattern=_NAME)
+    type: tuple[Literal["null"], Literal["string"]]
+    default: None
+    position: int
+    label: str = Field(min_length=1)
+    required: bool
+    code_list: str | None = None
+    date_form: str | None = None
+    sensitivity: Sensitivity
+    basis: str = Field(min_length=1)
+    evidence: Evidence
+
+
+class _File(Strict):
+    type: Literal["record"]
+    name: str
+    namespace: str
+    title: str = Field(min_length=1)
+    doc: str = Field(min_length=1)
+    key: tuple[str, ...] = Field(min_length=1)
+    fields: tuple[_Field, ...] = Field(min_length=1)
+
+
+def load_format(path: Path, folder: Path) -> NationalFormat:
+    """Read one format of the ``formats`` folder. Raises ``ContractError`` with file and line."""
+    document = read_document(path)
+    named = _PATH.fullmatch(path.relative_to(folder).as_posix())
+    if named is None:
+        raise document.error(
+            (), "not in a place for formats", "name it <domain>/<entity>/v<N>.avsc in small letters"
+        )
+    file = document.take(_File)
+    _check(file, document)
+    domain, entity, version = named.groups()
+    fields = tuple(FormatField(**field.model_dump(exclude={"type", "default"})) for field in file.fields)
+    return NationalFormat(
+        domain=domain, entity=entity, version=int(version), title=file.title, key=file.key, fields=fields
+    )
+
+
+def _check(file: _File, document: Document) -> None:
+    seen: set[str] = set()
+    for at, field in enumerate(file.fields):
+        if field.position != at + 1:
+            raise document.error(
+                ("fields", at, "position"), f"field {field.name} has position {field.position}",
+                f"fields stand in order: this one is number {at + 1}",
+            )  # fmt: skip
+        # Stores name their columns in small letters, so two names must differ in more than case.
+        if field.name.lower() in seen or field.name.startswith("lt_"):
+            raise document.error(
+                ("fields", at, "name"), f"field name {field.name} is taken",
+                "name each field once, also in small letters, and none lt_…",
+            )  # fmt: skip
+        seen.add(field.name.lower())
+    for at, name in enumerate(file.key):
+        if name not in {field.name for field in file.fields}:
+            raise document.error(("key", at), f"the key names no field: {name}", "name fields of this format")
