@@ -60,7 +60,9 @@ class Held:
     fetched: int = 0  #: batches handed out and not yet settled or dropped
     milled: int = 0  #: of those, the ones that reached a mill
     committed: int = 0  #: the ledger's offset as we last wrote it
-    ages: deque[tuple[int, float]] = field(default_factory=deque)  #: (next, first record's epoch s) of batches in flight
+    ages: deque[tuple[int, float]] = field(
+        default_factory=deque
+    )  #: (next, first record's epoch s) of batches in flight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,14 +222,15 @@ class Claims:
 
     async def _drain(self, wanted: Collection[Position]) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < deadline and any(
-            (held := self._held.get(p)) is not None and held.milled for p in wanted
-        ):
-            await asyncio.sleep(0.02)
+        for held in [self._held[p] for p in wanted if p in self._held]:
+            while held.milled and time.monotonic() < deadline:  # noqa: ASYNC110 - no event: a drop ends it too
+                await asyncio.sleep(0.02)
 
     async def _claim_now(self, wanted: Collection[Position], generation: int) -> None:
         claims = await self._in_thread(
-            lambda: self._store.claim(self._deployment, list(wanted), generation=generation, owner=self._owner)
+            lambda: self._store.claim(
+                self._deployment, list(wanted), generation=generation, owner=self._owner
+            )
         )
         for position in wanted:
             self._held.pop(position, None)
@@ -251,9 +254,7 @@ class Claims:
             return  # a rebalance came in between: nobody claims while rejoining
         for position, offset in begin_at.items():
             epoch = claims[position].epoch
-            self._held[position] = Held(
-                epoch=epoch, generation=generation, position=offset, committed=offset
-            )
+            self._held[position] = Held(epoch=epoch, generation=generation, position=offset, committed=offset)
             self.halted.pop(position, None)
         if begin_at:
             logger.info("partitions claimed", partitions=len(begin_at), generation=generation)
@@ -263,9 +264,7 @@ class Claims:
         position = claim.position
         if claim.next_offset is None:
             await self._in_thread(
-                lambda: self._store.start_at(
-                    self._deployment, position, epoch=claim.epoch, offset=begin
-                )
+                lambda: self._store.start_at(self._deployment, position, epoch=claim.epoch, offset=begin)
             )
             return begin
         if begin <= claim.next_offset <= end:
@@ -277,14 +276,17 @@ class Claims:
         where = f"{position.topic}-{position.partition}"
         if ledger < begin:
             lost = begin - ledger
-            reason = f"{where}: {lost} records (offsets {ledger} to {begin - 1}) were deleted by retention before they were read"
+            gone = f"{lost} records (offsets {ledger} to {begin - 1})"
+            reason = f"{where}: {gone} were deleted by retention before they were read"
         else:
             lost = 0
-            reason = f"{where}: the ledger stands at {ledger} but the topic ends at {end}: it was deleted or made anew"
+            reason = f"{where}: the ledger stands at {ledger} but the topic ends at {end}: it was made anew"
         self.halted[position] = Halt(reason=reason, lost=lost, since=time.monotonic())
         logger.error(
-            "partition halted: " + reason,
-            next_step=f"bring the records back (lienthong capture snapshot), then: lienthong road accept-loss {position.topic} {position.partition}",
+            "partition halted",
+            why=reason,
+            next_step="bring the records back (lienthong capture snapshot), then: "
+            f"lienthong road accept-loss {position.topic} {position.partition}",
         )
 
     def _in_thread(self, call: Callable[[], T]) -> Awaitable[T]:

@@ -1,5 +1,6 @@
 """``lienthong road …``: run a worker, create topics, accept a loss."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,23 +13,41 @@ from streams.logs import configure_logs
 from streams.settings import RoadSettings
 from streams.topics import create_topics, plan_topics
 
+
+class Hop(StrEnum):
+    """The two agents of a worker."""
+
+    TRANSLATE = "translate"
+    SYNC = "sync"
+
+
 road = typer.Typer(no_args_is_help=True, help="Translate change events and sync them to the national store.")
 
 
 @road.command()
 def run(
-    name: Annotated[str, typer.Option(help="Shown in logs and in the ledger; default: the host's name.")] = "",
-    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a line, for a log collector.")] = False,
+    only: Annotated[Hop | None, typer.Option(help="Run one of the two hops; default: both.")] = None,
+    name: Annotated[
+        str, typer.Option(help="Shown in logs and in the ledger; default: the host's name.")
+    ] = "",
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="One JSON object a line, for a log collector.")
+    ] = False,
 ) -> None:
     """Run one worker until SIGTERM. Several may run side by side; a supervisor should restart them.
 
-    Exit status: 0 ended by a signal, 2 settings, 70 a person must look, 75 try again (no progress, or a service away).
+    Exit status: 0 ended by a signal, 2 settings, 70 a person must look, 75 try again (no progress, or a
+    service away).
     """
-    from streams.worker import default_name, run_worker  # Faust's import takes a second that --help need not wait
+    from streams.worker import (
+        default_name,
+        run_worker,
+    )  # Faust's import takes a second that --help need not wait
 
     configure_logs(json_logs)
     settings = load_settings(RoadSettings)
-    run_worker(settings, load_library(settings.contract_folders), name=name or default_name())
+    hops = [only] if only else list(Hop)
+    run_worker(settings, load_library(settings.contract_folders), name=name or default_name(), hops=hops)
 
 
 @road.command()

@@ -54,31 +54,55 @@ class RoadMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.changes_in = Counter(
-            "lienthong_changes_in", "Change events read from the province topics.", ["system", "dataset"], registry=registry
+            "lienthong_changes_in",
+            "Change events read from the province topics.",
+            ["system", "dataset"],
+            registry=registry,
         )
         self.translated = Counter(
-            "lienthong_translated", "National records published.", ["system", "dataset", "format"], registry=registry
+            "lienthong_translated",
+            "National records published.",
+            ["system", "dataset", "format"],
+            registry=registry,
         )
         self.warned = Counter(
-            "lienthong_warnings", "Doubts found while translating; the record went on.", ["system", "dataset", "rule"], registry=registry
+            "lienthong_warnings",
+            "Doubts found while translating; the record went on.",
+            ["system", "dataset", "rule"],
+            registry=registry,
         )
         self.rejected = Counter(
-            "lienthong_rejected", "Changes refused, by rule.", ["system", "dataset", "rule"], registry=registry
+            "lienthong_rejected",
+            "Changes refused, by rule.",
+            ["system", "dataset", "rule"],
+            registry=registry,
         )
         self.applied = Counter(
             "lienthong_applied", "National records applied to the store.", ["format"], registry=registry
         )
         self.stale = Counter(
-            "lienthong_stale", "National records older than the store's row; they changed nothing.", ["format"], registry=registry
+            "lienthong_stale",
+            "National records older than the store's row; they changed nothing.",
+            ["format"],
+            registry=registry,
         )
         self.duplicate = Counter(
-            "lienthong_duplicate", "National records delivered again; they changed nothing.", ["format"], registry=registry
+            "lienthong_duplicate",
+            "National records delivered again; they changed nothing.",
+            ["format"],
+            registry=registry,
         )
         self.answers = Counter(
-            "lienthong_answers_published", "Receipts and rejects published to Kafka.", ["kind"], registry=registry
+            "lienthong_answers_published",
+            "Receipts and rejects published to Kafka.",
+            ["kind"],
+            registry=registry,
         )
         self.fenced = Counter(
-            "lienthong_fenced_batches", "Batches dropped because another claim owns the partition.", ["hop"], registry=registry
+            "lienthong_fenced_batches",
+            "Batches dropped because another claim owns the partition.",
+            ["hop"],
+            registry=registry,
         )
         self.waits = Counter(
             "lienthong_waits", "Times a hop waited for the broker or the store.", ["hop"], registry=registry
@@ -87,7 +111,11 @@ class RoadMetrics:
             "lienthong_batch_records", "Records in one lot.", ["hop"], buckets=RECORDS, registry=registry
         )
         self.step_seconds = Histogram(
-            "lienthong_step_seconds", "Seconds a lot spends in one step (prepare, publish, commit).", ["hop", "step"], buckets=SECONDS, registry=registry
+            "lienthong_step_seconds",
+            "Seconds a lot spends in one step (prepare, publish, commit).",
+            ["hop", "step"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self.end_to_end = EventTime(
             "lienthong_end_to_end_seconds",
@@ -96,16 +124,24 @@ class RoadMetrics:
             registry,
         )
         self.lag = Gauge(
-            "lienthong_lag_records", "Records after the ledger's offset.", ["topic", "partition"], registry=registry
+            "lienthong_lag_records",
+            "Records after the ledger's offset.",
+            ["topic", "partition"],
+            registry=registry,
         )
         self.lag_seconds = Gauge(
-            "lienthong_lag_seconds", "Age of the oldest record read and not yet in the ledger; 0 when none waits.", ["topic", "partition"], registry=registry
+            "lienthong_lag_seconds",
+            "Age of the oldest record read and not yet in the ledger; 0 when none waits.",
+            ["topic", "partition"],
+            registry=registry,
         )
         self.partitions_held = Gauge(
             "lienthong_partitions_held", "Partitions this worker may write.", registry=registry
         )
         self.partitions_halted = Gauge(
-            "lienthong_partitions_halted", "Partitions stopped because unread records are gone.", registry=registry
+            "lienthong_partitions_halted",
+            "Partitions stopped because unread records are gone.",
+            registry=registry,
         )
         self.claim_failures = Gauge(
             "lienthong_claim_failures", "Claims of partitions that failed since the start.", registry=registry

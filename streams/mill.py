@@ -14,9 +14,9 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -59,13 +59,12 @@ class Mill(Generic[P]):
         *,
         claims: Claims,
         metrics: RoadMetrics,
-        executor: Executor,
         stop_the_line: Callable[[BaseException], None],
     ) -> None:
         self._hop = hop
         self._claims = claims
         self._metrics = metrics
-        self._executor = executor
+        self._threads = ThreadPoolExecutor(1, f"prepare-{hop.name}")
         self._stop_the_line = stop_the_line
         self._waiting: deque[Batch] = deque()
         self._wake = asyncio.Event()
@@ -99,10 +98,11 @@ class Mill(Generic[P]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _guard(self, stage: "asyncio.Future[None] | object") -> None:
+    async def _guard(self, stage: Coroutine[Any, Any, None]) -> None:
         try:
-            await stage  # type: ignore[misc]
+            await stage
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -117,7 +117,7 @@ class Mill(Generic[P]):
     async def _prepare(self, lot: list[Batch]) -> P:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        prepared = await loop.run_in_executor(self._executor, self._hop.prepare, lot)
+        prepared = await loop.run_in_executor(self._threads, self._hop.prepare, lot)
         records = sum(len(batch.records) for batch in lot)
         self._metrics.lot(self._hop.name, records, time.perf_counter() - started)
         return prepared
@@ -173,12 +173,14 @@ class Mill(Generic[P]):
             if batch.position in fenced:
                 self._claims.dropped(batch)
                 self._metrics.fenced.labels(self._hop.name).inc()
-        logger.info("batches dropped: their partitions were claimed anew", hop=self._hop.name, partitions=len(fenced))
+        logger.info(
+            "batches dropped: their partitions were claimed anew", hop=self._hop.name, partitions=len(fenced)
+        )
         return [batch for batch in lot if batch.position not in fenced]
 
     async def _wait(self, error: TryAgain, attempt: int) -> None:
         if attempt == 1 or error.message != self.trouble:
-            logger.warning("waiting: " + error.message, hop=self._hop.name, next_step=error.next_step)
+            logger.warning("waiting", hop=self._hop.name, why=error.message, next_step=error.next_step)
         self.trouble = error.message
         self._metrics.waits.labels(self._hop.name).inc()
         longest = min(LONGEST_WAIT_SECONDS, error.retry_after_seconds * 2 ** min(attempt - 1, 5))

@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 import structlog
 
-from consumers.store import Applied, NationalStore, Prepared, Reject, SyncBatch
+from consumers.store import Applied, NationalStore, OriginalOf, Prepared, Reject, SyncBatch
 from schemas.codec import decode
 from schemas.formats import NationalFormat
 from schemas.library import Library
@@ -76,11 +77,14 @@ class SyncHop:
         ]
         rows = self._rows(national, [frame for _, frame in decoded.groups], records)
         batch = SyncBatch(
-            format=national, topic=topic, slices=[one.slice for one in lot], rows=rows, rejects=rejects
+            format=national,
+            topic=topic,
+            slices=[one.slice for one in lot],
+            rows=rows,
+            rejects=rejects,
+            original_of=_finder(records),
         )
-        return Load(
-            format=national, prepared=self._store.prepare(batch), changed_ms=rows["lt_committed_ms"]
-        )
+        return Load(format=national, prepared=self._store.prepare(batch), changed_ms=rows["lt_committed_ms"])
 
     @staticmethod
     def _rows(
@@ -96,8 +100,16 @@ class SyncHop:
         )
         frame = pl.concat([f.select("__row", *names) for f in frames]) if frames else None
         if frame is None:
-            text = {name: pl.String for name in names}
-            frame = pl.DataFrame(schema={"__row": pl.UInt32, **text, "lt_seq": pl.Int64, "lt_committed_ms": pl.Int64, "lt_answers": pl.Boolean})
+            text = dict.fromkeys(names, pl.String)
+            frame = pl.DataFrame(
+                schema={
+                    "__row": pl.UInt32,
+                    **text,
+                    "lt_seq": pl.Int64,
+                    "lt_committed_ms": pl.Int64,
+                    "lt_answers": pl.Boolean,
+                }
+            )
         if len(frames) > 1:
             frame = frame.sort("__row", maintain_order=True)
         if frame.height != where.height:
@@ -119,6 +131,20 @@ class SyncHop:
         for reject in applied.rejected:
             metrics.rejected.labels(reject.system, reject.dataset, reject.rule).inc()
         metrics.end_to_end.observe(name, (time.time() - prepared.changed_ms / 1000).clip(lower_bound=0))
+
+
+def _finder(records: Sequence[tuple[int, Record]]) -> OriginalOf:
+    """Looks a record up by partition and offset; the index is made only if anything is rejected."""
+
+    @cache
+    def index() -> dict[tuple[int, int], Record]:
+        return {(partition, record.offset): record for partition, record in records}
+
+    def original_of(partition: int, offset: int) -> tuple[bytes | None, bytes | None]:
+        record = index()[partition, offset]
+        return record.key, record.value
+
+    return original_of
 
 
 def _reject(topic: str, partition: int, record: Record, rule: str, detail: str) -> Reject:

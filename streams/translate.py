@@ -88,8 +88,16 @@ class TranslateHop:
             if len(records) == 1:
                 partition, record = records[0]
                 detail = type(error).__name__
-                logger.error("record not translatable", topic=topic, partition=partition, offset=record.offset, error=detail)
-                out.rejects.append(_reject(contract, topic, partition, record, "unexpected_error", "", detail))
+                logger.error(
+                    "record not translatable",
+                    topic=topic,
+                    partition=partition,
+                    offset=record.offset,
+                    error=detail,
+                )
+                out.rejects.append(
+                    _reject(contract, topic, partition, record, "unexpected_error", "", detail)
+                )
                 return
             middle = len(records) // 2
             self._translate(contract, topic, records[:middle], out)
@@ -114,7 +122,9 @@ class TranslateHop:
                 "__row", "lt_seq", "lt_source_key", "field", "rule"
             ).iter_rows():
                 partition, record = records[row]
-                reject = _reject(contract, topic, partition, record, rule, field_name, "", seq=seq, source_key=source_key)
+                reject = _reject(
+                    contract, topic, partition, record, rule, field_name, "", seq=seq, source_key=source_key
+                )
                 out.rejects.append(reject)
             out.warnings += result.warnings.group_by("rule").len().rows()
         for national_topic, values in outgoing.items():
@@ -208,4 +218,3 @@ def seq_header(record: Record) -> int | None:
 
 def _text(key: bytes | None) -> str | None:
     return key.decode("utf-8", "replace") if key is not None else None
-

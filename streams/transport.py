@@ -120,7 +120,7 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
         assigned = {Position(topic=tp.topic, partition=tp.partition): tp for tp in active_partitions or ()}
         ready, full = self.claims.ready(assigned)
         if not ready:

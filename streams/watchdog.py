@@ -54,14 +54,14 @@ class Watchdog:
             if self.silence > self._limit:
                 end_process(
                     TryAgain.exit_code,
-                    f"no progress for {self.silence:.0f} s: {self._reason()}; ending so that the supervisor starts a new worker",
+                    f"no progress for {self.silence:.0f} s: {self._reason()}; to be started again by a supervisor",
                     stacks=True,
                 )
 
 
 def end_process(code: int, message: str, *, stacks: bool = False) -> None:
     """End now, without Faust's orderly stop, which can itself hang. The ledger keeps the data safe."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"error: {message}\n")
     if stacks:
         faulthandler.dump_traceback(file=sys.stderr)
     sys.stdout.flush()

@@ -74,9 +74,11 @@ class Worker:
         settings: addresses and limits.
         library: contracts, formats, code lists and schema ids.
         name: shown in logs and in the ledger, with a unique suffix.
+        hops: which agents to run: ``translate``, ``sync``.
     """
 
-    def __init__(self, settings: RoadSettings, library: Library, *, name: str) -> None:
+    def __init__(self, settings: RoadSettings, library: Library, *, name: str, hops: Collection[str]) -> None:
+        self._hops = hops
         self._settings = settings
         self._library = library
         self._name = f"{name}-{uuid.uuid4().hex[:8]}"
@@ -114,26 +116,27 @@ class Worker:
     ) -> None:
         settings, metrics = self._settings, self._metrics
         claims = app.claims = Claims(
-            store=store, deployment=settings.deployment, owner=self._name, log=_Log(app), executor=store_threads
+            store=store,
+            deployment=settings.deployment,
+            owner=self._name,
+            log=_Log(app),
+            executor=store_threads,
         )
         await publisher.start()
-        prepare_threads = [ThreadPoolExecutor(1, f"prepare-{hop}") for hop in ("translate", "sync")]
-        common: dict[str, Any] = {"claims": claims, "metrics": metrics, "stop_the_line": self._end}
-        hop: dict[str, Any] = {
-            "library": self._library, "store": store, "deployment": settings.deployment,
-            "metrics": metrics, "executor": store_threads,
-        }
-        translate, sync = TranslateHop(publisher=publisher, **hop), SyncHop(**hop)
-        mills: list[Mill[Any]] = [
-            Mill(translate, executor=prepare_threads[0], **common),
-            Mill(sync, executor=prepare_threads[1], **common),
-        ]
-        for topic in (*translate.topics, *sync.topics):
-            await publisher.partitions(topic)  # a missing topic is told now and not by an endless wait
-        self._agent(app, "translate", translate.topics, mills[0])
-        self._agent(app, "sync", sync.topics, mills[1])
+        mills: list[Mill[Any]] = []
+        for hop in self._make_hops(store, publisher, store_threads):
+            mill = Mill(hop, claims=claims, metrics=metrics, stop_the_line=self._end)
+            mills.append(mill)
+            for topic in hop.topics:
+                await publisher.partitions(topic)  # a missing topic is told now and not by an endless wait
+            self._agent(app, hop, mill)
         answers = AnswersPublisher(
-            store=store, library=self._library, publisher=publisher, metrics=metrics, executor=store_threads
+            store=store,
+            library=self._library,
+            publisher=publisher,
+            metrics=metrics,
+            executor=store_threads,
+            stop_the_line=self._end,
         )
         watchdog = Watchdog(settings.stall_seconds, lambda: _reason(app, claims, mills))
         port = serve_metrics(self._registry, settings.metrics_port)
@@ -143,12 +146,27 @@ class Worker:
             await self._live(app, claims, mills, answers, watchdog)
         finally:
             watchdog.stop()
-            for threads in prepare_threads:
-                threads.shutdown(wait=False, cancel_futures=True)
+
+    def _make_hops(
+        self, store: NationalStore, publisher: Publisher, store_threads: ThreadPoolExecutor
+    ) -> list[TranslateHop | SyncHop]:
+        common: dict[str, Any] = {
+            "library": self._library,
+            "store": store,
+            "deployment": self._settings.deployment,
+            "metrics": self._metrics,
+            "executor": store_threads,
+        }
+        hops: list[TranslateHop | SyncHop] = []
+        if TranslateHop.name in self._hops:
+            hops.append(TranslateHop(publisher=publisher, **common))
+        if SyncHop.name in self._hops:
+            hops.append(SyncHop(**common))
+        return hops
 
     def _app(self, home: str) -> RoadApp:
         TRANSPORTS.aliases["batch"] = "streams.transport:Transport"
-        app = RoadApp(
+        return RoadApp(
             f"{self._settings.deployment}-road",
             broker=[URL(f"batch://{server.strip()}") for server in self._settings.broker.split(",")],
             broker_client_id=self._name,
@@ -170,16 +188,16 @@ class Worker:
             consumer_max_fetch_size=1024 * 1024,
             loghandlers=[],
         )
-        return app
 
-    def _agent(self, app: RoadApp, name: str, topics: list[str], mill: Mill[Any]) -> None:
-        channel = app.topic(*topics, schema=PassThrough(), internal=False)
+    @staticmethod
+    def _agent(app: RoadApp, hop: TranslateHop | SyncHop, mill: Mill[Any]) -> None:
+        channel = app.topic(*hop.topics, schema=PassThrough(), internal=False)
 
         async def agent(stream: Any) -> None:
             async for event in stream.events():
                 mill.offer(event.value)  # never raises: an exception that leaves an agent loses data
 
-        app.agent(channel, name=name, concurrency=1)(agent)
+        app.agent(channel, name=hop.name, concurrency=1)(agent)
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -231,9 +249,7 @@ class Worker:
         code = error.exit_code if isinstance(error, LienthongError) else 0
         end_process(code, f"orderly stop took over {STOP_SECONDS:.0f} s; {error or 'ended by signal'}")
 
-    async def _tick(
-        self, app: RoadApp, claims: Claims, mills: list[Mill[Any]], watchdog: Watchdog
-    ) -> None:
+    async def _tick(self, app: RoadApp, claims: Claims, mills: list[Mill[Any]], watchdog: Watchdog) -> None:
         """Once a second: gauges, the watchdog's beat, and whether Faust has crashed."""
         while True:
             await asyncio.sleep(1.0)
@@ -250,9 +266,7 @@ class Worker:
             if not stuck and calm and (recent or not behind):
                 watchdog.beat()
 
-    def _gauges(
-        self, app: RoadApp, consumer: BatchConsumer, claims: Claims, mills: list[Mill[Any]]
-    ) -> int:
+    def _gauges(self, app: RoadApp, consumer: BatchConsumer, claims: Claims, mills: list[Mill[Any]]) -> int:
         metrics = self._metrics
         metrics.lag.clear()
         behind = 0
@@ -289,11 +303,11 @@ def default_name() -> str:
     return socket.gethostname().split(".")[0]
 
 
-def run_worker(settings: RoadSettings, library: Library, *, name: str) -> None:
+def run_worker(settings: RoadSettings, library: Library, *, name: str, hops: Collection[str]) -> None:
     """Run a worker in this thread until it ends; see ``Worker.run``."""
 
     async def main() -> None:
-        await Worker(settings, library, name=name).run()
+        await Worker(settings, library, name=name, hops=hops).run()
 
     try:
         asyncio.run(main())
