@@ -1,0 +1,292 @@
+"""``lienthong store``, ``lienthong receipts`` and ``lienthong consume``.
+
+Data goes to standard output: tables on a terminal, tab-separated lines in a pipe, JSON where asked for.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.table import Table
+
+from consumers.accounts import Account, Unnumbered, accounts, as_json, shortened
+from consumers.metrics import ConsumeMetrics, serve_metrics
+from consumers.national import NationalConsumer
+from consumers.opening import open_store
+from consumers.records import NationalRecord
+from consumers.settings import BrokerSettings, StoreSettings
+from consumers.store import NationalStore
+from schemas.errors import LienthongError
+from schemas.library import load_library
+from schemas.reasons import reason
+from schemas.settings import load_settings
+
+store = typer.Typer(no_args_is_help=True, help="The national-format store: its tables and its ledger.")
+receipts = typer.Typer(no_args_is_help=True, help="What became of a system's changes.")
+
+
+class Language(StrEnum):
+    """Languages that receipts are told in."""
+
+    vi = "vi"
+    en = "en"
+
+
+# --- store -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(settings: StoreSettings) -> Iterator[NationalStore]:
+    with closing(open_store(settings.store)) as opened:
+        yield opened
+
+
+@store.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and run nothing.")] = False,
+) -> None:
+    """Create or extend the tables of every national format. Columns are only ever added."""
+    settings = load_settings(StoreSettings)
+    library = load_library(settings.contract_folders)
+    formats = list(library.formats.values())
+    with _opened(settings) as opened:
+        if dry_run:
+            needed = opened.plan(formats)
+            for statement in needed:
+                typer.echo(f"{statement.rstrip().rstrip(';')};")
+            typer.echo(f"{len(needed)} statements needed; nothing was run", err=True)
+            return
+        done = opened.migrate(formats)
+    typer.echo(f"{len(done)} statements run; {len(formats)} national formats have their tables", err=True)
+
+
+@store.command()
+def status(
+    as_json_lines: Annotated[
+        bool, typer.Option("--json", help="One JSON object for each partition.")
+    ] = False,
+) -> None:
+    """How far each partition is in the store, and which worker has it."""
+    settings = load_settings(StoreSettings)
+    library = load_library(settings.contract_folders)
+    with _opened(settings) as opened:
+        needed = opened.plan(list(library.formats.values()))
+        rows = [] if needed else opened.ledger(settings.deployment)
+    if needed:
+        raise LienthongError(
+            f"the store is not migrated: {len(needed)} statements are still needed",
+            next_step="run: lienthong store migrate (--dry-run shows them)",
+        )
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        moved = row.updated_at.isoformat(timespec="seconds") if row.updated_at is not None else None
+        if as_json_lines:
+            line = {
+                "topic": row.position.topic,
+                "partition": row.position.partition,
+                "next_offset": row.next_offset,
+                "owner": row.owner,
+                "updated_at": moved,
+            }
+            typer.echo(json.dumps(line))
+            continue
+        offset = "-" if row.next_offset is None else str(row.next_offset)
+        cells.append((row.position.topic, str(row.position.partition), offset, row.owner, moved or "-"))
+    if cells:
+        _print_table("", ("topic", "partition", "next offset", "worker", "last step"), cells)
+    typer.echo(f"{len(rows)} partitions in the ledger of deployment {settings.deployment}", err=True)
+
+
+# --- receipts ----------------------------------------------------------------------------------------
+
+_WORDS = {
+    "vi": {
+        "columns": ("kết quả", "số thay đổi", "các số thứ tự", "lý do"),
+        "applied": "đã áp dụng",
+        "stale": "đã có bản mới hơn",
+        "rejected": "bị từ chối",
+        "waiting": "đang chờ",
+        "title": "{system}/{dataset} → {format}: {highest} thay đổi đã biết",
+        "unnumbered": "{system}/{dataset}: {how_many} bản ghi không đọc được số thứ tự. {reason}",
+    },
+    "en": {
+        "columns": ("outcome", "changes", "sequence numbers", "reason"),
+        "applied": "applied",
+        "stale": "superseded",
+        "rejected": "rejected",
+        "waiting": "waiting",
+        "title": "{system}/{dataset} → {format}: {highest} changes known",
+        "unnumbered": "{system}/{dataset}: {how_many} records without a readable number. {reason}",
+    },
+}
+
+
+@receipts.command()
+def show(
+    system: Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")],
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    language: Annotated[
+        Language | None, typer.Option(help="Default: LIENTHONG_LANGUAGE.", show_default=False)
+    ] = None,
+    as_json_list: Annotated[
+        bool, typer.Option("--json", help="One JSON array, with all numbers written out as ranges.")
+    ] = False,
+) -> None:
+    """Tell what became of every change: applied, superseded by a newer one, rejected and why, or waiting.
+
+    Numbers count up from 1 in each dataset; each is in exactly one outcome for each national format.
+    """
+    settings = load_settings(StoreSettings)
+    tongue = language.value if language is not None else settings.language
+    with _opened(settings) as opened:
+        found, lost = accounts(opened, system, dataset)
+    if not found and not lost:
+        raise LienthongError(
+            f"the store has no receipt for {system}{'/' + dataset if dataset else ''}",
+            next_step="check the name, and whether a worker runs: lienthong store status",
+        )
+    if as_json_list:
+        told = [as_json(account, lambda rule, field: reason(rule, field, tongue)) for account in found]
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        for account in found:
+            _show_account(account, tongue)
+    for one in lost:
+        _tell_unnumbered(system, one, tongue)
+
+
+def _show_account(account: Account, language: str) -> None:
+    words = _WORDS[language]
+    title = str(words["title"]).format(
+        system=account.system, dataset=account.dataset, format=account.format, highest=account.highest
+    )
+    rows = [
+        (str(words["applied"]), str(len(account.applied)), shortened(account.applied), ""),
+        (str(words["stale"]), str(len(account.stale)), shortened(account.stale), ""),
+        (str(words["rejected"]), str(len(account.rejected)), shortened(account.rejected), ""),
+    ]
+    rows += [
+        (
+            f"  {one.field}: {one.rule}" if one.field else f"  {one.rule}",
+            str(len(one.seqs)),
+            shortened(one.seqs),
+            reason(one.rule, one.field, language),
+        )
+        for one in account.refused
+    ]
+    rows.append((str(words["waiting"]), str(len(account.waiting)), shortened(account.waiting), ""))
+    _print_table(title, tuple(words["columns"]), rows)
+
+
+def _tell_unnumbered(system: str, one: Unnumbered, language: str) -> None:
+    text = str(_WORDS[language]["unnumbered"])
+    why = reason(one.rule, "", language)
+    typer.echo(text.format(system=system, dataset=one.dataset, how_many=one.how_many, reason=why), err=True)
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people on a terminal; the title and tab-separated lines for whatever reads a pipe."""
+    console = Console()
+    if not console.is_terminal:
+        for line in ([title] if title else []) + ["\t".join(cells) for cells in (columns, *rows)]:
+            typer.echo(line)
+        return
+    table = Table(title=title or None, title_justify="left", show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for cells in rows:
+        table.add_row(*cells)
+    console.print(table)
+
+
+# --- consume -----------------------------------------------------------------------------------------
+
+
+def consume(
+    topic: Annotated[str, typer.Argument(help="The format, e.g. national.hotich.khaisinh.v1.")],
+    group: Annotated[
+        str | None,
+        typer.Option(help="Go on where this consumer group stopped, and commit. Without it: look only."),
+    ] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Let the group begin again at the log's start.")
+    ] = False,
+    max_records: Annotated[int | None, typer.Option(min=1, help="Stop after so many records.")] = None,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop where the topic ends now, instead of waiting.")
+    ] = False,
+    park: Annotated[
+        Path | None, typer.Option(help="File for records that cannot be read; default <topic>.park.jsonl.")
+    ] = None,
+) -> None:
+    """Print national records as JSON lines, the newest version of each key only.
+
+    The lines hold personal values: they are the data. Send them only where such data may go. A group's
+    offsets are committed after its lines were written, so after a crash some lines may come again: keep
+    "seq" beside your row. Without --group all partitions are read from their start and nothing is committed.
+    """
+    if not logging.getLogger().handlers:
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    settings = load_settings(BrokerSettings)
+    registry = CollectorRegistry()
+    consumer = NationalConsumer(
+        topic,
+        broker=settings.broker,
+        group=group,
+        library=load_library(settings.contract_folders),
+        from_start=from_start,
+        park=park,
+        language=settings.language,
+        metrics=ConsumeMetrics(registry),
+    )
+    with consumer:
+        port = serve_metrics(registry, settings.metrics_port)
+        typer.echo(f"reading {consumer.format.topic}; metrics on http://127.0.0.1:{port}/metrics", err=True)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, lambda *_: consumer.stop())
+        try:
+            written, parked = _write(consumer, max_records, until_end)
+        except BrokenPipeError:
+            # Whoever read us has gone. Nothing of the batch in hand was committed. Python would complain
+            # once more when it flushes at exit, so standard output ends here.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+    told = f"; {parked} parked in {consumer.park.path}" if parked else ""
+    typer.echo(f"{written} records{told}", err=True)
+
+
+def _write(consumer: NationalConsumer, max_records: int | None, until_end: bool) -> tuple[int, int]:
+    """Print until stopped; how many records were printed, and how many parked."""
+    written = parked = 0
+    for batch in consumer.batches(until_end=until_end, at_most=max_records):
+        for record in batch.records:
+            sys.stdout.write(json.dumps(_line(record), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        written += len(batch.records)
+        parked += len(batch.parked)
+    return written, parked
+
+
+def _line(record: NationalRecord) -> dict[str, object]:
+    return {
+        "key": record.key,
+        "deleted": record.deleted,
+        "system": record.system,
+        "dataset": record.dataset,
+        "source_key": record.source_key,
+        "seq": record.seq,
+        "committed_at": record.committed_at.isoformat(timespec="milliseconds"),
+        "contract": record.contract,
+        "warnings": [{"field": one.field, "rule": one.rule} for one in record.warnings],
+        "fields": dict(record.fields),
+    }

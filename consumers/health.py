@@ -1,0 +1,213 @@
+"""The pieces of ``lienthong doctor``: each looks at one thing and returns a ``Finding``; none ever raises."""
+
+import importlib.metadata
+import platform
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import sqlalchemy
+from kafka.admin import KafkaAdminClient
+
+from consumers.opening import open_store
+from schemas.errors import LienthongError
+from schemas.formats import NationalFormat
+from schemas.library import Library, load_library
+
+ROOMS = ("schemas", "producers", "streams", "consumers")
+
+#: Above this, "seconds from the source's commit to ours" says more about clocks than about the road.
+CLOCK_SKEW_SECONDS = 2.0
+
+_ANSWER_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the doctor: all is well, or what to do."""
+
+    name: str
+    ok: bool
+    detail: str  #: one sentence, without a password or a personal value
+    next_step: str = ""  #: never empty when not ``ok``
+
+
+P = ParamSpec("P")
+
+
+def _finding(name: str, next_step: str) -> Callable[[Callable[P, str]], Callable[P, Finding]]:
+    """Make a check out of a function that returns what is well and raises what is not."""
+
+    def decorate(check: Callable[P, str]) -> Callable[P, Finding]:
+        @wraps(check)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Finding:
+            try:
+                return Finding(name=name, ok=True, detail=check(*args, **kwargs))
+            except LienthongError as problem:
+                return Finding(
+                    name=name, ok=False, detail=problem.message, next_step=problem.next_step or next_step
+                )
+            except Exception as problem:  # the doctor must reach its last line whatever it meets
+                return Finding(name=name, ok=False, detail=_first_line(problem), next_step=next_step)
+
+        return checked
+
+    return decorate
+
+
+def _first_line(problem: Exception) -> str:
+    lines = str(problem).strip().splitlines()
+    return f"{type(problem).__name__}: {lines[0]}" if lines else type(problem).__name__
+
+
+@_finding("settings", "set the environment variable that is named; deploy/env.example shows them all")
+def settings_load(load: Callable[[], object]) -> str:
+    """``load`` reads all settings, as ``load_settings(RoadSettings)`` does."""
+    load()
+    return "every setting can be read"
+
+
+@_finding("versions", "run make setup again: the batch transport hangs on these exact versions")
+def exact_pins(distribution: str = "lienthong") -> str:
+    """Each dependency that we pin exactly (faust-streaming, aiokafka, mode-streaming) is that version."""
+    pinned = {}
+    for requirement in importlib.metadata.requires(distribution) or []:
+        found = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*==\s*([^\s;,*]+)", requirement)
+        if found:
+            pinned[found[1]] = found[2]
+    if not pinned:
+        raise LienthongError(f"the installed {distribution} pins nothing")
+    wrong = [
+        f"{name} {installed} instead of {wanted}"
+        for name, wanted in sorted(pinned.items())
+        if (installed := _installed(name)) != wanted
+    ]
+    if wrong:
+        raise LienthongError(", ".join(wrong))
+    versions = ", ".join(f"{name} {wanted}" for name, wanted in sorted(pinned.items()))
+    return f"Python {platform.python_version()}; {versions}"
+
+
+def _installed(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@_finding("packages", "give lienthong an environment of its own: another package overwrites one of its rooms")
+def foreign_packages(
+    shipped: Callable[[], Mapping[str, list[str]]] = importlib.metadata.packages_distributions,
+    ours: str = "lienthong",
+) -> str:
+    """No other distribution ships a package with the name of one of our rooms."""
+    owners = shipped()
+    strangers = [
+        f"{other} ships {room}" for room in ROOMS for other in sorted(set(owners.get(room, [])) - {ours})
+    ]
+    if strangers:
+        raise LienthongError("; ".join(strangers))
+    return "no other distribution ships " + ", ".join(ROOMS)
+
+
+@_finding("contracts", "correct the file that is named")
+def contracts_load(folders: Sequence[Path]) -> str:
+    """The shipped library and the province's own folders can be loaded as a whole."""
+    library = load_library(folders)
+    return f"{_many(len(library.contracts), 'contract')}, {_many(len(library.formats), 'national format')}"
+
+
+@_finding("registry", "register the schema: lienthong contracts register")
+def registry_complete(library: Library) -> str:
+    """Every contract and every national format has a registered schema (loading has checked fingerprints)."""
+    subjects = [one.subject for one in (*library.contracts.values(), *library.formats.values())]
+    for subject in subjects:
+        library.registry.current(subject)
+    return f"{_many(len(subjects), 'subject')} registered, fingerprints agree"
+
+
+@_finding("broker", "start the broker or correct LIENTHONG_BROKER")
+def broker_answers(broker: str) -> str:
+    admin = _admin(broker)
+    try:
+        brokers = admin.describe_cluster()["brokers"]
+    finally:
+        admin.close()
+    return f"{broker} answers ({_many(len(brokers), 'broker')})"
+
+
+@_finding("topics", "create them: lienthong road topics")
+def topics_present(broker: str, expected: Mapping[str, int]) -> str:
+    """Each of ``expected`` (name to number of partitions) is there and has at least so many partitions."""
+    admin = _admin(broker)
+    try:
+        there = set(admin.list_topics())
+        missing = sorted(set(expected) - there)
+        described = admin.describe_topics(sorted(set(expected) & there)) if set(expected) & there else []
+    finally:
+        admin.close()
+    problems = [f"{name} is missing" for name in missing]
+    for topic in described:
+        count = len(topic["partitions"])
+        if count < expected[topic["name"]]:
+            problems.append(f"{topic['name']} has {count} partitions instead of {expected[topic['name']]}")
+    if problems:
+        raise LienthongError("; ".join(problems))
+    return f"{_many(len(expected), 'topic')} there"
+
+
+def _admin(broker: str) -> KafkaAdminClient:
+    return KafkaAdminClient(
+        bootstrap_servers=broker.split(","),
+        bootstrap_timeout_ms=_ANSWER_MS,
+        request_timeout_ms=_ANSWER_MS,
+        client_id="lienthong-doctor",
+    )
+
+
+@_finding("store", "start the database or correct LIENTHONG_STORE; then run: lienthong store migrate")
+def store_ready(url: str, formats: Iterable[NationalFormat]) -> str:
+    """The store answers and has every table and column that ``formats`` need."""
+    store = open_store(url)
+    try:
+        needed = store.plan(list(formats))
+    finally:
+        store.close()
+    if needed:
+        raise LienthongError(
+            f"{_many(len(needed), 'statement')} of SQL still to be run",
+            next_step="run: lienthong store migrate (--dry-run shows it)",
+        )
+    return f"{shown(url)} answers and is migrated"
+
+
+@_finding("clock", "set both clocks by NTP: lag in seconds and receipts' times are wrong until then")
+def clock_agrees(url: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
+    """The store's clock and ours agree within ``CLOCK_SKEW_SECONDS``."""
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                return "SQLite uses this machine's clock"
+            before = now()
+            there = connection.execute(sqlalchemy.text("SELECT clock_timestamp()")).scalar_one()
+            after = now()
+    finally:
+        engine.dispose()
+    skew = (there - (before + (after - before) / 2)).total_seconds()
+    if abs(skew) > CLOCK_SKEW_SECONDS:
+        raise LienthongError(f"the store's clock is {skew:+.1f} s from ours")
+    return f"the store's clock is {skew:+.3f} s from ours"
+
+
+def shown(url: str) -> str:
+    """A database URL as it may be shown: without its password."""
+    return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

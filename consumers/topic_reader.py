@@ -1,0 +1,318 @@
+"""One Kafka topic read by one member of a group, on kafka-python; offsets are committed only when told.
+
+Everything that kafka-python does by itself and that could lose a record is turned off here: automatic
+commits, creating a missing topic, and jumping to the log's start when retention has passed the group by.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.errors import (
+    AuthorizationError,
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    RetriableError,
+    UnknownMemberIdError,
+)
+from kafka.structs import OffsetAndMetadata
+
+from schemas.errors import LienthongError, SettingsError, StopTheLine, TryAgain
+
+logger = logging.getLogger(__name__)
+
+#: The partitions have another owner, or none yet: what we would commit is not ours to commit.
+_MOVED = (
+    CommitFailedError,
+    RebalanceInProgressError,
+    IllegalGenerationError,
+    UnknownMemberIdError,
+)
+
+#: What the promises of this module hang on; nobody may set them from outside.
+_OURS = {
+    "bootstrap_servers",
+    "group_id",
+    "enable_auto_commit",
+    "auto_offset_reset",
+    "isolation_level",
+    "allow_auto_create_topics",
+    "max_poll_interval_ms",
+    "key_deserializer",
+    "value_deserializer",
+    "partition_assignment_strategy",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """Consecutive records of one partition."""
+
+    partition: int
+    records: tuple[Any, ...]  #: kafka-python's ``ConsumerRecord``
+    start: int  #: offset of the first
+    next: int  #: the offset to go on from
+
+
+class TopicReader:
+    """Reads one topic. Not thread-safe; ``stop`` of its user is the only thing another thread may call.
+
+    ``group=None`` looks at all partitions from their start and commits nothing. ``from_start`` makes a
+    group's member begin again at the log's start with each partition, the first time it is given it.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        *,
+        brokers: str,
+        group: str | None,
+        from_start: bool,
+        longest_work_seconds: float,
+        options: Mapping[str, Any],
+    ) -> None:
+        strangers = sorted(_OURS & set(options))
+        if strangers:
+            raise SettingsError(
+                f"{', '.join(strangers)} cannot be given to the national-sync consumer",
+                next_step="leave it out: no record may be lost or committed too early hangs on it",
+            )
+        self.topic = topic
+        self.group = group
+        self._brokers = brokers
+        self._owed: dict[int, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._holding = _Holding(again_from_start=from_start and group is not None)
+        with self._told():
+            self._kafka = KafkaConsumer(
+                **{"client_id": "lienthong-consume", "session_timeout_ms": 15_000, **options},
+                bootstrap_servers=brokers.split(","),
+                bootstrap_timeout_ms=10_000,
+                group_id=group,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                max_poll_interval_ms=int(longest_work_seconds * 1000),
+            )
+        try:
+            self._subscribe()
+        except BaseException:
+            self.close()
+            raise
+
+    def _subscribe(self) -> None:
+        with self._told():
+            partitions = self._kafka.partitions_for_topic(self.topic)
+        if not partitions:
+            raise LienthongError(
+                f"the topic {self.topic} does not exist on the broker {self._brokers}",
+                next_step="check LIENTHONG_BROKER; the road's topics are made by: lienthong road topics",
+            )
+        self._holding.kafka = self._kafka
+        if self.group is None:
+            everything = {TopicPartition(self.topic, partition) for partition in partitions}
+            self._kafka.assign(sorted(everything))
+            self._kafka.seek_to_beginning()
+            self._holding.assigned = everything
+        else:
+            self._kafka.subscribe([self.topic], listener=self._holding)
+
+    def fetch(self, max_records: int, timeout_seconds: float) -> list[Fetched]:
+        """Wait at most ``timeout_seconds`` for records. A broker that is away is waited for.
+
+        Raises ``StopTheLine`` if retention has deleted what the group has not read yet.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            with self._told():
+                try:
+                    polled = self._kafka.poll(timeout_ms=timeout_seconds * 1000, max_records=max_records)
+                except NoOffsetForPartitionError:
+                    self._begin_at_the_start()
+                    polled = {}
+        except TryAgain as problem:
+            logger.warning("%s; waiting", problem.message, extra={"action": "broker_away"})
+            time.sleep(max(0.0, deadline - time.monotonic()))
+            return []
+        finally:
+            for partition in self._holding.take_revoked():
+                self._owed.pop(partition, None)
+        return [
+            Fetched(
+                partition=tp.partition,
+                records=tuple(records),
+                start=records[0].offset,
+                next=records[-1].offset + 1,
+            )
+            for tp, records in sorted(polled.items())
+        ]
+
+    def _begin_at_the_start(self) -> None:
+        """A group that never committed on a partition begins at the log's start, and nowhere else."""
+        for tp in self._kafka.assignment():
+            if self._kafka.committed(tp, timeout_ms=10_000) is None:
+                self._kafka.seek_to_beginning(tp)
+
+    def rewind(self, starts: Mapping[int, int]) -> None:
+        """Read again from these offsets, on the partitions that are still ours."""
+        assigned = self._kafka.assignment()
+        for partition, offset in starts.items():
+            tp = TopicPartition(self.topic, partition)
+            if tp in assigned:
+                self._kafka.seek(tp, offset)
+
+    def commit(self, offsets: Mapping[int, int]) -> bool:
+        """Tell Kafka how far the group has come; True when it has taken it.
+
+        False: the partitions were given to another member (the records come again there), or the broker
+        is away (they are committed with the next batch). Raises when nothing would help.
+        """
+        if self.group is None:
+            return True
+        self._owed.update(offsets)
+        return self._commit_owed()
+
+    def _commit_owed(self) -> bool:
+        if not self._owed:
+            return True
+        offsets = {TopicPartition(self.topic, p): OffsetAndMetadata(o, "", -1) for p, o in self._owed.items()}
+        try:
+            with self._told():
+                self._kafka.commit(offsets, timeout_ms=10_000)
+        except _MOVED as problem:
+            self._owed.clear()
+            logger.warning(
+                "The partitions of %s are being given out anew in group %s, too late to commit (%s); "
+                "their records come again",
+                self.topic,
+                self.group,
+                type(problem).__name__,
+                extra={"action": "commit_moved"},
+            )
+            return False
+        except TryAgain as problem:
+            logger.warning("%s; the commit is owed", problem.message, extra={"action": "commit_owed"})
+            return False
+        self._owed.clear()
+        return True
+
+    def take_lost(self) -> set[int]:
+        """Partitions that another member may have worked on since the last call."""
+        return self._holding.take_lost()
+
+    def lag(self) -> dict[int, int]:
+        """Offsets between what was fetched and the end of each partition, as last heard."""
+        found = {}
+        for tp in self._kafka.assignment():
+            end = self._kafka.highwater(tp)
+            position = self._ours(tp)
+            if end is not None and position is not None:
+                found[tp.partition] = max(0, end - position)
+        return found
+
+    def at_end(self) -> bool:
+        """Whether every partition we hold was read to the end that it had when we first asked."""
+        assigned = self._holding.assigned
+        if assigned is None:
+            return False
+        with self._told():
+            unseen = [tp for tp in assigned if tp not in self._ends]
+            if unseen:
+                self._ends.update(self._kafka.end_offsets(unseen))
+            positions = {tp: self._ours(tp) for tp in assigned}
+        return all(position is not None and position >= self._ends[tp] for tp, position in positions.items())
+
+    def _ours(self, tp: TopicPartition) -> int | None:
+        try:
+            position: int | None = self._kafka.position(tp, timeout_ms=1_000)
+        except NoOffsetForPartitionError:
+            return None
+        return position
+
+    def close(self) -> None:
+        """Leave the group at once, committing nothing."""
+        self._kafka.close(autocommit=False, timeout_ms=5_000)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn kafka-python's errors into ours: what is wrong, where, and what to do."""
+        try:
+            yield
+        except (*_MOVED, NoOffsetForPartitionError):
+            raise
+        except OffsetOutOfRangeError as problem:
+            raise StopTheLine(
+                f"group {self.group} stands outside the log of {self.topic}: {problem}; retention has "
+                "deleted changes that the group never read, or the topic was made anew",
+                next_step="bring your store up to date from a full copy, then start again with --from-start",
+            ) from problem
+        except AuthorizationError as problem:
+            raise LienthongError(
+                f"the broker {self._brokers} refuses {self.topic} or group {self.group}",
+                next_step="ask the road's operator to allow reading this topic with this group",
+            ) from problem
+        except RetriableError as problem:
+            raise TryAgain(
+                f"no answer from the broker {self._brokers} about {self.topic} ({type(problem).__name__})",
+                next_step="check that the broker runs and that LIENTHONG_BROKER names it",
+            ) from problem
+        except KafkaError as problem:
+            raise StopTheLine(
+                f"{self.topic} on {self._brokers} cannot be read on: {problem}",
+                next_step="show this to the road's operator; nothing was committed past it",
+            ) from problem
+
+
+class _Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
+    """Which partitions we hold, and which we cannot have held without a break.
+
+    Called on kafka-python's own thread, but only while our thread waits inside ``poll`` or ``close``.
+    """
+
+    def __init__(self, *, again_from_start: bool) -> None:
+        self.kafka: Any = None
+        self.assigned: set[TopicPartition] | None = None
+        self._again_from_start = again_from_start
+        self._begun: set[TopicPartition] = set()
+        self._generation = -1
+        self._before: set[TopicPartition] = set()
+        self._lost: set[int] = set()
+        self._revoked: set[int] = set()
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self.assigned = None
+        self._revoked |= {tp.partition for tp in revoked}
+
+    def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        self.on_partitions_revoked(lost)
+        self._generation = -1
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        generation = self.kafka.group_metadata().generation_id
+        # Only from one generation to the very next can nobody else have worked on a partition we keep.
+        kept = self._before & assigned if generation == self._generation + 1 else set()
+        self._lost |= {tp.partition for tp in (self._before | assigned) - kept}
+        self._generation = generation
+        self._before = self.assigned = set(assigned)
+        if self._again_from_start:
+            fresh = self._before - self._begun
+            self._begun |= fresh
+            if fresh:
+                self.kafka.seek_to_beginning(*fresh)
+
+    def take_lost(self) -> set[int]:
+        lost, self._lost = self._lost, set()
+        return lost
+
+    def take_revoked(self) -> set[int]:
+        revoked, self._revoked = self._revoked, set()
+        return revoked
