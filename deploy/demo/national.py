@@ -1,0 +1,57 @@
+"""The national birth register as the oracle knows it: its 60 fields, its key, what may become of a record.
+
+Names and order: book KS, layout "sohoa" of the civil-status layouts (CV 1437/BTP-CNTT of 25/04/2019), written
+out here so that nothing of ``schemas/`` is read.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_LAYOUT: Final = """
+so quyenSo trangSo ngayDangKy loaiDangKy noiDangKy nguoiKy chucVuNguoiKy nguoiThucHien ghiChu
+nksHoTen nksGioiTinh nksNgaySinh nksNgaySinhBangChu nksNoiSinh nksNoiSinhDVHC nksQueQuan nksDanToc
+nksQuocTich nksQuocTichKhac nksLoaiKhaiSinh nksMatTich nksMatTichNgayGhiChuTuyenBo
+nksMatTichCanCuTuyenBo nksMatTichNgayGhiChuHuyTuyenBo nksMatTichCanCuHuyTuyenBo
+nksHanCheNangLucHanhVi nksHanCheNangLucHanhViNgayGhiChuTuyenBo nksHanCheNangLucHanhViCanCuTuyenBo
+nksHanCheNangLucHanhViNgayGhiChuHuyTuyenBo nksHanCheNangLucHanhViNgayCanCuHuyTuyenBo meHoTen
+meNgaySinh meDanToc meQuocTich meQuocTichKhac meLoaiCuTru meNoiCuTru meLoaiGiayToTuyThan
+meSoGiayToTuyThan chaHoTen chaNgaySinh chaDanToc chaQuocTich chaQuocTichKhac chaLoaiCuTru
+chaNoiCuTru chaLoaiGiayToTuyThan chaSoGiayToTuyThan nycHoTen nycQuanHe nycLoaiGiayToTuyThan
+nycGiayToKhac nycSoGiayToTuyThan nycNgayCapGiayToTuyThan nycNoiCapGiayToTuyThan soDangKyNuocNgoai
+ngayDangKyNuocNgoai cqNuocNgoaiDaDangKy qgNuocNgoaiDaDangKy
+"""
+FIELDS: Final = tuple(_LAYOUT.split())
+KEY: Final = ("noiDangKy", "quyenSo", "so", "ngayDangKy")
+POSITION: Final = {name: place for place, name in enumerate(FIELDS, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The record stands in the register."""
+
+    key: str
+    fields: dict[str, str]  #: only the fields that are not missing
+    warnings: frozenset[str]  #: "field:rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The record is no longer, or not yet, in force: a dated tombstone under its key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The change cannot be translated; the store keeps what it had."""
+
+    field: str
+    rule: str
+
+
+Outcome = Live | Gone | Rejected
+
+
+def key_of(fields: dict[str, str]) -> str:
+    """The national key: key fields joined with ``|``, a missing one empty, ``%`` and ``|`` inside escaped."""
+    return "|".join(fields.get(name, "").replace("%", "%25").replace("|", "%7C") for name in KEY)

@@ -1,0 +1,338 @@
+"""The oracle: what the national store must hold, kept from the changes alone, and the comparison.
+
+It follows the outcomes that the generator knew before it rendered a row. Sequence numbers are the only thing
+it learns from the road: which numbers a record's changes were given, in their order (``Observed.numbers``).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from deploy.demo.changes import Change
+from deploy.demo.national import FIELDS, Gone, Rejected
+
+CONTRACT: Final = "hotich_qnam/khaisinh@1"
+SHOWN: Final = 3  #: differences told for each check; the count tells the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the last table. ``detail`` never holds a personal value: keys, fields and lengths only."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(slots=True)
+class Row:
+    """A row that must stand under its national key."""
+
+    source_key: str
+    seq: int
+    fields: dict[str, str]
+    warnings: frozenset[str]
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRow:
+    """A row of the national table as it was read; ``fields`` has all 60, by their names in the format."""
+
+    source_key: str
+    seq: int
+    fields: Mapping[str, str | None]
+    warnings: frozenset[str]
+    contract: str | None
+    committed_at: datetime | None
+    applied_at: datetime | None
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the road left behind, read from its databases and topics."""
+
+    started_at: datetime
+    rows: Mapping[str, StoredRow]  #: by lt_key
+    current: int  #: rows of the view of current rows
+    rejects: Counter[tuple[str, int, str, str]]  #: (source key, seq, field, rule)
+    answers: Mapping[str, Counter[int]]  #: outcome -> how often each seq was answered so
+    numbers: Mapping[
+        str, tuple[int, ...]
+    ]  #: source key -> its seqs on the province topic, ascending, each once
+    source_ids: frozenset[str]  #: ids in the agency's table
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Feed it every committed change, in order, and the seqs that were published once more too late."""
+
+    changes: list[Change] = field(default_factory=list)
+    late: list[tuple[str, int]] = field(default_factory=list)  #: (source key, seq) published again
+
+    def add(self, changes: Iterable[Change]) -> None:
+        self.changes.extend(changes)
+
+    def expect(self, numbers: Mapping[str, tuple[int, ...]]) -> "Expected":
+        """Play all changes in order with the numbers they were given; one without a number is only noted."""
+        expected = Expected()
+        used: Counter[str] = Counter()
+        for change in self.changes:
+            source_key = str(change.id)
+            given = numbers.get(source_key, ())
+            if used[source_key] >= len(given):
+                expected.unnumbered.append(source_key)
+                continue
+            seq = given[used[source_key]]
+            used[source_key] += 1
+            expected.play(change, source_key, seq)
+        expected.surplus = [key for key, given in numbers.items() if len(given) > used[key]]
+        return expected
+
+
+@dataclass(slots=True)
+class Expected:
+    """What must be found after all changes."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    rejects: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
+    source_ids: set[str] = field(default_factory=set)
+    seqs: set[int] = field(default_factory=set)
+    unnumbered: list[str] = field(default_factory=list)  #: source keys with more changes than numbers
+    surplus: list[str] = field(default_factory=list)  #: source keys with more numbers than changes
+
+    def play(self, change: Change, source_key: str, seq: int) -> None:
+        """One change in its turn."""
+        self.seqs.add(seq)
+        if change.op == "delete":
+            self.source_ids.discard(source_key)
+        else:
+            self.source_ids.add(source_key)
+        became = change.outcome
+        if isinstance(became, Rejected):
+            self.rejects[source_key, seq, became.field, became.rule] += 1
+            return
+        if change.left is not None:
+            self._bury(change.left, source_key, seq)
+        if isinstance(became, Gone):
+            self._bury(became.key, source_key, seq)
+        else:
+            self.rows[became.key] = Row(source_key, seq, became.fields, became.warnings, deleted=False)
+
+    def _bury(self, key: str, source_key: str, seq: int) -> None:
+        """A tombstone under ``key``: the values of a known row are kept; only its holder can delete it."""
+        row = self.rows.get(key)
+        if row is None:
+            self.rows[key] = Row(source_key, seq, {}, frozenset(), deleted=True)
+        elif row.source_key == source_key:
+            row.seq, row.deleted = seq, True
+
+
+def compare(oracle: Oracle, observed: Observed) -> list[Check]:
+    """Every check of the store against the oracle, in the order of the table."""
+    expected = oracle.expect(observed.numbers)
+    return [
+        _numbered(oracle, expected, observed),
+        _answered(observed),
+        _answered_once(observed),
+        _living_rows(expected, observed),
+        _field_by_field(expected, observed),
+        _untold_fields(expected, observed),
+        _warnings(expected, observed),
+        _tombstones(expected, observed),
+        _dated(expected, observed),
+        _newest(expected, observed),
+        _nobody_twice(expected, observed),
+        _rejects(expected, observed),
+        _late(oracle, expected, observed),
+        _origin(observed),
+        _counts(expected, observed),
+    ]
+
+
+def _check(name: str, total: int, wrong: list[str], what: str) -> Check:
+    if not wrong:
+        return Check(name, total > 0, f"{total:,} {what}" if total else f"nothing to check: 0 {what}")
+    told = "; ".join(wrong[:SHOWN])
+    return Check(name, False, f"{len(wrong):,} of {total:,} {what} differ: {told}")
+
+
+def _shape(value: str | None) -> str:
+    return "missing" if value is None else f"{len(value)} characters"
+
+
+def _numbered(oracle: Oracle, expected: Expected, observed: Observed) -> Check:
+    """Capture gave each committed change one number, without gaps."""
+    given = sorted(seq for numbers in observed.numbers.values() for seq in numbers)
+    wrong = [f"source key {key}: change without a number" for key in expected.unnumbered]
+    wrong += [f"source key {key}: number without a change" for key in expected.surplus]
+    if given != list(range(1, len(given) + 1)):
+        wrong.append(
+            f"numbers {given[0] if given else 0} to {given[-1] if given else 0} have gaps or doubles"
+        )
+    return _check("every change was captured, numbered without gaps", len(oracle.changes), wrong, "changes")
+
+
+def _answered(observed: Observed) -> Check:
+    given = {seq for numbers in observed.numbers.values() for seq in numbers}
+    told = {seq for answers in observed.answers.values() for seq in answers}
+    wrong = [f"seq {seq} has no answer" for seq in sorted(given - told)]
+    wrong += [f"seq {seq} was answered but never sent" for seq in sorted(told - given)]
+    return _check("every sequence number has an answer", len(given), wrong, "numbers")
+
+
+def _answered_once(observed: Observed) -> Check:
+    """Applied or rejected, one of the two, once: whatever was killed in the middle."""
+    verdicts = observed.answers.get("applied", Counter()) + observed.answers.get("rejected", Counter())
+    wrong = [
+        f"seq {seq} applied or rejected {count} times" for seq, count in sorted(verdicts.items()) if count > 1
+    ]
+    return _check("no change was applied or rejected twice", len(verdicts), wrong, "answers")
+
+
+def _living_rows(expected: Expected, observed: Observed) -> Check:
+    due = {key for key, row in expected.rows.items() if not row.deleted}
+    living = {key for key, row in observed.rows.items() if row.deleted_at is None}
+    wrong = [f"{key}: missing" for key in sorted(due - living)]
+    wrong += [f"{key}: too many" for key in sorted(living - due)]
+    return _check("every entry in force stands in the store, and no other", len(due), wrong, "entries")
+
+
+def _pairs(expected: Expected, observed: Observed) -> list[tuple[str, Row, StoredRow]]:
+    """Keys that both sides have."""
+    rows = observed.rows
+    return [(key, row, rows[key]) for key, row in expected.rows.items() if key in rows]
+
+
+def _differences(pairs: Iterable[tuple[str, Row, StoredRow]], fields: Iterable[str]) -> list[str]:
+    names = tuple(fields)
+    wrong = []
+    for key, row, stored in pairs:
+        for name in names:
+            due, found = row.fields.get(name), stored.fields[name]
+            if due != found:
+                wrong.append(f"{key}: {name}: expected {_shape(due)}, found {_shape(found)}")
+    return wrong
+
+
+def _field_by_field(expected: Expected, observed: Observed) -> Check:
+    living = [pair for pair in _pairs(expected, observed) if not pair[1].deleted]
+    wrong = _differences(living, FIELDS)
+    return _check("each is equal field by field (60 fields)", len(living) * len(FIELDS), wrong, "values")
+
+
+def _untold_fields(expected: Expected, observed: Observed) -> Check:
+    """What the agency does not know stays missing: nothing is invented to fill a column."""
+    told = {name for row in expected.rows.values() for name in row.fields}
+    untold = [name for name in FIELDS if name not in told]
+    wrong = [
+        f"{key}: {name}: {_shape(stored.fields[name])}"
+        for key, stored in observed.rows.items()
+        for name in untold
+        if stored.fields[name] is not None
+    ]
+    return _check("nothing was invented", len(untold) * len(observed.rows), wrong, "values nobody told")
+
+
+def _warnings(expected: Expected, observed: Observed) -> Check:
+    living = [pair for pair in _pairs(expected, observed) if not pair[1].deleted]
+    wrong = [
+        f"{key}: expected {sorted(row.warnings)}, found {sorted(stored.warnings)}"
+        for key, row, stored in living
+        if row.warnings != stored.warnings
+    ]
+    return _check(
+        "warnings stand on the rows they belong to",
+        sum(bool(row.warnings) for _, row, _ in living),
+        wrong,
+        "rows",
+    )
+
+
+def _tombstones(expected: Expected, observed: Observed) -> Check:
+    """Deleted and cancelled entries are there, marked, with the values they had."""
+    due = [(key, row) for key, row in expected.rows.items() if row.deleted]
+    wrong = [f"{key}: no tombstone" for key, _ in due if key not in observed.rows]
+    pairs = [(key, row, observed.rows[key]) for key, row in due if key in observed.rows]
+    wrong += [f"{key}: not marked deleted" for key, _, stored in pairs if stored.deleted_at is None]
+    wrong += _differences((pair for pair in pairs if pair[1].fields), FIELDS)
+    return _check("what is gone is a tombstone that keeps its values", len(due), wrong, "tombstones")
+
+
+def _dated(expected: Expected, observed: Observed) -> Check:
+    """Each tombstone says when; no row was committed or applied before this story began."""
+    wrong = []
+    for key, row in observed.rows.items():
+        due = (
+            (row.committed_at, row.applied_at)
+            if row.deleted_at is None
+            else (row.committed_at, row.deleted_at)
+        )
+        if any(moment is None or moment < observed.started_at for moment in due):
+            wrong.append(f"{key}: seq {row.seq}")
+    return _check("rows and tombstones are dated", len(expected.rows), wrong, "rows")
+
+
+def _newest(expected: Expected, observed: Observed) -> Check:
+    pairs = _pairs(expected, observed)
+    wrong = [
+        f"{key}: expected seq {row.seq} of {row.source_key}, found {stored.seq} of {stored.source_key}"
+        for key, row, stored in pairs
+        if (row.seq, row.source_key) != (stored.seq, stored.source_key)
+    ]
+    return _check("the newest version won everywhere", len(pairs), wrong, "rows")
+
+
+def _nobody_twice(expected: Expected, observed: Observed) -> Check:
+    """A record that moved to another national key left the old one."""
+    living = Counter(row.source_key for row in observed.rows.values() if row.deleted_at is None)
+    wrong = [f"source key {key}: {count} living rows" for key, count in living.items() if count > 1]
+    return _check("nobody stands in the register twice", len(living), wrong, "records")
+
+
+def _rejects(expected: Expected, observed: Observed) -> Check:
+    wrong = [_reject_text(reject, "missing") for reject in expected.rejects - observed.rejects]
+    wrong += [_reject_text(reject, "too many") for reject in observed.rejects - expected.rejects]
+    return _check(
+        "rejects are exactly the planted faults",
+        expected.rejects.total(),
+        wrong,
+        "rejects (record, field, rule)",
+    )
+
+
+def _reject_text(reject: tuple[str, int, str, str], what: str) -> str:
+    source_key, seq, name, rule = reject
+    return f"source key {source_key} seq {seq} {name}:{rule} {what}"
+
+
+def _late(oracle: Oracle, expected: Expected, observed: Observed) -> Check:
+    """An older version that arrives late is told to be stale and changes no row."""
+    stale = observed.answers.get("stale", Counter())
+    wrong = [f"source key {key} seq {seq}: not told stale" for key, seq in oracle.late if not stale[seq]]
+    held = {row.source_key: row.seq for row in observed.rows.values()}
+    wrong += [f"source key {key} seq {seq}: won" for key, seq in oracle.late if held.get(key) == seq]
+    known = {seq for _, seq in oracle.late}
+    wrong += [f"seq {seq}: told stale, but nothing newer came before" for seq in sorted(stale.keys() - known)]
+    return _check("older versions that came late changed nothing", len(oracle.late), wrong, "late versions")
+
+
+def _origin(observed: Observed) -> Check:
+    wrong = [f"{key}: {row.contract}" for key, row in observed.rows.items() if row.contract != CONTRACT]
+    return _check("each row names the contract that made it", len(observed.rows), wrong, "rows")
+
+
+def _counts(expected: Expected, observed: Observed) -> Check:
+    """Both databases hold as many records as the story made."""
+    living = sum(not row.deleted for row in expected.rows.values())
+    wrong = []
+    if expected.source_ids != observed.source_ids:
+        difference = len(expected.source_ids ^ observed.source_ids)
+        wrong.append(f"agency: {difference} ids differ, expected {len(expected.source_ids)}")
+    if living != observed.current:
+        wrong.append(f"national view: expected {living}, found {observed.current}")
+    what = f"records at the agency, {observed.current:,} current national rows"
+    return _check("both databases hold what the story made", len(expected.source_ids), wrong, what)
