@@ -1,0 +1,213 @@
+"""The file registry: which Avro schema an id on the wire stands for.
+
+``<library folder>/registry/ids.csv`` has one line for each id ever given (``id,subject,sha256``), and
+``<id>.avsc`` beside it holds the schema. The shipped library owns the ids 1 to 9999; a province's folder owns
+those from 10000. An id is never given twice: its line stays, even if its file is taken away.
+"""
+
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fastavro.schema
+
+from schemas.avro_layout import layout_of
+from schemas.errors import ContractError, LienthongError
+
+#: Subjects of the records that the road itself writes about changes.
+RECEIPT_SUBJECT = "lienthong.receipt-value"
+REJECT_SUBJECT = "lienthong.reject-value"
+
+_COLUMNS = ["id", "subject", "sha256"]
+_SHIPPED_IDS = range(1, 10_000)
+_PROVINCE_IDS = range(10_000, 2**31)  # the wire's id is a signed 32-bit number in other clients
+_SUBJECT = re.compile(r"[A-Za-z0-9._-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class UnknownSchema(LienthongError):
+    """No schema is registered under this id or subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSchema:
+    """A schema under its id; never changes once given."""
+
+    id: int
+    subject: str
+    schema: dict[str, Any]
+    sha256: str  #: ``fingerprint`` of the schema
+
+
+def fingerprint(schema: Mapping[str, Any]) -> str:
+    """SHA-256 of the schema's Avro parsing canonical form, in hex: equal if the bytes on the wire are."""
+    canonical = fastavro.schema.to_parsing_canonical_form(dict(schema))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class FileRegistry:
+    """The schemas of the given library folders. Reads everything at once; may be used by several threads.
+
+    The first folder is the shipped library, the others are a province's. Raises ``ContractError`` with file
+    and line if an id is given twice or out of its folder's range, if a schema is not what its fingerprint
+    says, or if it holds types that do not travel in columns.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        if not folders:
+            raise ValueError("a registry needs the shipped library's folder at least")
+        self._folders = [folder / "registry" for folder in folders]
+        self._lines: dict[int, tuple[str, str]] = {}  # id -> subject, where its line is
+        self._schemas: dict[int, RegisteredSchema] = {}
+        for folder in self._folders:
+            self._load(folder)
+
+    def schema(self, schema_id: int) -> RegisteredSchema:
+        """The schema of an id. Raises ``UnknownSchema``."""
+        found = self._schemas.get(schema_id)
+        if found is not None:
+            return found
+        if schema_id in self._lines:
+            subject, place = self._lines[schema_id]
+            raise UnknownSchema(
+                f"{place}: schema id {schema_id} of {subject} has no file {schema_id}.avsc",
+                next_step="put the file back from the library's history",
+            )
+        raise UnknownSchema(
+            f"no schema has the id {schema_id}",
+            next_step="take in the library that its producer uses, or name its folder in LIENTHONG_CONTRACTS",
+        )
+
+    def current(self, subject: str) -> RegisteredSchema:
+        """The newest schema of a subject: the one with the highest id. Raises ``UnknownSchema``."""
+        ids = [schema_id for schema_id, (name, _) in self._lines.items() if name == subject]
+        if ids:
+            return self.schema(max(ids))
+        raise UnknownSchema(
+            f"no schema is registered for {subject}", next_step="run: lienthong contracts register"
+        )
+
+    def register(self, subject: str, schema: Mapping[str, Any]) -> int:
+        """Write a schema into the last folder under a new id, or find its id if it is the subject's newest.
+
+        Raises ``ContractError`` if the schema does not travel in columns or the folder's ids are used up. Not
+        for two processes at once on one folder: the next load would find the id given twice.
+        """
+        if not _SUBJECT.fullmatch(subject):
+            raise ContractError(f"subject {subject!r}: use letters, digits, dot, dash and underscore only")
+        try:
+            layout_of(schema)
+        except ContractError as error:
+            raise ContractError(f"{subject}: {error.message}", next_step=error.next_step) from None
+        try:
+            sha256 = fingerprint(schema)
+        except Exception as error:
+            raise ContractError(f"{subject}: not an Avro schema: {error}") from None
+        ids = [schema_id for schema_id, (name, _) in self._lines.items() if name == subject]
+        if ids and (newest := self._schemas.get(max(ids))) is not None and newest.sha256 == sha256:
+            return newest.id
+        folder = self._folders[-1]
+        given = _ids_of(folder == self._folders[0])
+        schema_id = max((known for known in self._lines if known in given), default=given.start - 1) + 1
+        if schema_id not in given:
+            raise ContractError(
+                f"{folder / 'ids.csv'}:1: all ids from {given.start} to {given.stop - 1} are used up"
+            )
+        registered = RegisteredSchema(schema_id, subject, dict(schema), sha256)
+        self._write(folder, registered)
+        return schema_id
+
+    def _write(self, folder: Path, registered: RegisteredSchema) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        ids = folder / "ids.csv"
+        # The line comes first: should we be stopped here, an id is lost and none is given twice.
+        text = ids.read_text(encoding="utf-8") if ids.exists() else ",".join(_COLUMNS) + "\n"
+        if not text.endswith("\n"):
+            text += "\n"
+        text += f"{registered.id},{registered.subject},{registered.sha256}\n"
+        written = ids.with_suffix(".new")
+        written.write_text(text, encoding="utf-8")
+        written.replace(ids)
+        avsc = json.dumps(registered.schema, ensure_ascii=False, indent=1) + "\n"
+        (folder / f"{registered.id}.avsc").write_text(avsc, encoding="utf-8")
+        self._lines[registered.id] = (registered.subject, f"{ids}:{text.count(chr(10))}")
+        self._schemas[registered.id] = registered
+
+    def _load(self, folder: Path) -> None:
+        ids = folder / "ids.csv"
+        if ids.exists():
+            with ids.open(encoding="utf-8", newline="") as file:
+                reader = csv.reader(file)
+                if next(reader, None) != _COLUMNS:
+                    raise ContractError(
+                        f"{ids}:1: the first line is not {','.join(_COLUMNS)}",
+                        next_step="put the file back from the library's history",
+                    )
+                for line in reader:
+                    self._load_line(folder, line, f"{ids}:{reader.line_num}")
+        for avsc in sorted(folder.glob("*.avsc")):
+            if not avsc.stem.isdecimal() or int(avsc.stem) not in self._lines:
+                raise ContractError(
+                    f"{avsc}:1: no line of ids.csv gives this file an id",
+                    next_step="schemas come in by: lienthong contracts register",
+                )
+
+    def _load_line(self, folder: Path, line: list[str], place: str) -> None:
+        given = _ids_of(folder == self._folders[0])
+        if len(line) != len(_COLUMNS) or not re.fullmatch(r"[0-9]{1,10}", line[0]):
+            raise ContractError(f"{place}: a line is {','.join(_COLUMNS)}, the id a number")
+        schema_id, subject, sha256 = int(line[0]), line[1], line[2]
+        if schema_id not in given:
+            raise ContractError(
+                f"{place}: id {schema_id} is outside this folder's ids, {given.start} to {given.stop - 1}",
+                next_step="ids are given by: lienthong contracts register",
+            )
+        if schema_id in self._lines:
+            raise ContractError(
+                f"{place}: id {schema_id} was given before, at {self._lines[schema_id][1]}",
+                next_step="take away the newer line and its file, and register that schema again",
+            )
+        if not _SUBJECT.fullmatch(subject) or not _SHA256.fullmatch(sha256):
+            raise ContractError(
+                f"{place}: the subject or the SHA-256 (64 lower-case hex digits) is not well formed"
+            )
+        self._lines[schema_id] = (subject, place)
+        avsc = folder / f"{schema_id}.avsc"
+        if avsc.exists():
+            self._schemas[schema_id] = RegisteredSchema(
+                schema_id, subject, _read(avsc, sha256, place), sha256
+            )
+
+
+def _ids_of(shipped: bool) -> range:
+    return _SHIPPED_IDS if shipped else _PROVINCE_IDS
+
+
+def _read(avsc: Path, sha256: str, place: str) -> dict[str, Any]:
+    """The schema of a file, checked. Raises ``ContractError``."""
+    try:
+        schema = json.loads(avsc.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ContractError(f"{avsc}:{error.lineno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError:
+        raise ContractError(f"{avsc}:1: not UTF-8 text") from None
+    if not isinstance(schema, dict):
+        raise ContractError(f"{avsc}:1: not an Avro record schema")
+    try:
+        found = fingerprint(schema)
+        layout_of(schema)
+    except ContractError as error:
+        raise ContractError(f"{avsc}:1: {error.message}", next_step=error.next_step) from None
+    except Exception as error:  # fastavro has no one base for what it finds wrong with a schema
+        raise ContractError(f"{avsc}:1: not an Avro schema: {error}") from None
+    if found != sha256:
+        raise ContractError(
+            f"{avsc}:1: the schema is {found}, but {place} says {sha256}",
+            next_step="a registered schema never changes: put it back, and register the new one",
+        )
+    return schema
