@@ -1,0 +1,1 @@
+"""What stands round the product: the local stack, the demo, what an operator installs. No room imports it."""

