@@ -5,15 +5,14 @@ message at a time (82 to 104 µs a record, against 3 µs here); so the road owns
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
-from aiokafka.partitioner import murmur2
 
 from schemas.errors import StopTheLine, TryAgain
+from streams.partitioner import partitions_of
 
 MAX_BATCH_BYTES = 900_000  # below Kafka's default of 1 MB for a message batch
 
@@ -25,12 +24,6 @@ class Outgoing:
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]] = field(default_factory=list)
-
-
-@lru_cache(maxsize=200_000)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Kafka's default partitioner, so that a key lands where every other producer puts it."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 class Publisher:
@@ -88,7 +81,7 @@ class Publisher:
                 f"topic {topic} does not exist", next_step="create it: lienthong road topics"
             ) from error
 
-    async def publish(self, topic: str, records: Iterable[Outgoing]) -> None:
+    async def publish(self, topic: str, records: Sequence[Outgoing]) -> None:
         """Publish and wait for all acknowledgements.
 
         Idempotent batches never expire in aiokafka; while the broker is away this waits, and the
@@ -100,8 +93,9 @@ class Publisher:
         """
         partitions = await self.partitions(topic)
         by_partition: dict[int, list[Outgoing]] = {}
-        for record in records:
-            by_partition.setdefault(partition_of(record.key or b"", partitions), []).append(record)
+        places = partitions_of([record.key or b"" for record in records], partitions)
+        for record, partition in zip(records, places, strict=True):
+            by_partition.setdefault(partition, []).append(record)
         acknowledgements: list[asyncio.Future[object]] = []
         for partition, mine in by_partition.items():
             acknowledgements += await self._send(topic, partition, mine)

@@ -52,11 +52,8 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._stopped.wait(min(1.0, self._limit / 10)):
             if self.silence > self._limit:
-                end_process(
-                    TryAgain.exit_code,
-                    f"no progress for {self.silence:.0f} s: {self._reason()}; to be started again by a supervisor",
-                    stacks=True,
-                )
+                why = f"no progress for {self.silence:.0f} s: {self._reason()}"
+                end_process(TryAgain.exit_code, why + "; a supervisor should start a new worker", stacks=True)
 
 
 def end_process(code: int, message: str, *, stacks: bool = False) -> None:

@@ -1,0 +1,194 @@
+"""A whole road under test: real broker, real store, workers and relay as processes of their own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from sqlalchemy import create_engine, text
+
+from schemas.library import Library, load_library
+from streams.topics import create_topics, plan_topics
+
+LIENTHONG = (sys.executable, "-m", "streams.cli")
+
+
+class Late(AssertionError):
+    """Something did not come in time."""
+
+
+def wait_for(what: str, ready: Callable[[], Any], *, seconds: float, every: float = 0.1) -> Any:
+    """Poll until ``ready()`` is true and return its value; ``Late`` names what did not come."""
+    deadline = time.monotonic() + seconds
+    while not (value := ready()):
+        if time.monotonic() > deadline:
+            raise Late(f"{what}: not within {seconds:.0f} s")
+        time.sleep(every)
+    return value
+
+
+@dataclass
+class Road:
+    """One deployment: its settings, its processes and their logs."""
+
+    broker: str
+    store: str
+    folder: Path
+    contracts: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.engine = create_engine(self.store)
+
+    @property
+    def library(self) -> Library:
+        """The shipped library and the test's own folders."""
+        return load_library([Path(folder) for folder in self.contracts.split(os.pathsep) if folder])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the processes see."""
+        return {
+            **os.environ,
+            "PYTHONUTF8": "1",
+            "LIENTHONG_BROKER": self.broker,
+            "LIENTHONG_STORE": self.store,
+            "LIENTHONG_CONTRACTS": self.contracts,
+            **self.settings,
+        }
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run ``lienthong …`` to its end."""
+        done = subprocess.run(
+            [*LIENTHONG, *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"lienthong {' '.join(words)}: exit {done.returncode}\n{done.stderr}")
+        return done
+
+    def prepare(self) -> None:
+        """Fresh topics and a migrated store."""
+        fresh_topics(self.broker, self.library)
+        self.run("store", "migrate")
+
+    def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start ``lienthong …`` beside us, its output in ``<folder>/<name>.log``."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*LIENTHONG, *words],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes[name] = process
+        return process
+
+    def worker(self, name: str = "w1", *words: str) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        return self.start(name, "road", "run", "--name", name, *words)
+
+    def log(self, name: str) -> str:
+        """What a process printed."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def end(self, name: str, signum: signal.Signals = signal.SIGTERM, *, seconds: float = 30) -> int:
+        """Signal a process and return its exit status."""
+        process = self.processes.pop(name)
+        process.send_signal(signum)
+        return process.wait(seconds)
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait(10)
+        self.engine.dispose()
+
+    def query(self, sql: str, **values: Any) -> list[Any]:
+        """Rows of the national store's database."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(sql), values))
+
+    def one(self, sql: str, **values: Any) -> Any:
+        """The first column of the first row."""
+        return self.query(sql, **values)[0][0]
+
+    def ledger(self) -> dict[tuple[str, int], int | None]:
+        """The ledger's offsets."""
+        rows = self.query("SELECT topic, partition, next_offset FROM lienthong_ledger")
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def backlog(self, *topics: str) -> int:
+        """Records after the ledger's offsets, in all partitions of these topics."""
+        ledger = self.ledger()
+        ends = end_offsets(self.broker, topics)
+        return sum(end - (ledger.get(where) or 0) for where, end in ends.items())
+
+    def metrics(self, name: str) -> str:
+        """A worker's metrics page; its address is read from its log."""
+        found = re.findall(r"http://127\.0\.0\.1:\d+/metrics", self.log(name))
+        if not found:
+            return ""
+        with urllib.request.urlopen(found[-1], timeout=5) as answer:
+            return str(answer.read().decode())
+
+
+def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Where each partition ends now."""
+    consumer = KafkaConsumer(bootstrap_servers=broker)
+    try:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        ends = consumer.end_offsets(partitions)
+    finally:
+        consumer.close()
+    return {(partition.topic, partition.partition): end for partition, end in ends.items()}
+
+
+def fresh_topics(broker: str, library: Library) -> None:
+    """Delete the library's topics and create them again."""
+    plans = plan_topics(library)
+    names = {plan.name for plan in plans}
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        there = names & set(admin.list_topics())
+        if there:
+            admin.delete_topics(sorted(there))
+            wait_for("old topics gone", lambda: not names & set(admin.list_topics()), seconds=20)
+    finally:
+        admin.close()
+    create_topics(broker, plans, replication=1)
+
+
+@contextmanager
+def road(broker: str, store: str, folder: Path, *, contracts: str = "", **settings: str) -> Iterator[Road]:
+    """A prepared road that is stopped at the end."""
+    made = Road(broker=broker, store=store, folder=folder, contracts=contracts, settings=settings)
+    try:
+        made.prepare()
+        yield made
+    finally:
+        made.close()
