@@ -1,6 +1,7 @@
 """The Avro schemas whose records travel in columns, and the container that Polars reads such records from."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ COLUMN_TYPES: Mapping[str, pl.DataType] = {
 
 #: Any 16 bytes will do: the reader goes by the block's size, not by searching for the mark.
 SYNC = b"lienthong-block-"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def _fields_of(
     if not isinstance(fields, list) or not fields:
         raise _refused(path or "the schema", "a record must have fields")
     result = tuple(_field_of(one, namespace, named, path) for one in fields)
+    if len({one.name for one in result}) < len(result):
+        raise _refused(path or "the schema", "two fields have one name")
     named[full_name] = result
     return result
 
@@ -84,8 +88,8 @@ def _field_of(
 ) -> Field:
     name = str(field.get("name", ""))
     path = f"{path}.{name}" if path else name
-    if name.startswith("__"):
-        raise _refused(path, "names that begin with two underscores are ours")
+    if not _NAME.fullmatch(name) or name.startswith("__"):
+        raise _refused(path, "a name has letters a-z, digits and underscores, and not two underscores first")
     avro: Any = field.get("type")
     null_branch = None
     if isinstance(avro, list):

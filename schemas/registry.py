@@ -5,7 +5,6 @@
 those from 10000. An id is never given twice: its line stays, even if its file is taken away.
 """
 
-import csv
 import hashlib
 import json
 import re
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import fastavro.schema
 
 from schemas.avro_layout import layout_of
@@ -100,14 +100,7 @@ class FileRegistry:
         """
         if not _SUBJECT.fullmatch(subject):
             raise ContractError(f"subject {subject!r}: use letters, digits, dot, dash and underscore only")
-        try:
-            layout_of(schema)
-        except ContractError as error:
-            raise ContractError(f"{subject}: {error.message}", next_step=error.next_step) from None
-        try:
-            sha256 = fingerprint(schema)
-        except Exception as error:
-            raise ContractError(f"{subject}: not an Avro schema: {error}") from None
+        sha256 = _checked(schema, subject)
         ids = [schema_id for schema_id, (name, _) in self._lines.items() if name == subject]
         if ids and (newest := self._schemas.get(max(ids))) is not None and newest.sha256 == sha256:
             return newest.id
@@ -118,8 +111,10 @@ class FileRegistry:
             raise ContractError(
                 f"{folder / 'ids.csv'}:1: all ids from {given.start} to {given.stop - 1} are used up"
             )
-        registered = RegisteredSchema(schema_id, subject, dict(schema), sha256)
-        self._write(folder, registered)
+        as_written: dict[str, Any] = json.loads(
+            json.dumps(schema)
+        )  # our own, whatever becomes of the caller's
+        self._write(folder, RegisteredSchema(schema_id, subject, as_written, sha256))
         return schema_id
 
     def _write(self, folder: Path, registered: RegisteredSchema) -> None:
@@ -140,24 +135,25 @@ class FileRegistry:
 
     def _load(self, folder: Path) -> None:
         ids = folder / "ids.csv"
+        listed = set()
         if ids.exists():
-            with ids.open(encoding="utf-8", newline="") as file:
-                reader = csv.reader(file)
-                if next(reader, None) != _COLUMNS:
-                    raise ContractError(
-                        f"{ids}:1: the first line is not {','.join(_COLUMNS)}",
-                        next_step="put the file back from the library's history",
-                    )
-                for line in reader:
-                    self._load_line(folder, line, f"{ids}:{reader.line_num}")
+            first, *lines = ids.read_bytes().decode("utf-8", "replace").splitlines() or [""]
+            if first.split(",") != _COLUMNS:
+                raise ContractError(
+                    f"{ids}:1: the first line is not {','.join(_COLUMNS)}",
+                    next_step="put the file back from the library's history",
+                )
+            for number, line in enumerate(lines, start=2):
+                listed.add(f"{self._load_line(folder, line.split(','), f'{ids}:{number}')}.avsc")
         for avsc in sorted(folder.glob("*.avsc")):
-            if not avsc.stem.isdecimal() or int(avsc.stem) not in self._lines:
+            if avsc.name not in listed:
                 raise ContractError(
                     f"{avsc}:1: no line of ids.csv gives this file an id",
                     next_step="schemas come in by: lienthong contracts register",
                 )
 
-    def _load_line(self, folder: Path, line: list[str], place: str) -> None:
+    def _load_line(self, folder: Path, line: list[str], place: str) -> int:
+        """Take in one line and its file; gives its id."""
         given = _ids_of(folder == self._folders[0])
         if len(line) != len(_COLUMNS) or not re.fullmatch(r"[0-9]{1,10}", line[0]):
             raise ContractError(f"{place}: a line is {','.join(_COLUMNS)}, the id a number")
@@ -179,9 +175,9 @@ class FileRegistry:
         self._lines[schema_id] = (subject, place)
         avsc = folder / f"{schema_id}.avsc"
         if avsc.exists():
-            self._schemas[schema_id] = RegisteredSchema(
-                schema_id, subject, _read(avsc, sha256, place), sha256
-            )
+            schema = _read(avsc, sha256, place)
+            self._schemas[schema_id] = RegisteredSchema(schema_id, subject, schema, sha256)
+        return schema_id
 
 
 def _ids_of(shipped: bool) -> range:
@@ -198,16 +194,22 @@ def _read(avsc: Path, sha256: str, place: str) -> dict[str, Any]:
         raise ContractError(f"{avsc}:1: not UTF-8 text") from None
     if not isinstance(schema, dict):
         raise ContractError(f"{avsc}:1: not an Avro record schema")
-    try:
-        found = fingerprint(schema)
-        layout_of(schema)
-    except ContractError as error:
-        raise ContractError(f"{avsc}:1: {error.message}", next_step=error.next_step) from None
-    except Exception as error:  # fastavro has no one base for what it finds wrong with a schema
-        raise ContractError(f"{avsc}:1: not an Avro schema: {error}") from None
+    found = _checked(schema, f"{avsc}:1")
     if found != sha256:
         raise ContractError(
             f"{avsc}:1: the schema is {found}, but {place} says {sha256}",
             next_step="a registered schema never changes: put it back, and register the new one",
         )
     return schema
+
+
+def _checked(schema: Mapping[str, Any], place: str) -> str:
+    """The fingerprint of a schema that is sound and travels in columns. Raises ``ContractError``."""
+    try:
+        layout_of(schema)
+        fastavro.parse_schema(dict(schema))
+        return fingerprint(schema)
+    except ContractError as error:
+        raise ContractError(f"{place}: {error.message}", next_step=error.next_step) from None
+    except Exception as error:  # fastavro has no one base for what it finds wrong with a schema
+        raise ContractError(f"{place}: not an Avro schema: {error}") from None
