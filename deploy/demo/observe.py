@@ -1,0 +1,227 @@
+"""Reading what the road left behind: the national database, the agency's database and the topics.
+
+Reads tables and topics directly and not through our own commands, so that it would see what those hide.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.structs import TopicPartition
+from sqlalchemy import Engine, Inspector, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from deploy.demo.agency import TABLE
+from deploy.demo.national import FIELDS
+from deploy.demo.oracle import Observed, StoredRow
+
+NATIONAL_TABLE: Final = "hotich_khaisinh_v1"
+PROVINCE_TOPIC: Final = "province.hotich_qnam.khaisinh"
+NATIONAL_TOPIC: Final = "national.hotich.khaisinh.v1"
+SYSTEM: Final = "hotich_qnam"
+SILENCE_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A record of the province topic, kept as it is so that it can be published again."""
+
+    partition: int
+    key: bytes
+    seq: int
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Observer:
+    """Looks at both databases and the broker. Not thread-safe; ``close`` gives the connections back."""
+
+    def __init__(self, *, store: str, source: str, broker: str) -> None:
+        self._store: Engine = create_engine(store, pool_pre_ping=True)
+        self._source: Engine = create_engine(source, pool_pre_ping=True)
+        self._broker = broker
+        self._last: dict[str, int] = {}
+
+    def close(self) -> None:
+        self._store.dispose()
+        self._source.dispose()
+
+    def national_rows(self) -> int:
+        """Rows in the national table, tombstones included; the last known number if it is away."""
+        return self._count(f"SELECT count(*) FROM {NATIONAL_TABLE}")
+
+    def answers_given(self) -> int:
+        """Answers counted as told, repeats included; the last known number while the database is away."""
+        return self._count("SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt")
+
+    def answered(self) -> dict[str, Counter[int]]:
+        """Outcome -> how often each sequence number was answered so."""
+        told: dict[str, Counter[int]] = {}
+        query = "SELECT outcome, seqs FROM lienthong_receipt WHERE system = :system"
+        for outcome, ranges in self._rows(query):
+            told.setdefault(outcome, Counter()).update(numbers(ranges))
+        return told
+
+    def unread(self) -> int:
+        """Records of the road's topics that the offset ledger has not passed. Many if it is away."""
+        try:
+            ledger = {
+                (t, p): n
+                for t, p, n in self._rows("SELECT topic, partition, next_offset FROM lienthong_ledger")
+            }
+        except OperationalError:
+            return 1_000_000
+        with self._consumer() as consumer:
+            ends = consumer.end_offsets(self._partitions(consumer, PROVINCE_TOPIC, NATIONAL_TOPIC))
+        return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
+
+    def messages(self) -> Iterator[Message]:
+        """Every record of the province topic, in order within each partition."""
+        with self._consumer() as consumer:
+            parts = self._partitions(consumer, PROVINCE_TOPIC)
+            consumer.assign(parts)
+            consumer.seek_to_beginning(*parts)
+            ends = consumer.end_offsets(parts)
+            while any(consumer.position(part) < end for part, end in ends.items()):
+                polled = consumer.poll(timeout_ms=SILENCE_MS, max_records=5000)
+                if not polled:
+                    raise TimeoutError(
+                        f"{PROVINCE_TOPIC}: no record for {SILENCE_MS // 1000} s before its end"
+                    )
+                for batch in polled.values():
+                    for record in batch:
+                        yield _message(record)
+
+    def publish_again(self, messages: Iterable[Message]) -> None:
+        """Send old records once more, unchanged, to the partition they came from."""
+        producer = KafkaProducer(bootstrap_servers=self._broker, acks="all")
+        sent = [
+            producer.send(PROVINCE_TOPIC, key=m.key, value=m.value, headers=m.headers, partition=m.partition)
+            for m in messages
+        ]
+        producer.flush(timeout=30)
+        for future in sent:
+            future.get(timeout=1)
+        producer.close()
+
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """Source key -> its sequence numbers, ascending, each once (capture may send a record again)."""
+        found: dict[str, set[int]] = {}
+        for message in self.messages():
+            found.setdefault(message.key.decode(), set()).add(message.seq)
+        return {key: tuple(sorted(seqs)) for key, seqs in found.items()}
+
+    def stored(self, key: str) -> dict[str, Any]:
+        """One national row, by column."""
+        with self._store.connect() as connection:
+            query = text(f"SELECT * FROM {NATIONAL_TABLE} WHERE lt_key = :key")
+            return dict(connection.execute(query, {"key": key}).mappings().one())
+
+    def labels(self) -> dict[str, str]:
+        """Column -> its comment in the national table: the Vietnamese label of the field."""
+        inspector: Inspector = inspect(self._store)
+        return {
+            column["name"]: column.get("comment") or "" for column in inspector.get_columns(NATIONAL_TABLE)
+        }
+
+    def reject_examples(self) -> list[tuple[str, str, int, str, str]]:
+        """(field, rule, how many, source key of one, where it lies), the most frequent first."""
+        query = (
+            "SELECT field, rule, count(*), min(source_key),"
+            " min(topic || '/' || partition || '@' || \"offset\") FROM lienthong_reject"
+            " WHERE system = :system GROUP BY field, rule ORDER BY count(*) DESC, field, rule"
+        )
+        return [(f, r, int(n), str(k), str(place)) for f, r, n, k, place in self._rows(query)]
+
+    def everything(self, started_at: datetime) -> Observed:
+        """All that the oracle compares."""
+        current = f"SELECT count(*) FROM {NATIONAL_TABLE}_current"
+        rejects = "SELECT source_key, seq, field, rule FROM lienthong_reject WHERE system = :system"
+        with self._source.connect() as connection:
+            ids = frozenset(str(row[0]) for row in connection.execute(text(f"SELECT id FROM {TABLE}")))
+        return Observed(
+            started_at=started_at,
+            rows=self._stored_rows(),
+            current=self._count(current),
+            rejects=Counter((str(k), int(s or 0), str(f), str(r)) for k, s, f, r in self._rows(rejects)),
+            answers=self.answered(),
+            numbers=self.numbers(),
+            source_ids=ids,
+        )
+
+    def _stored_rows(self) -> dict[str, StoredRow]:
+        found: dict[str, StoredRow] = {}
+        columns = {name: name.lower() for name in FIELDS}
+        with self._store.connect() as connection:
+            for row in connection.execute(text(f"SELECT * FROM {NATIONAL_TABLE}")).mappings():
+                warned = row["lt_warnings"]
+                found[row["lt_key"]] = StoredRow(
+                    source_key=row["lt_source_key"],
+                    seq=row["lt_seq"],
+                    fields={name: row[column] for name, column in columns.items()},
+                    warnings=frozenset(warned.split(",")) if warned else frozenset(),
+                    contract=row["lt_contract"],
+                    committed_at=row["lt_committed_at"],
+                    applied_at=row["lt_applied_at"],
+                    deleted_at=row["lt_deleted_at"],
+                )
+        return found
+
+    def _rows(self, query: str) -> list[Any]:
+        with self._store.connect() as connection:
+            bound = {"system": SYSTEM} if ":system" in query else {}
+            return list(connection.execute(text(query), bound))
+
+    def _count(self, query: str) -> int:
+        with suppress(OperationalError):  # the database is being restarted: part of the story
+            self._last[query] = int(self._rows(query)[0][0])
+        return self._last.get(query, 0)
+
+    def _consumer(self) -> Any:
+        return _Closing(
+            KafkaConsumer(bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False)
+        )
+
+    @staticmethod
+    def _partitions(consumer: Any, *topics: str) -> list[TopicPartition]:
+        return [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t) or ())]
+
+
+class _Closing:
+    """kafka-python's consumer as a context."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def __enter__(self) -> Any:
+        return self._consumer
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+
+def _message(record: Any) -> Message:
+    headers = [(str(name), bytes(value)) for name, value in record.headers]
+    seq = int(dict(headers)["seq"])
+    return Message(partition=record.partition, key=record.key, seq=seq, value=record.value, headers=headers)
+
+
+def numbers(ranges: str) -> Iterator[int]:
+    """The numbers of a receipt: ``812-815,817``."""
+    for part in ranges.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def first_versions(messages: Iterable[Message], keys: Mapping[str, object]) -> dict[str, list[Message]]:
+    """All versions of some records, oldest first."""
+    found: dict[str, list[Message]] = {}
+    for message in messages:
+        key = message.key.decode()
+        if key in keys:
+            found.setdefault(key, []).append(message)
+    return {key: sorted(versions, key=lambda message: message.seq) for key, versions in found.items()}
