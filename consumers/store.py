@@ -4,8 +4,9 @@ Everything that one batch changes (rows, receipts, rejects, ledger) is one trans
 is delivered again changes nothing, and an answer to the publisher is never wrong and never missing.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -90,15 +91,15 @@ class Reject:
     system: str
     dataset: str
     seq: int | None  #: None when the record could not be read that far
-    source_key: str | None = field(repr=False)
+    source_key: str | None = dataclasses.field(repr=False)
     topic: str
     partition: int
     offset: int
     rule: str  #: a rule code of ``schemas.reasons``
     field: str  #: the field at fault, or ""
     detail: str
-    key: bytes | None = field(repr=False)
-    original: bytes | None = field(repr=False)  #: the record's value as it came
+    key: bytes | None = dataclasses.field(repr=False)
+    original: bytes | None = dataclasses.field(repr=False)  #: the record's value as it came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +172,12 @@ class SyncBatch:
     rows: pl.DataFrame
     """The format's wire columns, ``__partition`` (Int32), ``__offset`` (Int64, rising within a partition)."""
     rejects: Sequence[Reject] = ()  #: what could not be decoded; written in the same transaction
-    original_of: OriginalOf | None = field(default=None, repr=False)
+    original_of: OriginalOf | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A run of staged rows that one statement merges."""
+    """A run of staged rows that one statement merges; no key comes twice in it."""
 
     op: Literal["u", "d"]
     start: int  #: first ``lt_row`` of the staged rows
@@ -184,17 +185,28 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rider:
+    """A version that is not staged, because another one of the same source record in the batch decides."""
+
+    row: int  #: in ``Prepared.rows``
+    winner: int  #: in ``Prepared.rows``
+    order: Literal["older", "same", "behind"]  #: it came before the winner; is the same; came late and older
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A batch made ready without the database: for its caller a closed box."""
 
     batch: SyncBatch
-    rows: pl.DataFrame = field(repr=False)  #: the readable rows of the batch, in its order
+    rows: pl.DataFrame = dataclasses.field(repr=False)  #: the readable rows of the batch, in its order
     rejects: tuple[Reject, ...]  #: the batch's and those of unreadable rows
-    staged: pl.DataFrame = field(repr=False)  #: rows for the database, in the order of ``lt_row``
-    steps: tuple[Step, ...]  #: one after the other they do what single records would do
-    fates: pl.DataFrame | None = field(repr=False)  #: None: staged and rows are one to one; see ``preparing``
-    csv: bytes = field(repr=False)  #: ``staged`` for COPY; empty where the store does not use it
-    receipts: tuple["Receipt", ...] = field(repr=False)  #: if everything gets applied
+    staged: pl.Series = dataclasses.field(
+        repr=False
+    )  #: for each ``lt_row`` of the staged rows, its place in ``rows``
+    csv: bytes = dataclasses.field(repr=False)  #: the staged rows, for COPY
+    steps: tuple[Step, ...]  #: one after the other they do what the single records would do
+    riders: tuple[Rider, ...]
+    receipts: tuple["Receipt", ...] = dataclasses.field(repr=False)  #: if all rows get applied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +269,7 @@ class NationalStore(Protocol):
         """
 
     def start_at(self, deployment: str, position: Position, *, epoch: int, offset: int) -> None:
-        """Set the first offset ever of a claimed partition. ``Fenced`` if there is one or the epoch differs."""
+        """Set a claimed partition's first offset ever. ``Fenced`` if there is one, or another epoch."""
 
     def accept_loss(self, deployment: str, position: Position, *, expected: int, offset: int) -> None:
         """Move the ledger from ``expected`` to ``offset`` on a person's word; fences the present claim.

@@ -1,0 +1,281 @@
+"""Tables of the national store: made from national formats, altered by additions only.
+
+A column is never dropped and its type never changed here: that is a decision for people, because other
+programs read these tables.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
+
+from consumers.store import StoreError
+from schemas.formats import FormatField, NationalFormat
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """A point in time, UTC: ``timestamptz`` on PostgreSQL, sortable ISO 8601 text on SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
+        return moment.astimezone(UTC) if isinstance(moment, datetime) else None
+
+
+def _id() -> sa.Column[int]:
+    # SQLite counts by itself only in a column whose type is exactly INTEGER.
+    number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    return sa.Column("id", number, sa.Identity(), primary_key=True)
+
+
+def _text(name: str, **more: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, **{"nullable": False, **more})
+
+
+metadata = sa.MetaData()
+
+ledger = sa.Table(
+    "lienthong_ledger",
+    metadata,
+    _text("deployment", primary_key=True),
+    _text("topic", primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("next_offset", sa.BigInteger),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    _text("owner"),
+    sa.Column("claimed_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment),
+    comment="Sổ vị trí: mỗi phân vùng Kafka đã được ghi vào kho đến đâu; ghi cùng giao dịch với dữ liệu",
+)
+
+receipt = sa.Table(
+    "lienthong_receipt",
+    metadata,
+    _id(),
+    _text("system"),
+    _text("dataset"),
+    _text("format"),
+    _text("outcome"),
+    _text("seqs"),
+    sa.Column("first_seq", sa.BigInteger, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sa.Column("how_many", sa.Integer, nullable=False),
+    _text("rule"),
+    _text("field"),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("published_at", Moment),
+    comment="Biên nhận: các số thứ tự thay đổi đã được áp dụng, đã cũ hoặc bị từ chối, theo hệ thống nguồn",
+)
+sa.Index("lienthong_receipt_by_system", receipt.c.system, receipt.c.dataset)
+
+reject = sa.Table(
+    "lienthong_reject",
+    metadata,
+    _id(),
+    _text("deployment"),
+    _text("system"),
+    _text("dataset"),
+    sa.Column("seq", sa.BigInteger),
+    _text("source_key", nullable=True),
+    _text("topic"),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    _text("rule"),
+    _text("field"),
+    _text("detail"),
+    sa.Column("original", sa.LargeBinary),
+    sa.Column("record_key", sa.LargeBinary),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("published_at", Moment),
+    comment="Bản ghi bị từ chối: quy tắc, trường, lý do và nguyên văn bản ghi",
+)
+# With the number in it, a topic that was deleted and made anew does not hide its rejects behind old ones.
+sa.Index(
+    "lienthong_reject_once",
+    reject.c.deployment,
+    reject.c.topic,
+    reject.c.partition,
+    reject.c.offset,
+    reject.c.rule,
+    reject.c.field,
+    sa.func.coalesce(reject.c.seq, sa.literal_column("-1")),
+    unique=True,
+)
+sa.Index("lienthong_reject_by_system", reject.c.system, reject.c.dataset)
+for _outbox in (receipt, reject):
+    _waiting = _outbox.c.published_at.is_(None)
+    sa.Index(f"{_outbox.name}_unpublished", _outbox.c.id, postgresql_where=_waiting, sqlite_where=_waiting)
+
+#: Every record of every batch, ungated: shows the doubles that the version gate hides. For crash tests.
+effect = sa.Table(
+    "lienthong_effect",
+    sa.MetaData(),
+    _id(),
+    _text("topic"),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    _text("system"),
+    _text("dataset"),
+    _text("source_key"),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+
+def format_table(national: NationalFormat) -> sa.Table:
+    """The table of one national format: ``lt_`` columns, then its fields in lower case, in order."""
+    return sa.Table(
+        national.table,
+        sa.MetaData(),
+        # Compared byte by byte: fast, and an upgrade of the machine's locales cannot corrupt the index.
+        sa.Column(
+            "lt_key",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            primary_key=True,
+            comment="Khóa quốc gia",
+        ),
+        _text("lt_system", comment="Hệ thống nguồn"),
+        _text("lt_dataset", comment="Tập dữ liệu nguồn"),
+        _text("lt_source_key", comment="Khóa của bản ghi tại nguồn"),
+        sa.Column("lt_seq", sa.BigInteger, nullable=False, comment="Số thứ tự thay đổi tại nguồn"),
+        sa.Column("lt_committed_at", Moment, comment="Thời điểm thay đổi tại nguồn"),
+        sa.Column("lt_applied_at", Moment, nullable=False, comment="Thời điểm ghi vào kho này"),
+        sa.Column("lt_deleted_at", Moment, comment="Thời điểm xóa tại nguồn; trống: còn hiệu lực"),
+        _text("lt_contract", nullable=True, comment="Hợp đồng dữ liệu đã dùng để chuyển đổi"),
+        _text("lt_warnings", nullable=True, comment="Cảnh báo khi chuyển đổi: trường:quy tắc,…"),
+        *(_text(column_name(field), nullable=True, comment=_label(field)) for field in national.fields),
+        comment=f"{national.title} ({national.full_id})",
+        # Room for the next version of a row on its page: updates then touch no index (measured: +30 %).
+        postgresql_with={"fillfactor": 75},
+    )
+
+
+def column_name(field: FormatField) -> str:
+    """Lower case, so that ``nksHoTen`` needs no quotes in anybody's SQL."""
+    return field.name.lower()
+
+
+def _label(field: FormatField) -> str:
+    return f"{field.label} (danh mục {field.code_list})" if field.code_list else field.label
+
+
+# --- the plan ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something of a format that the database does not have yet."""
+
+    what: str  #: ``table x``, ``column x.y``, ``view x``
+    sql: str
+
+
+def missing(
+    connection: sa.Connection, formats: Sequence[NationalFormat], *, effect_log: bool
+) -> list[Missing]:
+    """What has to be added, in the order in which it can be. ``StoreError`` if a column has another type."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
+    own = [*metadata.sorted_tables, *([effect] if effect_log else [])]
+    national = [format_table(one) for one in formats]
+    found: list[Missing] = []
+    for table in (*own, *national):
+        if table.name in there:
+            found += _missing_in(connection, inspector, table)
+        else:
+            found += _all_of(connection, table)
+    for table in national:
+        found += _view(connection, inspector, table, is_new=table.name not in there)
+    return found
+
+
+def _sql(connection: sa.Connection, element: sa.schema.ExecutableDDLElement) -> str:
+    return str(element.compile(dialect=connection.dialect)).strip()
+
+
+def _all_of(connection: sa.Connection, table: sa.Table) -> Iterator[Missing]:
+    yield Missing(f"table {table.name}", _sql(connection, CreateTable(table)))
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        yield Missing(f"index {index.name}", _sql(connection, CreateIndex(index)))
+    yield from _comments(connection, table, None, {})
+
+
+def _missing_in(connection: sa.Connection, inspector: sa.Inspector, table: sa.Table) -> Iterator[Missing]:
+    existing = {column["name"]: column for column in inspector.get_columns(table.name)}
+    for column in table.columns:
+        wanted = _type(connection, column.type)
+        if column.name not in existing:
+            text = f"ALTER TABLE {table.name} ADD COLUMN {_quoted(connection, column.name)} {wanted}"
+            yield Missing(f"column {table.name}.{column.name}", text)
+        elif (is_now := _type(connection, existing[column.name]["type"])) != wanted:
+            raise StoreError(
+                f"{table.name}.{column.name}: is {is_now}, must be {wanted}",
+                next_step="types are never altered here: move the table away, migrate, and snapshot again",
+            )
+    if connection.dialect.supports_comments:
+        comment = inspector.get_table_comment(table.name)["text"]
+        comments = {name: column.get("comment") for name, column in existing.items()}
+        yield from _comments(connection, table, comment, comments)
+
+
+def _type(connection: sa.Connection, kind: sa.types.TypeEngine[Any]) -> str:
+    return kind.compile(dialect=connection.dialect).partition(" COLLATE")[0]
+
+
+def _quoted(connection: sa.Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote(name)
+
+
+def _comments(
+    connection: sa.Connection, table: sa.Table, comment: str | None, comments: dict[str, str | None]
+) -> Iterator[Missing]:
+    if not connection.dialect.supports_comments:
+        return
+    if table.comment and table.comment != comment:
+        yield Missing(f"comment on {table.name}", _sql(connection, SetTableComment(table)))
+    for column in table.columns:
+        if column.comment and column.comment != comments.get(column.name):
+            yield Missing(
+                f"comment on {table.name}.{column.name}", _sql(connection, SetColumnComment(column))
+            )
+
+
+def _view(
+    connection: sa.Connection, inspector: sa.Inspector, table: sa.Table, *, is_new: bool
+) -> Iterator[Missing]:
+    """The rows in force. Old columns keep their places: PostgreSQL lets a view grow only at its end."""
+    name = f"{table.name}_current"
+    shown = [c["name"] for c in inspector.get_columns(name)] if name in inspector.get_view_names() else []
+    existing = [] if is_new else [column["name"] for column in inspector.get_columns(table.name)]
+    wanted = [*shown, *(c for c in _union(existing, table.columns.keys()) if c not in shown)]
+    if shown == wanted:
+        return
+    columns = ", ".join(_quoted(connection, column) for column in wanted)
+    # Names come from formats, whose loader allows letters, digits and _ only.
+    body = f"{name} AS SELECT {columns} FROM {table.name} WHERE lt_deleted_at IS NULL"  # noqa: S608
+    if connection.dialect.name == "sqlite":
+        if shown:
+            yield Missing(f"view {name}", f"DROP VIEW {name}")
+        yield Missing(f"view {name}", f"CREATE VIEW {body}")
+    else:
+        yield Missing(f"view {name}", f"CREATE OR REPLACE VIEW {body}")
+
+
+def _union(first: Iterable[str], second: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys((*first, *second)))

@@ -1,0 +1,90 @@
+"""The version gate as SQL, for PostgreSQL and SQLite alike.
+
+Names of tables and columns come from national formats, whose loader allows letters, digits and ``_`` only;
+values never enter these texts.
+"""
+
+from dataclasses import dataclass
+
+from consumers.ddl import column_name
+from schemas.formats import NationalFormat
+
+WHOSE = ("lt_system", "lt_dataset", "lt_source_key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """Where the two databases differ."""
+
+    staging_schema: str  #: of temporary tables
+    mark: str  #: placeholder of the driver
+    committed_at: str  #: SQL of the time that ``s.lt_committed_ms`` means
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeSql:
+    """Statements for one format; each takes the first ``lt_row`` and the one behind the last.
+
+    ``{now}`` stands for the transaction's time: the same in all statements of one transaction, so that
+    ``losers`` can tell a row written just now from one that was there.
+    """
+
+    staging: str
+    upsert: str
+    delete: str
+    losers: str  #: rows (lt_row, verdict) of the staged rows that the merge before did not write
+
+
+def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
+    """Build the statements for one format."""
+    table = national.table
+    staging = f"{dialect.staging_schema}.lt_stage_{table}"
+    fields = [f'"{column_name(field)}"' for field in national.fields]
+    # Read in the order of lt_row, the order of the rows on its fresh pages: by key, so locks are, too.
+    staged = f"FROM {staging} s WHERE s.lt_row >= {dialect.mark} AND s.lt_row < {dialect.mark}"
+    return MergeSql(
+        staging=staging,
+        upsert=_upsert(table, staged, fields, dialect),
+        delete=_delete(table, staged, dialect),
+        losers=_losers(table, staged),
+    )
+
+
+def _same(columns: tuple[str, ...], other: str) -> str:
+    return " AND ".join(f"t.{column} = {other}.{column}" for column in columns)
+
+
+def _upsert(table: str, staged: str, fields: list[str], dialect: Dialect) -> str:
+    plain = [*WHOSE, "lt_seq", "lt_contract", "lt_warnings", *fields]
+    names = ["lt_key", *plain, "lt_committed_at", "lt_applied_at"]
+    values = [f"s.{name}" for name in ("lt_key", *plain)] + [dialect.committed_at, "{now}"]
+    changed = [f"{name} = excluded.{name}" for name in names[1:]] + ["lt_deleted_at = NULL"]
+    return (
+        f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged}"
+        f" ON CONFLICT (lt_key) DO UPDATE SET {', '.join(changed)}"
+        # Its own holder, or the tombstone of another record of the same dataset, and older in any case.
+        f" WHERE t.lt_seq < excluded.lt_seq AND {_same(WHOSE[:2], 'excluded')}"
+        " AND (t.lt_source_key = excluded.lt_source_key OR t.lt_deleted_at IS NOT NULL)"
+    )
+
+
+def _delete(table: str, staged: str, dialect: Dialect) -> str:
+    plain = [*WHOSE, "lt_seq", "lt_contract", "lt_warnings"]
+    names = ["lt_key", *plain, "lt_committed_at", "lt_applied_at", "lt_deleted_at"]
+    deleted_at = f"COALESCE({dialect.committed_at}, {{now}})"
+    values = [f"s.{name}" for name in ("lt_key", *plain)] + [dialect.committed_at, "{now}", deleted_at]
+    changed = [f"{name} = excluded.{name}" for name in names[1:-1]]
+    # The fields keep their last values; a record deleted before keeps its date.
+    changed.append("lt_deleted_at = COALESCE(t.lt_deleted_at, excluded.lt_deleted_at)")
+    return (
+        f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged}"
+        f" ON CONFLICT (lt_key) DO UPDATE SET {', '.join(changed)}"
+        f" WHERE t.lt_seq < excluded.lt_seq AND {_same(WHOSE, 'excluded')}"
+    )
+
+
+def _losers(table: str, staged: str) -> str:
+    same, written = _same(WHOSE, "s"), "t.lt_seq = s.lt_seq AND t.lt_applied_at = {now}"
+    verdict = f"CASE WHEN NOT ({same}) THEN 'held' WHEN t.lt_seq = s.lt_seq THEN 'duplicate' ELSE 'stale' END"
+    joined = staged.replace(" s WHERE", f" s JOIN {table} t ON t.lt_key = s.lt_key WHERE")
+    return f"SELECT s.lt_row, {verdict} {joined} AND NOT ({same} AND {written})"

@@ -1,0 +1,42 @@
+"""From the setting ``LIENTHONG_STORE`` to a store."""
+
+import sqlalchemy as sa
+
+from consumers.store import NationalStore
+from schemas.errors import SettingsError
+
+
+def open_store(url: str, *, effect_log: bool = False) -> NationalStore:
+    """Open the national store. Connects to nothing yet: see ``NationalStore.check``.
+
+    Args:
+        url: SQLAlchemy URL, ``postgresql+psycopg://user:password@host/database`` or ``sqlite:////path/file``.
+        effect_log: also write every record of every batch to ``lienthong_effect``, ungated; for crash tests.
+
+    Raises:
+        SettingsError: the URL is none, or of a database that cannot be a national store.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        # Without its text: a mistyped URL may still hold a password.
+        raise _wrong("is not an SQLAlchemy URL") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        from consumers.postgres import PostgresStore  # each driver only where it is needed
+
+        return PostgresStore(parsed.set(drivername="postgresql+psycopg"), effect_log=effect_log)
+    if backend == "sqlite":
+        from consumers.sqlite import SqliteStore
+
+        if not parsed.database or parsed.database == ":memory:":
+            raise _wrong("names no file")  # a store in memory would forget the ledger with the process
+        return SqliteStore(parsed.set(drivername="sqlite"), effect_log=effect_log)
+    raise _wrong(f"names a {backend} database")
+
+
+def _wrong(what: str) -> SettingsError:
+    return SettingsError(
+        f"LIENTHONG_STORE {what}",
+        next_step="set it to postgresql+psycopg://user:password@host/database or sqlite:////folder/file.db",
+    )

@@ -1,0 +1,175 @@
+"""The national store on PostgreSQL: COPY into a temporary table, then one version-gated merge.
+
+What the server should have besides its defaults, measured in ``tests/benchmarks``: nothing is needed; room
+in ``shared_buffers`` and ``max_wal_size`` helps a first snapshot. ``synchronous_commit`` is set on here: a
+receipt must not be published for a row that a power cut takes back.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from consumers.merge_sql import Dialect, MergeSql
+from consumers.outcomes import Refusal
+from consumers.preparing import staging_columns
+from consumers.sql_store import MIGRATE, Refused, SqlStore
+from consumers.store import Prepared, StoreError
+from schemas.errors import LienthongError, TryAgain
+from schemas.formats import NationalFormat
+
+#: Error classes (first two characters of SQLSTATE) that waiting may mend, and what to say.
+WAIT = {
+    "08": "the connection was lost",
+    "25": "the database is read-only now, or the transaction sat idle for too long",
+    "40": "another transaction came in between",
+    "53": "the database has run out of disk, memory or connections",
+    "55": "the rows are locked by another program",
+    "57": "the database is stopping, starting, or took too long",
+    "58": "the database's machine reports an error",
+}
+#: Those that the content of a row causes: data, constraint, size of an index entry, view check, a trigger.
+ROW = ("22", "23", "44", "54", "P0")
+DATABASE_AWAY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Bounds that keep a stuck database from holding a worker for ever."""
+
+    connect_seconds: int = 5
+    lock_seconds: float = 10.0  #: another program's lock; below the worker's watchdog
+    statement_seconds: float = 30.0  #: one COPY, merge or read
+    idle_in_transaction_seconds: float = 60.0  #: above the longest wait for Kafka while publishing receipts
+    dead_peer_seconds: int = 20  #: a machine that vanished without a word
+
+
+class PostgresStore(SqlStore):
+    """See ``consumers.store.NationalStore``."""
+
+    now = "now()"  # of the transaction: the same in each of its statements
+    ten_minutes_ago = "now() - interval '10 minutes'"
+    for_update = "FOR UPDATE OF l"
+    dialect = Dialect(
+        staging_schema="pg_temp",
+        mark="%s",
+        committed_at="to_timestamp(s.lt_committed_ms * 0.001::float8)",
+    )
+    driver_error = psycopg.Error
+
+    def __init__(self, url: sa.URL, *, effect_log: bool = False, timeouts: Timeouts | None = None) -> None:
+        limits = timeouts or Timeouts()
+        engine = sa.create_engine(
+            url,
+            pool_size=4,
+            max_overflow=4,
+            pool_timeout=10,
+            hide_parameters=True,  # an error's text must not show a person's row
+            connect_args={
+                "connect_timeout": limits.connect_seconds,
+                "application_name": "lienthong",
+                "keepalives_idle": limits.dead_peer_seconds,
+                "tcp_user_timeout": limits.dead_peer_seconds * 1000,
+            },
+        )
+        sa.event.listen(engine, "connect", lambda connection, _: _set_up(connection, limits))
+        super().__init__(engine, effect_log=effect_log)
+
+    def _lock_migration(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('lienthong store migrate'))")
+
+    def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in staging_columns(national))
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {sql.staging}")
+        connection.exec_driver_sql(
+            # DELETE ROWS, not a DELETE: dead rows would halve the speed. Long rows stay whole on their page.
+            f"CREATE TEMPORARY TABLE {sql.staging.partition('.')[2]} ({columns})"
+            " WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS"
+        )
+
+    def _stage(self, connection: sa.Connection, sql: MergeSql, prepared: Prepared) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        with driver.cursor() as cursor, cursor.copy(f"COPY {sql.staging} FROM STDIN (FORMAT csv)") as copy:
+            copy.write(prepared.csv)
+
+    def _drop_if_dead(self, connection: sa.Connection) -> None:
+        if not connection.invalidated and getattr(connection.connection.driver_connection, "closed", True):
+            connection.invalidate()
+
+    def _understand(self, error: Exception) -> LienthongError | Refused:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+        if not isinstance(cause, psycopg.Error) or state is None:
+            return _without_state(cause)
+        if state[:2] in ROW:
+            diagnosis = cause.diag
+            name = diagnosis.constraint_name or ""
+            detail = f"SQLSTATE {state} {name}".strip()
+            return Refused(Refusal(field=diagnosis.column_name or "", detail=detail))
+        if state[:2] in WAIT:
+            return _try_again(f"{WAIT[state[:2]]} (SQLSTATE {state})")
+        return _needs_a_person(state, cause)
+
+
+def _set_up(connection: Any, limits: Timeouts) -> None:
+    settings = {
+        "lock_timeout": f"{limits.lock_seconds:g}s",
+        "statement_timeout": f"{limits.statement_seconds:g}s",
+        "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_seconds:g}s",
+        "synchronous_commit": "on",
+        "temp_buffers": "32MB",  # a batch of wide rows stays in memory
+        "jit": "off",  # compiling a merge costs more than a batch
+        "timezone": "UTC",
+    }
+    with connection.cursor() as cursor:
+        for name, value in settings.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+        encoding = cursor.execute("SHOW server_encoding").fetchone()
+    connection.commit()
+    if encoding != ("UTF8",):
+        raise StoreError(
+            "the national store's database cannot hold Vietnamese text: its encoding is not UTF8",
+            next_step="make one with ENCODING 'UTF8' TEMPLATE template0, and correct LIENTHONG_STORE",
+        )
+
+
+def _try_again(what: str) -> TryAgain:
+    return TryAgain(
+        f"national store: {what}",
+        next_step="see the database's log; this goes on by itself when it answers",
+        retry_after_seconds=DATABASE_AWAY_SECONDS,
+    )
+
+
+def _without_state(cause: BaseException | None) -> LienthongError:
+    """Errors before or beside the server's answer: no connection, no free connection, a broken one."""
+    text = str(cause)
+    if "does not exist" in text:
+        return StoreError(
+            "national store: the database or the user named in LIENTHONG_STORE does not exist",
+            next_step="create it, or correct LIENTHONG_STORE; then: " + MIGRATE,
+        )
+    if "authentication failed" in text or "no password supplied" in text:
+        return StoreError(
+            "national store: the database refuses the login", next_step="correct LIENTHONG_STORE"
+        )
+    return _try_again("no connection")
+
+
+def _needs_a_person(state: str, cause: psycopg.Error) -> LienthongError:
+    if state in ("42P01", "42703", "3F000"):
+        return StoreError(
+            f"national store: a table or column is missing (SQLSTATE {state})", next_step=MIGRATE
+        )
+    if state == "42501":
+        return StoreError(
+            "national store: the user of LIENTHONG_STORE lacks a right (SQLSTATE 42501)",
+            next_step="grant SELECT, INSERT, UPDATE on its tables, and TEMPORARY on the database",
+        )
+    if state in ("3D000", "28000", "28P01"):
+        return _without_state(cause)
+    return StoreError(
+        f"national store: SQLSTATE {state} ({type(cause).__name__})", next_step="see the database's log"
+    )

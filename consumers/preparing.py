@@ -1,0 +1,260 @@
+"""From a batch of national records to staged rows: everything that needs no database. Pure.
+
+Most batches hold each key once and go through as columns. Where a key comes several times, the rows are
+put into rounds, so that merging round after round gives what the single records would give in their order.
+"""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from consumers import ranges
+from consumers.ddl import column_name
+from consumers.store import Outcome, Prepared, Receipt, Reject, Rider, Step, SyncBatch
+from schemas.formats import NationalFormat
+
+REQUIRED = ("lt_key", "lt_op", "lt_system", "lt_dataset", "lt_source_key", "lt_seq")
+#: Columns of the staging table before the format's fields, with their SQL types.
+STAGED = (
+    ("lt_key", "text"),
+    ("lt_system", "text"),
+    ("lt_dataset", "text"),
+    ("lt_source_key", "text"),
+    ("lt_seq", "bigint"),
+    ("lt_committed_ms", "bigint"),
+    ("lt_contract", "text"),
+    ("lt_warnings", "text"),
+)
+WHOSE = ("lt_system", "lt_dataset")
+
+
+def staging_columns(national: NationalFormat) -> list[tuple[str, str]]:
+    """Names and SQL types of the staging table, in the order of the CSV."""
+    fields = [(column_name(one), "text") for one in national.fields]
+    return [("lt_row", "integer"), *STAGED, *fields]
+
+
+def prepare(batch: SyncBatch, *, every_version: bool = False) -> Prepared:
+    """Choose, order and write out what the database must see.
+
+    Args:
+        every_version: stage all versions of a key, not only those that decide; for a batch in which the
+            database refuses rows, because an earlier version may then be the one that stays.
+    """
+    rows, rejects = _readable(batch)
+    prepared = _staged(batch, rows, rejects, every_version)
+    if b"\0" in prepared.csv:
+        rows, unstorable = _without_nul(batch, rows)
+        prepared = _staged(batch, rows, [*rejects, *unstorable], every_version)
+    return prepared
+
+
+def _staged(batch: SyncBatch, rows: pl.DataFrame, rejects: Sequence[Reject], every_version: bool) -> Prepared:
+    order, steps, riders = _plan(rows, every_version)
+    names = [*(name for name, _ in STAGED), *(one.name for one in batch.format.fields)]
+    staged = rows.select(names)[order].with_row_index("lt_row")
+    buffer = io.BytesIO()
+    # Exactly what COPY … (FORMAT csv) reads back: a null is empty, an empty text is "".
+    staged.write_csv(buffer, include_header=False, quote_style="non_numeric")
+    return Prepared(
+        batch=batch,
+        rows=rows,
+        rejects=(*batch.rejects, *rejects),
+        staged=order,
+        csv=buffer.getvalue(),
+        steps=steps,
+        riders=riders,
+        receipts=receipts_of_rows(rows, batch.format.full_id, "applied"),
+    )
+
+
+# --- rows no store can hold --------------------------------------------------------------------------
+
+
+def _readable(batch: SyncBatch) -> tuple[pl.DataFrame, list[Reject]]:
+    rows = batch.rows
+    known_op = pl.col("lt_op").is_in(["u", "d"])
+    readable = rows.select(pl.all_horizontal(pl.col(REQUIRED).is_not_null(), known_op).fill_null(False))
+    mask = readable.to_series()
+    if mask.all():
+        return rows, []
+    faulty = rows.filter(~mask)
+    at_fault = [
+        next((name for name in REQUIRED if row[name] is None), "lt_op")
+        for row in faulty.iter_rows(named=True)
+    ]
+    detail = "a national change without this cannot be applied"
+    return rows.filter(mask), rejects_of_rows(batch, faulty, "record_unreadable", at_fault, detail)
+
+
+def _without_nul(batch: SyncBatch, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
+    texts = rows.select(pl.col(pl.String))
+    has_nul = texts.select(pl.all().str.contains("\0", literal=True).fill_null(False))
+    mask = has_nul.select(pl.any_horizontal(pl.all())).to_series()
+    at_fault = [
+        next(name for name, found in row.items() if found)
+        for row in has_nul.filter(mask).iter_rows(named=True)
+    ]
+    unstorable = rejects_of_rows(batch, rows.filter(mask), "text_unstorable", at_fault, "NUL character")
+    return rows.filter(~mask), unstorable
+
+
+def rejects_of_rows(
+    batch: SyncBatch, rows: pl.DataFrame, rule: str, fields: Sequence[str], detail: str
+) -> list[Reject]:
+    """One reject for each row, with its original record if the batch can tell it."""
+    rejects = []
+    for field_name, row in zip(fields, rows.iter_rows(named=True), strict=True):
+        partition, offset = row["__partition"], row["__offset"]
+        key, original = batch.original_of(partition, offset) if batch.original_of else (None, None)
+        rejects.append(
+            Reject(
+                system=row["lt_system"] or "national",
+                dataset=row["lt_dataset"] or batch.format.full_id,
+                seq=row["lt_seq"],
+                source_key=row["lt_source_key"],
+                topic=batch.topic,
+                partition=partition,
+                offset=offset,
+                rule=rule,
+                field=field_name,
+                detail=detail,
+                key=key,
+                original=original,
+            )
+        )
+    return rejects
+
+
+# --- several versions of a key -----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Run:
+    """Consecutive versions of one key by one source record. Its newest upsert and delete are staged."""
+
+    source: tuple[str, str, str]
+    newest: float = -math.inf  #: highest sequence number so far
+    upsert: int | None = None
+    delete: int | None = None  #: behind ``upsert``, which then gives the tombstone its values
+    others: list[tuple[int, Literal["older", "same", "behind"]]] = field(default_factory=list)
+
+    def add(self, row: int, seq: int, op: str) -> None:
+        if seq > self.newest:
+            self.newest = seq
+            replaced = [self.delete] if op == "d" else [self.upsert, self.delete]
+            self.others += [(one, "older") for one in replaced if one is not None]
+            if op == "d":
+                self.delete = row
+            else:
+                self.upsert, self.delete = row, None
+        else:
+            self.others.append((row, "same" if seq == self.newest else "behind"))
+
+    def staged(self) -> list[int]:
+        return [row for row in (self.upsert, self.delete) if row is not None]
+
+
+def _plan(rows: pl.DataFrame, every_version: bool) -> tuple[pl.Series, tuple[Step, ...], tuple[Rider, ...]]:
+    """Which rows are staged and in which order; what is merged together; what became of the others."""
+    repeated = rows["lt_key"].is_duplicated()
+    frame = rows.select("lt_key", "lt_op").with_row_index("row")
+    if not repeated.any():
+        # By key: transactions that meet lock rows in one order, and neighbours share index pages.
+        ordered = frame.sort(["lt_op", "lt_key"], descending=[True, False])
+        upserts = int((ordered["lt_op"] == "u").sum())
+        steps = [Step(op="u", start=0, stop=upserts), Step(op="d", start=upserts, stop=rows.height)]
+        return ordered["row"], tuple(step for step in steps if step.stop > step.start), ()
+    rounds, riders = _rounds(rows, repeated, every_version)
+    frame = frame.with_columns(round=pl.Series(rounds, dtype=pl.Int32)).drop_nulls("round")
+    ordered = frame.sort(["round", "lt_op", "lt_key"], descending=[False, True, False])
+    runs = ordered.select(pl.struct("round", "lt_op").rle().alias("run")).unnest("run").unnest("value")
+    steps, start = [], 0
+    for length, _, op in runs.iter_rows():
+        steps.append(Step(op=op, start=start, stop=start + length))
+        start += length
+    return ordered["row"], tuple(steps), riders
+
+
+def _rounds(
+    rows: pl.DataFrame, repeated: pl.Series, every_version: bool
+) -> tuple[list[int | None], tuple[Rider, ...]]:
+    """For each row its round, None if it is not staged. Only rows with repeated keys are looked at singly."""
+    rounds: list[int | None] = [0] * rows.height
+    runs: dict[str, list[_Run]] = {}
+    versions = rows.select(REQUIRED).with_row_index("row").filter(repeated)
+    for row, key, op, system, dataset, source_key, seq in versions.iter_rows():
+        mine = runs.setdefault(key, [])
+        source = (system, dataset, source_key)
+        if every_version or not mine or mine[-1].source != source:
+            mine.append(_Run(source=source))
+        mine[-1].add(row, seq, op)
+    riders: list[Rider] = []
+    for mine in runs.values():
+        next_round = 0
+        for run in mine:
+            for row in run.staged():
+                rounds[row] = next_round
+                next_round += 1
+            for row, order in run.others:
+                rounds[row] = None
+                riders.append(Rider(row=row, winner=run.staged()[-1], order=order))
+    return rounds, tuple(riders)
+
+
+# --- receipts ----------------------------------------------------------------------------------------
+
+
+def receipts_of_rows(rows: pl.DataFrame, full_id: str, outcome: Outcome) -> tuple[Receipt, ...]:
+    """One receipt for each dataset among the rows that answer for a change."""
+    answering = rows.lazy().filter(pl.col("lt_answers").fill_null(True)).select(*WHOSE, "lt_seq").collect()
+    groups = answering.partition_by(*WHOSE, as_dict=True) if answering.height else {}
+    return tuple(
+        receipt_of(str(system), str(dataset), full_id, outcome, group["lt_seq"])
+        for (system, dataset), group in sorted(groups.items())
+    )
+
+
+def receipt_of(
+    system: str,
+    dataset: str,
+    full_id: str,
+    outcome: Outcome,
+    seqs: pl.Series,
+    rule: str = "",
+    at_field: str = "",
+) -> Receipt:
+    """One receipt for a non-empty column of sequence numbers."""
+    distinct = seqs.unique()
+    first, last = distinct.min(), distinct.max()
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    return Receipt(
+        system=system,
+        dataset=dataset,
+        format=full_id,
+        outcome=outcome,
+        seqs=ranges.encode(distinct),
+        first_seq=first,
+        last_seq=last,
+        how_many=distinct.len(),
+        rule=rule,
+        field=at_field,
+    )
+
+
+def receipts_of_rejects(rejects: Sequence[Reject], formats: Sequence[str]) -> list[Receipt]:
+    """One receipt for each dataset, rule, field and format; a reject without a number gets none."""
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    for one in rejects:
+        if one.seq is not None:
+            groups.setdefault((one.system, one.dataset, one.rule, one.field), []).append(one.seq)
+    return [
+        receipt_of(system, dataset, full_id, "rejected", pl.Series(seqs, dtype=pl.Int64), rule, at_field)
+        for (system, dataset, rule, at_field), seqs in groups.items()
+        for full_id in formats
+    ]

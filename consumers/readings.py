@@ -1,0 +1,150 @@
+"""What people and publishers read from the store: the ledger, receipts, rejects, and the two outboxes."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, TypeVar
+
+import sqlalchemy as sa
+
+from consumers import ddl
+from consumers.ranges import Ranges
+from consumers.store import Answers, LedgerRow, Position, ReceiptRow, Reject, RejectCount, RejectRow
+
+Row = TypeVar("Row", ReceiptRow, RejectRow)
+
+_RECEIPT = tuple(field.name for field in dataclasses.fields(ReceiptRow))
+
+
+class Readings:
+    """The reading half of a ``NationalStore``."""
+
+    now: ClassVar[str]  #: SQL of the present, by the database's clock
+
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        raise AssertionError("given by the store")
+
+    def ledger(self, deployment: str) -> list[LedgerRow]:
+        c = ddl.ledger.c
+        query = sa.select(ddl.ledger).where(c.deployment == deployment).order_by(c.topic, c.partition)
+        with self._transaction() as connection:
+            return [
+                LedgerRow(
+                    position=Position(topic=row.topic, partition=row.partition),
+                    next_offset=row.next_offset,
+                    epoch=row.epoch,
+                    generation=row.generation,
+                    owner=row.owner,
+                    claimed_at=row.claimed_at,
+                    updated_at=row.updated_at,
+                )
+                for row in connection.execute(query)
+            ]
+
+    # --- answers -------------------------------------------------------------------------------------
+
+    def answers(self, system: str, dataset: str | None = None) -> list[Answers]:
+        c = ddl.receipt.c
+        query = sa.select(c.dataset, c.format, c.outcome, c.seqs).where(c.system == system)
+        if dataset is not None:
+            query = query.where(c.dataset == dataset)
+        texts: dict[tuple[str, str], dict[str, list[str]]] = {}
+        with self._transaction() as connection:
+            for of, full_id, outcome, seqs in connection.execute(query):
+                texts.setdefault((of, full_id), {}).setdefault(outcome, []).append(seqs)
+        return [_fold(system, of, full_id, said) for (of, full_id), said in sorted(texts.items())]
+
+    def receipts(self, system: str, *, after: int = 0, limit: int = 1000) -> list[ReceiptRow]:
+        c = ddl.receipt.c
+        query = sa.select(ddl.receipt).where(c.system == system, c.id > after).order_by(c.id).limit(limit)
+        with self._transaction() as connection:
+            return [_receipt_row(row) for row in connection.execute(query)]
+
+    def rejects(
+        self,
+        system: str,
+        *,
+        dataset: str | None = None,
+        rule: str | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[RejectRow]:
+        c = ddl.reject.c
+        query = sa.select(ddl.reject).where(c.system == system, c.id > after).order_by(c.id).limit(limit)
+        if dataset is not None:
+            query = query.where(c.dataset == dataset)
+        if rule is not None:
+            query = query.where(c.rule == rule)
+        with self._transaction() as connection:
+            return [_reject_row(row) for row in connection.execute(query)]
+
+    def reject_counts(self, system: str) -> list[RejectCount]:
+        c = ddl.reject.c
+        count = sa.func.count()
+        columns = (c.system, c.dataset, c.rule, c.field)
+        query = sa.select(*columns, count.label("how_many")).where(c.system == system).group_by(*columns)
+        with self._transaction() as connection:
+            rows = connection.execute(query.order_by(count.desc(), c.dataset, c.rule, c.field))
+            return [RejectCount(**row) for row in rows.mappings()]
+
+    # --- outboxes ------------------------------------------------------------------------------------
+
+    def publish_receipts(self, limit: int, publish: Callable[[Sequence[ReceiptRow]], None]) -> int:
+        return self._publish(ddl.receipt, _receipt_row, limit, publish)
+
+    def publish_rejects(self, limit: int, publish: Callable[[Sequence[RejectRow]], None]) -> int:
+        return self._publish(ddl.reject, _reject_row, limit, publish)
+
+    def _publish(
+        self,
+        outbox: sa.Table,
+        as_row: Callable[[sa.Row[Any]], Row],
+        limit: int,
+        publish: Callable[[Sequence[Row]], None],
+    ) -> int:
+        query = sa.select(outbox).where(outbox.c.published_at.is_(None)).order_by(outbox.c.id).limit(limit)
+        with self._transaction() as connection:
+            rows = [as_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+            if rows:
+                publish(rows)
+                mark = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]))
+                connection.execute(mark.values(published_at=sa.text(self.now)))
+            return len(rows)
+
+
+def _receipt_row(row: sa.Row[Any]) -> ReceiptRow:
+    return ReceiptRow(**{name: getattr(row, name) for name in _RECEIPT})
+
+
+def _reject_row(row: sa.Row[Any]) -> RejectRow:
+    reject = Reject(
+        system=row.system,
+        dataset=row.dataset,
+        seq=row.seq,
+        source_key=row.source_key,
+        topic=row.topic,
+        partition=row.partition,
+        offset=row.offset,
+        rule=row.rule,
+        field=row.field,
+        detail=row.detail,
+        key=row.record_key,
+        original=row.original,
+    )
+    return RejectRow(id=row.id, at=row.at, reject=reject)
+
+
+def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) -> Answers:
+    applied = Ranges.parse(texts.get("applied", []))
+    stale = Ranges.parse(texts.get("stale", [])) - applied
+    rejected = Ranges.parse(texts.get("rejected", [])) - applied - stale
+    known = applied | stale | rejected
+    return Answers(
+        system=system,
+        dataset=dataset,
+        format=full_id,
+        applied=applied,
+        stale=stale,
+        rejected=rejected,
+        waiting=Ranges.of([(1, known.highest)]) - known if known.highest else Ranges(),
+    )

@@ -1,0 +1,339 @@
+"""What the stores have in common: transactions, claims, the ledger, receipts and rejects.
+
+A subclass brings the engine, the staging of a batch, and what its database's errors mean.
+"""
+# ruff: noqa: S608 (only names of our own tables and numbered placeholders are put into statements)
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar
+
+import sqlalchemy as sa
+
+from consumers import ddl
+from consumers.merge_sql import Dialect, MergeSql, merge_sql
+from consumers.outcomes import Refusal, Tally
+from consumers.preparing import prepare, receipts_of_rejects
+from consumers.readings import Readings
+from consumers.store import (
+    Applied,
+    Claim,
+    Fenced,
+    Position,
+    Prepared,
+    Receipt,
+    Reject,
+    Slice,
+    Step,
+    StoreError,
+    SyncBatch,
+)
+from schemas.errors import LienthongError
+from schemas.formats import NationalFormat
+
+MIGRATE = "lienthong store migrate"
+
+
+class Refused(Exception):
+    """The database refuses the content of a row, whatever one does."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+class SqlStore(Readings, ABC):
+    """See ``consumers.store.NationalStore`` for every public method."""
+
+    ten_minutes_ago: ClassVar[str]
+    for_update: ClassVar[str]  #: clause that locks ledger rows in order, where rows can be locked
+    dialect: ClassVar[Dialect]
+    driver_error: ClassVar[type[Exception]]
+
+    def __init__(self, engine: sa.Engine, *, effect_log: bool) -> None:
+        self._engine = engine
+        self._effect_log = effect_log
+        self._statements: dict[tuple[str, ...], MergeSql] = {}
+
+    @abstractmethod
+    def _understand(self, error: Exception) -> LienthongError | Refused:
+        """What a driver's error means. Its text may carry personal values and must not be passed on."""
+
+    @abstractmethod
+    def _stage(self, connection: sa.Connection, sql: MergeSql, prepared: Prepared) -> None:
+        """Fill the staging table of this transaction."""
+
+    @abstractmethod
+    def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
+        """Make the staging table of this connection, in a transaction of its own."""
+
+    def _moment(self, connection: sa.Connection) -> str:
+        """SQL of this transaction's time."""
+        return self.now
+
+    def _lock_migration(self, connection: sa.Connection) -> None:
+        """Wait until no other process migrates this database."""
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # --- transactions --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self, staged_for: NationalFormat | None = None) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                try:
+                    if staged_for is not None:
+                        self._ensure_staging(connection, staged_for)
+                    with connection.begin():
+                        yield connection
+                except self.driver_error:
+                    self._drop_if_dead(connection)
+                    raise
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, self.driver_error) as error:
+            # "from None": the driver's text shows rows, and a row is a person.
+            raise self._understand(error) from None
+
+    def _drop_if_dead(self, connection: sa.Connection) -> None:
+        """Keep a connection that broke outside SQLAlchemy's sight from going back to the pool."""
+
+    def _ensure_staging(self, connection: sa.Connection, national: NationalFormat) -> None:
+        columns = tuple(field.name for field in national.fields)
+        if connection.info.get(national.table) != columns:
+            with connection.begin():
+                self._make_staging(connection, self._sql(national), national)
+            connection.info[national.table] = columns
+
+    def _sql(self, national: NationalFormat) -> MergeSql:
+        key = (national.table, *(field.name for field in national.fields))
+        if key not in self._statements:
+            self._statements[key] = merge_sql(national, self.dialect)
+        return self._statements[key]
+
+    # --- tables --------------------------------------------------------------------------------------
+
+    def check(self, formats: Sequence[NationalFormat]) -> None:
+        lacking = [one.what for one in self._missing(formats) if not one.what.startswith("comment")]
+        if lacking:
+            raise StoreError(
+                f"the national store lacks {len(lacking)} things, first {lacking[0]}", next_step=MIGRATE
+            )
+
+    def plan(self, formats: Sequence[NationalFormat]) -> list[str]:
+        return [one.sql for one in self._missing(formats)]
+
+    def _missing(self, formats: Sequence[NationalFormat]) -> list[ddl.Missing]:
+        with self._transaction() as connection:
+            return ddl.missing(connection, formats, effect_log=self._effect_log)
+
+    def migrate(self, formats: Sequence[NationalFormat]) -> list[str]:
+        with self._transaction() as connection:
+            self._lock_migration(connection)
+            plan = [one.sql for one in ddl.missing(connection, formats, effect_log=self._effect_log)]
+            for statement in plan:
+                connection.exec_driver_sql(statement)
+            return plan
+
+    # --- claims --------------------------------------------------------------------------------------
+
+    def claim(
+        self, deployment: str, positions: Sequence[Position], *, generation: int, owner: str
+    ) -> Mapping[Position, Claim]:
+        if not positions:
+            return {}
+        known = {"deployment": deployment, "generation": generation, "owner": owner}
+        rows, parameters = _values(sorted(set(positions)), lambda p: (p.topic, p.partition))
+        text = f"""
+            INSERT INTO lienthong_ledger
+                (deployment, topic, "partition", epoch, generation, owner, claimed_at)
+            SELECT :deployment, v.column1, v.column2, 1, :generation, :owner, {self.now}
+            FROM (VALUES {rows}) AS v WHERE true
+            ON CONFLICT (deployment, topic, "partition") DO UPDATE SET epoch = lienthong_ledger.epoch + 1,
+                generation = excluded.generation, owner = excluded.owner, claimed_at = excluded.claimed_at
+            WHERE lienthong_ledger.generation < excluded.generation
+                OR (lienthong_ledger.generation = excluded.generation
+                    AND lienthong_ledger.owner = excluded.owner)
+                OR (lienthong_ledger.claimed_at < {self.ten_minutes_ago}
+                    AND COALESCE(lienthong_ledger.updated_at < {self.ten_minutes_ago}, true))
+            RETURNING topic, "partition", epoch, next_offset"""
+        with self._transaction() as connection:
+            found = connection.execute(sa.text(text), {**known, **parameters}).all()
+        claims = [
+            Claim(position=Position(topic=topic, partition=partition), epoch=epoch, next_offset=offset)
+            for topic, partition, epoch, offset in found
+        ]
+        return {claim.position: claim for claim in claims}
+
+    def start_at(self, deployment: str, position: Position, *, epoch: int, offset: int) -> None:
+        rows = self._ledger_row(deployment, position)
+        statement = rows.where(ddl.ledger.c.next_offset.is_(None), ddl.ledger.c.epoch == epoch)
+        self._move(position, statement.values(next_offset=offset))
+
+    def accept_loss(self, deployment: str, position: Position, *, expected: int, offset: int) -> None:
+        statement = self._ledger_row(deployment, position).where(ddl.ledger.c.next_offset == expected)
+        self._move(position, statement.values(next_offset=offset, epoch=ddl.ledger.c.epoch + 1))
+
+    def _ledger_row(self, deployment: str, position: Position) -> sa.Update:
+        columns = ddl.ledger.c
+        return sa.update(ddl.ledger).where(
+            columns.deployment == deployment,
+            columns.topic == position.topic,
+            columns.partition == position.partition,
+        )
+
+    def _move(self, position: Position, statement: sa.Update) -> None:
+        with self._transaction() as connection:
+            moved = connection.execute(statement.values(updated_at=sa.text(self.now)))
+            if moved.rowcount != 1:
+                raise Fenced([position])
+
+    def _advance(self, connection: sa.Connection, deployment: str, slices: Sequence[Slice]) -> None:
+        """Compare and swap all slices; ``Fenced`` rolls the transaction back."""
+        ordered = sorted(slices, key=lambda one: one.position)
+        rows, parameters = _values(
+            ordered, lambda s: (s.position.topic, s.position.partition, s.start, s.next, s.epoch)
+        )
+        text = f"""
+            WITH mine AS (
+                SELECT l.topic, l."partition", v.column4 AS next_offset
+                FROM lienthong_ledger AS l JOIN (VALUES {rows}) AS v
+                    ON l.topic = v.column1 AND l."partition" = v.column2
+                    AND l.next_offset = v.column3 AND l.epoch = v.column5
+                WHERE l.deployment = :deployment ORDER BY l.topic, l."partition" {self.for_update})
+            UPDATE lienthong_ledger SET next_offset = mine.next_offset, updated_at = {self.now}
+            FROM mine WHERE lienthong_ledger.deployment = :deployment
+                AND lienthong_ledger.topic = mine.topic AND lienthong_ledger."partition" = mine."partition"
+            RETURNING lienthong_ledger.topic, lienthong_ledger."partition" """
+        found = connection.execute(sa.text(text), {"deployment": deployment, **parameters}).all()
+        moved = {Position(topic=topic, partition=partition) for topic, partition in found}
+        fenced = [one.position for one in ordered if one.position not in moved]
+        if fenced:
+            raise Fenced(fenced)
+
+    # --- batches -------------------------------------------------------------------------------------
+
+    def prepare(self, batch: SyncBatch) -> Prepared:
+        return prepare(batch)
+
+    def apply(self, prepared: Prepared, deployment: str) -> Applied:
+        try:
+            return self._apply(prepared, deployment, bisect=False)
+        except Refused:
+            # Rolled back. Once more with all versions and savepoints, to find the rows at fault.
+            return self._apply(prepare(prepared.batch, every_version=True), deployment, bisect=True)
+
+    def _apply(self, prepared: Prepared, deployment: str, *, bisect: bool) -> Applied:
+        batch = prepared.batch
+        tally = Tally(prepared)
+        with self._transaction(batch.format) as connection:
+            if prepared.steps:
+                sql = self._sql(batch.format)
+                self._stage(connection, sql, prepared)
+                moment = self._moment(connection)
+                for step in prepared.steps:
+                    if bisect:
+                        self._bisect(connection, sql, step, moment, tally)
+                    else:
+                        self._merge(connection, sql, step, moment, tally)
+            applied, receipts, rejects = tally.settle()
+            self._log_effects(connection, prepared)
+            self._write_receipts(connection, receipts)
+            self._write_rejects(connection, deployment, [*prepared.rejects, *rejects])
+            self._advance(connection, deployment, batch.slices)
+        return applied
+
+    def _merge(self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally) -> None:
+        text = (sql.upsert if step.op == "u" else sql.delete).replace("{now}", moment)
+        written = connection.exec_driver_sql(text, (step.start, step.stop)).rowcount
+        if written < step.stop - step.start:
+            text = sql.losers.replace("{now}", moment)
+            found = connection.exec_driver_sql(text, (step.start, step.stop)).all()
+            tally.lost([(lt_row, verdict) for lt_row, verdict in found])
+
+    def _bisect(
+        self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally
+    ) -> None:
+        """Merge what the database takes; halve what it refuses until the row stands alone."""
+        parts = [step]
+        while parts:
+            part = parts.pop()
+            try:
+                with connection.begin_nested():
+                    self._merge(connection, sql, part, moment, tally)
+            except sa.exc.DBAPIError as error:
+                meaning = self._understand(error)
+                if not isinstance(meaning, Refused):
+                    raise
+                middle = (part.start + part.stop) // 2
+                if middle == part.start:
+                    tally.refuse(part.start, meaning.refusal)
+                else:
+                    parts.append(Step(op=part.op, start=middle, stop=part.stop))
+                    parts.append(Step(op=part.op, start=part.start, stop=middle))
+
+    def settle(
+        self, deployment: str, slices: Sequence[Slice], *, rejects: Sequence[Reject], formats: Sequence[str]
+    ) -> None:
+        with self._transaction() as connection:
+            self._write_receipts(connection, receipts_of_rejects(rejects, formats))
+            self._write_rejects(connection, deployment, rejects)
+            self._advance(connection, deployment, slices)
+
+    # --- what goes with the rows ---------------------------------------------------------------------
+
+    def _write_receipts(self, connection: sa.Connection, receipts: Sequence[Receipt]) -> None:
+        if receipts:
+            columns = "system, dataset, format, outcome, seqs, first_seq, last_seq, how_many, rule, field"
+            marks = ", ".join(f":{name}" for name in columns.split(", "))
+            text = f"INSERT INTO lienthong_receipt ({columns}, at) VALUES ({marks}, {self.now})"
+            connection.execute(sa.text(text), [_storable(one) for one in receipts])
+
+    def _write_rejects(self, connection: sa.Connection, deployment: str, rejects: Sequence[Reject]) -> None:
+        if rejects:
+            text = f"""
+                INSERT INTO lienthong_reject (deployment, system, dataset, seq, source_key, topic,
+                    "partition", "offset", rule, field, detail, original, record_key, at)
+                VALUES (:deployment, :system, :dataset, :seq, :source_key, :topic, :partition,
+                    :offset, :rule, :field, :detail, :original, :key, {self.now})
+                ON CONFLICT DO NOTHING"""
+            rows = [{"deployment": deployment, **_storable(one)} for one in rejects]
+            connection.execute(sa.text(text), rows)
+
+    def _log_effects(self, connection: sa.Connection, prepared: Prepared) -> None:
+        if self._effect_log and prepared.rows.height:
+            text = f"""
+                INSERT INTO lienthong_effect
+                    (topic, "partition", "offset", system, dataset, source_key, seq, at)
+                VALUES (:topic, :__partition, :__offset, :lt_system, :lt_dataset, :lt_source_key,
+                    :lt_seq, {self.now})"""
+            names = ("__partition", "__offset", "lt_system", "lt_dataset", "lt_source_key", "lt_seq")
+            rows = prepared.rows.select(names).rows(named=True)
+            connection.execute(sa.text(text), [{"topic": prepared.batch.topic, **row} for row in rows])
+
+
+T = TypeVar("T")
+
+
+def _values(items: Sequence[T], columns: Callable[[T], tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:
+    """Rows for ``VALUES`` as placeholders, and their parameters."""
+    rows: list[str] = []
+    parameters: dict[str, Any] = {}
+    for number, item in enumerate(items):
+        named = {f"v{number}_{at}": value for at, value in enumerate(columns(item))}
+        rows.append("(" + ", ".join(f":{name}" for name in named) + ")")
+        parameters |= named
+    return ", ".join(rows), parameters
+
+
+def _storable(row: Receipt | Reject) -> dict[str, Any]:
+    """As parameters. A key of broken bytes must not stop the line a second time, now in the reject itself."""
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    return {
+        name: value.replace("\0", "␀").encode("utf-8", "replace").decode()
+        if isinstance(value, str)
+        else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,86 @@
+"""The national store in one SQLite file: for trials, small offices and tests. One writer at a time."""
+# ruff: noqa: S608 (names of tables and columns come from formats, whose loader checks them)
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from consumers.ddl import column_name
+from consumers.merge_sql import Dialect, MergeSql
+from consumers.outcomes import Refusal
+from consumers.preparing import STAGED, staging_columns
+from consumers.sql_store import MIGRATE, Refused, SqlStore
+from consumers.store import Prepared, StoreError
+from schemas.errors import LienthongError, TryAgain
+from schemas.formats import NationalFormat
+
+#: Like ``ddl.Moment`` writes it: UTC, six digits of a second.
+MOMENT = "%Y-%m-%dT%H:%M:%f000+00:00"
+ROW = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
+WAIT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
+
+
+class SqliteStore(SqlStore):
+    """See ``consumers.store.NationalStore``."""
+
+    now = f"strftime('{MOMENT}', 'now')"
+    ten_minutes_ago = f"strftime('{MOMENT}', 'now', '-10 minutes')"
+    for_update = ""  # the whole file is locked
+    dialect = Dialect(
+        staging_schema="temp",
+        mark="?",
+        committed_at=f"strftime('{MOMENT}', s.lt_committed_ms / 1000.0, 'unixepoch')",
+    )
+    driver_error = sqlite3.Error
+
+    def __init__(self, url: sa.URL, *, effect_log: bool = False, busy_seconds: float = 10.0) -> None:
+        engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": busy_seconds})
+        sa.event.listen(engine, "connect", _set_up)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        super().__init__(engine, effect_log=effect_log)
+
+    def _moment(self, connection: sa.Connection) -> str:
+        # SQLite's 'now' stands still for one statement only; the merge needs one time for its transaction.
+        return f"'{datetime.now(UTC).isoformat(timespec='microseconds')}'"
+
+    def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in staging_columns(national)[1:])
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {sql.staging}")
+        connection.exec_driver_sql(
+            f"CREATE TEMPORARY TABLE {sql.staging.partition('.')[2]} (lt_row integer PRIMARY KEY, {columns})"
+        )
+
+    def _stage(self, connection: sa.Connection, sql: MergeSql, prepared: Prepared) -> None:
+        fields = prepared.batch.format.fields
+        names = [*(name for name, _ in STAGED), *(field.name for field in fields)]
+        columns = [*(name for name, _ in STAGED), *(f'"{column_name(field)}"' for field in fields)]
+        rows = prepared.rows.select(names)[prepared.staged].with_row_index("lt_row").rows()
+        marks = ", ".join("?" * (len(columns) + 1))
+        connection.exec_driver_sql(f"DELETE FROM {sql.staging}")
+        connection.exec_driver_sql(
+            f"INSERT INTO {sql.staging} (lt_row, {', '.join(columns)}) VALUES ({marks})", rows
+        )
+
+    def _understand(self, error: Exception) -> LienthongError | Refused:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        name = getattr(cause, "sqlite_errorname", "")
+        if name.startswith(ROW):
+            return Refused(Refusal(field="", detail=name))
+        if name.startswith(WAIT) or isinstance(cause, sa.exc.TimeoutError):
+            return TryAgain(
+                f"national store: the file is locked, full or unreadable ({name or 'no free connection'})",
+                next_step="see what else has the file open, and its disk; this goes on by itself",
+            )
+        if "no such table" in str(cause) or "no such column" in str(cause) or "no column named" in str(cause):
+            return StoreError("national store: a table or column is missing", next_step=MIGRATE)
+        return StoreError(
+            f"national store: {name or type(cause).__name__}", next_step="check LIENTHONG_STORE"
+        )
+
+
+def _set_up(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so, with the write lock
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
