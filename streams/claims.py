@@ -168,9 +168,8 @@ class Claims:
 
     def oldest_wait(self) -> float:
         """Seconds since the longest waiting assigned partition went without a claim; 0 if none does."""
-        if not self._unclaimed_since:
-            return 0.0
-        return time.monotonic() - min(self._unclaimed_since.values())
+        waits = [since for position, since in self._unclaimed_since.items() if position not in self.halted]
+        return time.monotonic() - min(waits) if waits else 0.0
 
     def waiting_seconds(self) -> dict[Position, float]:
         """Age of the oldest record read and not yet in the ledger; 0 where none waits."""
@@ -190,8 +189,7 @@ class Claims:
 
     def _note_unclaimed(self, missing: Collection[Position]) -> None:
         now = time.monotonic()
-        waiting = [p for p in missing if p not in self.halted]
-        self._unclaimed_since = {p: self._unclaimed_since.get(p, now) for p in waiting}
+        self._unclaimed_since = {p: self._unclaimed_since.get(p, now) for p in missing}
 
     def _ask(self, missing: Iterable[Position], generation: int) -> None:
         now = time.monotonic()

@@ -52,7 +52,7 @@ class SyncHop:
         self._deployment = deployment
         self._metrics = metrics
         self._executor = executor
-        wanted = {target.full_id for contract in library.contracts.values() for target in contract.targets}
+        wanted = {target.format for contract in library.contracts.values() for target in contract.targets}
         self._formats = {library.formats[full_id].topic: library.formats[full_id] for full_id in wanted}
 
     @property

@@ -32,7 +32,7 @@ def plan_topics(library: Library) -> list[TopicPlan]:
     for_ever = (("retention.ms", "-1"),)
     plans: dict[str, TopicPlan] = {}
     for contract in library.contracts.values():
-        for name in (contract.topic, *(library.formats[t.full_id].topic for t in contract.targets)):
+        for name in (contract.topic, *(library.formats[t.format].topic for t in contract.targets)):
             plans[name] = TopicPlan(name=name, partitions=PARTITIONS, settings=retention)
         for name in (f"rejected.{contract.system}", f"receipts.{contract.system}"):
             plans[name] = TopicPlan(name=name, partitions=1, settings=for_ever)

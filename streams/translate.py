@@ -164,7 +164,7 @@ class TranslateHop:
                 self._deployment,
                 [batch.slice for batch in prepared.batches],
                 rejects=prepared.rejects,
-                formats=[target.full_id for target in contract.targets],
+                formats=[target.format for target in contract.targets],
             ),
         )
         self._count(prepared)
@@ -173,7 +173,7 @@ class TranslateHop:
         contract, metrics = prepared.contract, self._metrics
         name = (contract.system, contract.dataset)
         metrics.changes_in.labels(*name).inc(sum(len(batch.records) for batch in prepared.batches))
-        topics = {self._library.formats[t.full_id].topic: t.full_id for t in contract.targets}
+        topics = {self._library.formats[t.format].topic: t.format for t in contract.targets}
         for topic, records in prepared.outgoing.items():
             metrics.translated.labels(*name, topics[topic]).inc(len(records))
         for rule, count in prepared.warnings:

@@ -29,7 +29,7 @@ NOTHING_READY_SECONDS = 0.02
 class PassThrough(Schema):  # type: ignore[type-arg]
     """A batch is decoded by its agent, in columns; Faust hands it on as it is."""
 
-    def compile(self, app: AppT[Any], **_: Any) -> Any:
+    def compile(self, app: AppT, **_: Any) -> Any:
         """The decode function Faust calls for each message."""
         create_event = app.create_event
 
@@ -97,7 +97,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether the group's coordinator answers; False while the broker is away."""
         return self._consumer is not None and self._consumer._coordinator.coordinator_id is not None
 
-    def seek_all(self, offsets: Mapping[TP, int]) -> None:
+    async def seek_all(self, offsets: Mapping[TP, int]) -> None:
         """Set positions; must run in this thread's loop."""
         for tp, offset in offsets.items():
             self._ensure_consumer().seek(TopicPartition(tp.topic, tp.partition), offset)

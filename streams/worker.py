@@ -125,7 +125,7 @@ class Worker:
         await publisher.start()
         mills: list[Mill[Any]] = []
         for hop in self._make_hops(store, publisher, store_threads):
-            mill = Mill(hop, claims=claims, metrics=metrics, stop_the_line=self._end)
+            mill = Mill[Any](hop, claims=claims, metrics=metrics, stop_the_line=self._end)
             mills.append(mill)
             for topic in hop.topics:
                 await publisher.partitions(topic)  # a missing topic is told now and not by an endless wait

@@ -88,7 +88,8 @@ def _print(measures: list[Measure]) -> None:
 
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, Polars {pl.__version__}"
+    versions = f"Python {platform.python_version()}, Polars {pl.__version__}"
+    return f"{os.cpu_count()} cores, {memory:.0f} GB, {versions}"
 
 
 if __name__ == "__main__":

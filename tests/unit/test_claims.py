@@ -1,0 +1,290 @@
+"""Claims: the pitfalls of the prototype (zombie, silent hang, silent loss), each closed and shown here.
+
+The store is the real SQLite one; only Kafka's side (``Log``) is played, since a test must choose generations.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.opening import open_store
+from consumers.store import Fenced, NationalStore, Position
+from streams import claims as claims_module
+from streams.batch import Batch
+from streams.claims import Claims
+
+P0 = Position(topic="province.test.one", partition=0)
+P1 = Position(topic="province.test.one", partition=1)
+ROAD = "test"
+
+
+@dataclass
+class PlayedLog:
+    """Kafka as the test wants it."""
+
+    at: int | None = 1  #: the generation; None while rejoining
+    begin: int = 0
+    end: int = 1000
+    sought: dict[Position, int] = field(default_factory=dict)
+
+    async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+        return dict.fromkeys(positions, (self.begin, self.end))
+
+    async def seek(self, offsets: Mapping[Position, int]) -> None:
+        self.sought.update(offsets)
+
+    def generation(self) -> int | None:
+        return self.at
+
+
+@dataclass(frozen=True)
+class PlayedRecord:
+    """A record without content."""
+
+    offset: int
+    timestamp: int = 0
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[NationalStore]:
+    opened = open_store(f"sqlite:///{tmp_path / 'national.db'}")
+    opened.migrate([])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+def worker(store: Any, log: PlayedLog, threads: ThreadPoolExecutor, name: str = "one") -> Claims:
+    return Claims(store=store, deployment=ROAD, owner=name, log=log, executor=threads)
+
+
+def play(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await test()
+
+    asyncio.run(bounded())
+
+
+async def until_ready(claims: Claims, positions: Collection[Position], *, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while set(claims.ready(positions)[0]) != set(positions):  # noqa: ASYNC110 - as the fetcher asks
+            await asyncio.sleep(0.01)
+
+
+def fetch(claims: Claims, position: Position, *offsets: int) -> Batch:
+    held = claims.held[position]
+    batch = claims.batch(position, held, [PlayedRecord(offset) for offset in offsets])  # type: ignore[misc]
+    assert batch is not None
+    return batch
+
+
+def test_reading_starts_where_the_ledger_stands(store: NationalStore, threads: ThreadPoolExecutor) -> None:
+    async def test() -> None:
+        log = PlayedLog(begin=7)
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        assert log.sought == {P0: 7}  # never read before: from the log's first record
+        batch = fetch(claims, P0, 7, 8, 12)  # 9 to 11 were compacted away
+        assert (batch.start, batch.next) == (7, 13)
+        store.settle(ROAD, [batch.slice], rejects=[], formats=[])
+        restarted, log2 = worker(store, log, threads, "two"), log
+        log2.at = 2
+        await until_ready(restarted, [P0])
+        assert log2.sought == {P0: 13}
+
+    play(test)
+
+
+def test_a_zombie_cannot_claim_back_what_a_newer_generation_owns(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        zombie_log = PlayedLog(at=1)
+        zombie = worker(store, zombie_log, threads, "zombie")
+        await until_ready(zombie, [P0])
+        old = fetch(zombie, P0, 0, 1)
+
+        heir = worker(store, PlayedLog(at=2), threads, "heir")
+        await until_ready(heir, [P0])
+        new = fetch(heir, P0, 0, 1)
+
+        with pytest.raises(Fenced):  # awake again, with a batch from before
+            store.settle(ROAD, [old.slice], rejects=[], formats=[])
+        zombie.dropped(old)
+        with pytest.raises(TimeoutError):  # it still believes in generation 1, and asks again and again
+            await until_ready(zombie, [P0], seconds=1.5)
+        store.settle(ROAD, [new.slice], rejects=[], formats=[])  # the heir was never disturbed
+
+    play(test)
+
+
+def test_nobody_claims_while_rejoining(store: NationalStore, threads: ThreadPoolExecutor) -> None:
+    async def test() -> None:
+        claims = worker(store, PlayedLog(at=None), threads)
+        for _ in range(20):
+            assert claims.ready([P0]) == ({}, False)
+            await asyncio.sleep(0.01)
+        assert store.ledger(ROAD) == []
+
+    play(test)
+
+
+def test_a_rebalance_makes_every_partition_be_claimed_anew(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        log = PlayedLog(at=1)
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0, P1])
+        before = claims.held[P0].epoch
+        log.at = 2
+        assert claims.ready([P0, P1])[0] == {}
+        await until_ready(claims, [P0, P1])
+        assert claims.held[P0].epoch > before
+
+    play(test)
+
+
+def test_a_batch_lost_on_the_way_is_noticed_and_read_again(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        log = PlayedLog()
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        fetch(claims, P0, 0, 1)  # Faust clears its queues at a rebalance: this one never arrives
+        second = fetch(claims, P0, 2, 3)
+        with pytest.raises(Fenced):
+            store.settle(ROAD, [second.slice], rejects=[], formats=[])
+        claims.dropped(second)
+        await until_ready(claims, [P0])
+        assert log.sought[P0] == 0
+
+    play(test)
+
+
+def test_what_retention_deleted_halts_the_partition_and_only_it(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        log = PlayedLog()
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        store.settle(ROAD, [fetch(claims, P0, 0, 1, 2).slice], rejects=[], formats=[])
+        claims.forget([P0])
+        log.begin = 50  # 3 to 49 are gone
+        await until_ready(claims, [P1])
+        claims.ready([P0, P1])
+        async with asyncio.timeout(5):
+            while P0 not in claims.halted:
+                claims.ready([P0, P1])
+                await asyncio.sleep(0.01)
+        assert claims.halted[P0].lost == 47
+        assert "offsets 3 to 49" in claims.halted[P0].reason
+        assert set(claims.held) == {P1}
+        assert claims.oldest_wait() == 0.0  # halted aloud is not a silent stall: the watchdog leaves it alone
+
+    play(test)
+
+
+def test_after_a_persons_word_the_halted_partition_goes_on(
+    store: NationalStore, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims_module, "HALT_RECHECK_SECONDS", 0.1)
+
+    async def test() -> None:
+        log = PlayedLog()
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        claims.forget([P0])
+        log.begin = 50
+        with pytest.raises(TimeoutError):
+            await until_ready(claims, [P0], seconds=0.5)
+        store.accept_loss(ROAD, P0, expected=0, offset=50)
+        await until_ready(claims, [P0])
+        assert log.sought[P0] == 50
+        assert claims.halted == {}
+
+    play(test)
+
+
+def test_a_topic_made_anew_halts_too(store: NationalStore, threads: ThreadPoolExecutor) -> None:
+    async def test() -> None:
+        log = PlayedLog()
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        store.settle(ROAD, [fetch(claims, P0, *range(10)).slice], rejects=[], formats=[])
+        claims.forget([P0])
+        log.end = 4
+        with pytest.raises(TimeoutError):
+            await until_ready(claims, [P0], seconds=0.5)
+        assert "made anew" in claims.halted[P0].reason
+
+    play(test)
+
+
+class HangingStore:
+    """A store whose claims do not come back until the test lets them."""
+
+    def __init__(self, store: NationalStore) -> None:
+        self._store = store
+        self.free = threading.Event()
+
+    def claim(self, *args: Any, **kwargs: Any) -> Any:
+        self.free.wait(10)
+        return self._store.claim(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_hanging_claim_fails_aloud_and_is_tried_again(
+    store: NationalStore, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims_module, "CLAIM_DEADLINE_SECONDS", 0.2)
+
+    async def test() -> None:
+        hanging = HangingStore(store)
+        claims = worker(hanging, PlayedLog(), threads)
+        async with asyncio.timeout(5):
+            while not claims.failures:
+                claims.ready([P0])
+                await asyncio.sleep(0.01)
+        assert claims.oldest_wait() > 0.1  # the watchdog sees it
+        hanging.free.set()
+        await until_ready(claims, [P0])
+        assert claims.oldest_wait() == 0.0
+
+    play(test)
+
+
+def test_at_most_two_batches_of_a_partition_are_in_flight(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        claims = worker(store, PlayedLog(), threads)
+        await until_ready(claims, [P0])
+        first = fetch(claims, P0, 0)
+        fetch(claims, P0, 1)
+        assert claims.ready([P0]) == ({}, True)
+        claims.entered(first)
+        claims.settled(first)
+        assert set(claims.ready([P0])[0]) == {P0}
+        assert claims.committed(P0) == 1
+
+    play(test)
