@@ -214,7 +214,7 @@ def test_after_a_persons_word_the_halted_partition_goes_on(
         claims.forget([P0])
         log.begin = 50
         with pytest.raises(TimeoutError):
-            await until_ready(claims, [P0], seconds=0.5)
+            await until_ready(claims, [P0], seconds=1.5)
         store.accept_loss(ROAD, P0, expected=0, offset=50)
         await until_ready(claims, [P0])
         assert log.sought[P0] == 50
@@ -232,7 +232,7 @@ def test_a_topic_made_anew_halts_too(store: NationalStore, threads: ThreadPoolEx
         claims.forget([P0])
         log.end = 4
         with pytest.raises(TimeoutError):
-            await until_ready(claims, [P0], seconds=0.5)
+            await until_ready(claims, [P0], seconds=1.5)
         assert "made anew" in claims.halted[P0].reason
 
     play(test)
