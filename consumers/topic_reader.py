@@ -37,6 +37,12 @@ _MOVED = (
     UnknownMemberIdError,
 )
 
+_CHOSEN = {
+    "client_id": "lienthong-consume",
+    "session_timeout_ms": 15_000,  # how long a killed member holds its partitions
+    "reconnect_backoff_max_ms": 2_000,  # a broker that is back is found again before the session ends
+}
+
 #: What the promises of this module hang on; nobody may set them from outside.
 _OURS = {
     "bootstrap_servers",
@@ -90,10 +96,10 @@ class TopicReader:
         self._brokers = brokers
         self._owed: dict[int, int] = {}
         self._ends: dict[TopicPartition, int] = {}
-        self._holding = _Holding(again_from_start=from_start and group is not None)
+        self._holding = Holding(again_from_start=from_start and group is not None)
         with self._told():
             self._kafka = KafkaConsumer(
-                **{"client_id": "lienthong-consume", "session_timeout_ms": 15_000, **options},
+                **{**_CHOSEN, **options},
                 bootstrap_servers=brokers.split(","),
                 bootstrap_timeout_ms=10_000,
                 group_id=group,
@@ -272,7 +278,7 @@ class TopicReader:
             ) from problem
 
 
-class _Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
+class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
     """Which partitions we hold, and which we cannot have held without a break.
 
     Called on kafka-python's own thread, but only while our thread waits inside ``poll`` or ``close``.

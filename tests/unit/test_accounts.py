@@ -114,10 +114,7 @@ def test_all_pages_of_rejects_are_read() -> None:
 
 def test_the_json_form_holds_every_number_once() -> None:
     found = answer(applied="1-3,5", stale="4", rejected="6", waiting="7-8")
-    (account,), _ = accounts(
-        Answered([answer(applied="1-3,5", stale="4", rejected="6", waiting="7-8")], [reject(6)]).store,
-        "hotich_qnam",
-    )
+    (account,), _ = accounts(Answered([found], [reject(6)]).store, "hotich_qnam")
     told = as_json(account, lambda rule, name: f"why {rule} {name}")
     assert told["applied"] == {"how_many": 4, "seqs": "1-3,5"}
     assert told["waiting"] == {"how_many": 2, "seqs": "7-8"}

@@ -1,0 +1,71 @@
+"""Which partitions a member of a group held without a break."""
+
+from types import SimpleNamespace
+
+from kafka import TopicPartition
+
+from consumers.topic_reader import Holding
+
+A, B = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class Kafka:
+    """Only what the listener asks of a ``KafkaConsumer``."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.begun_at_start: list[TopicPartition] = []
+
+    def group_metadata(self) -> SimpleNamespace:
+        return SimpleNamespace(generation_id=self.generation)
+
+    def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        self.begun_at_start += partitions
+
+
+def holding(again_from_start: bool = False) -> tuple[Holding, Kafka]:
+    kafka = Kafka()
+    found = Holding(again_from_start=again_from_start)
+    found.kafka = kafka
+    return found, kafka
+
+
+def assign(found: Holding, kafka: Kafka, generation: int, *partitions: TopicPartition) -> set[int]:
+    if found.assigned is not None:
+        found.on_partitions_revoked(found.assigned)
+    kafka.generation = generation
+    found.on_partitions_assigned(set(partitions))
+    return found.take_lost()
+
+
+def test_a_partition_kept_from_one_generation_to_the_next_was_nobody_elses() -> None:
+    found, kafka = holding()
+    assert assign(found, kafka, 1, A, B) == {0, 1}
+    assert assign(found, kafka, 2, A, B) == set()
+    assert assign(found, kafka, 3, A) == {1}
+    assert assign(found, kafka, 4, A, B) == {1}
+
+
+def test_a_missed_generation_may_have_given_every_partition_to_somebody_else() -> None:
+    found, kafka = holding()
+    assign(found, kafka, 1, A)
+    assert assign(found, kafka, 3, A) == {0}
+
+
+def test_a_member_that_was_thrown_out_has_lost_everything() -> None:
+    found, kafka = holding()
+    assign(found, kafka, 1, A)
+    found.on_partitions_lost({A})
+    assert found.assigned is None
+    assert found.take_revoked() == {0}
+    kafka.generation = 2
+    found.on_partitions_assigned({A})
+    assert found.take_lost() == {0}
+
+
+def test_from_start_means_once_for_each_partition() -> None:
+    found, kafka = holding(again_from_start=True)
+    assign(found, kafka, 1, A)
+    assign(found, kafka, 2, A, B)
+    assign(found, kafka, 3, B)
+    assert kafka.begun_at_start == [A, B]
