@@ -222,7 +222,7 @@ class Register:
 
 
 #: The reject of a second living record under one national key.
-KEY_TAKEN: Final = ("lt_key", "national_key_taken")
+KEY_TAKEN: Final = ("", "national_key_taken")
 
 #: How often each step is taken among a hundred transactions.
 STEPS: Final[dict[Step, int]] = {

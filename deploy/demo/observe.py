@@ -15,6 +15,7 @@ from kafka.structs import TopicPartition
 from sqlalchemy import Engine, Inspector, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
+from consumers.ddl import effect
 from deploy.demo.agency import TABLE
 from deploy.demo.national import FIELDS
 from deploy.demo.oracle import Observed, StoredRow
@@ -79,6 +80,15 @@ class Observer:
             ends = consumer.end_offsets(self._partitions(consumer, PROVINCE_TOPIC, NATIONAL_TOPIC))
         return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
 
+    def create_effect_log(self) -> None:
+        """The table that workers fill if ``LIENTHONG_EFFECT_LOG`` is set; for crash tests."""
+        effect.create(self._store)
+
+    def _ends(self, topic: str) -> dict[int, int]:
+        with self._consumer() as consumer:
+            ends = consumer.end_offsets(self._partitions(consumer, topic))
+        return {part.partition: end for part, end in ends.items()}
+
     def messages(self) -> Iterator[Message]:
         """Every record of the province topic, in order within each partition."""
         with self._consumer() as consumer:
@@ -141,6 +151,7 @@ class Observer:
         """All that the oracle compares."""
         current = f"SELECT count(*) FROM {NATIONAL_TABLE}_current"
         rejects = "SELECT source_key, seq, field, rule FROM lienthong_reject WHERE system = :system"
+        effects = f"SELECT partition, \"offset\" FROM lienthong_effect WHERE topic = '{NATIONAL_TOPIC}'"
         with self._source.connect() as connection:
             ids = frozenset(str(row[0]) for row in connection.execute(text(f"SELECT id FROM {TABLE}")))
         return Observed(
@@ -151,6 +162,8 @@ class Observer:
             answers=self.answered(),
             numbers=self.numbers(),
             source_ids=ids,
+            effects=Counter((int(p), int(o)) for p, o in self._rows(effects)),
+            ends=self._ends(NATIONAL_TOPIC),
         )
 
     def _stored_rows(self) -> dict[str, StoredRow]:

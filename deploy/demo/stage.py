@@ -33,6 +33,7 @@ class Addresses:
             "LIENTHONG_SOURCE": self.source,
             "LIENTHONG_LANGUAGE": "vi",
             "LIENTHONG_METRICS_PORT": "0",
+            "LIENTHONG_EFFECT_LOG": "true",
         }
 
     @property

@@ -64,6 +64,8 @@ def perfect(oracle: Oracle) -> Observed:
         },
         numbers=numbers,
         source_ids=frozenset(expected.source_ids),
+        effects=Counter({(0, 0): 1, (0, 1): 1, (1, 0): 1}),
+        ends={0: 2, 1: 1},
     )
 
 
@@ -75,7 +77,7 @@ def test_a_faultless_store_passes_every_check() -> None:
     oracle = story()
     observed = perfect(oracle)
     assert [check for check in compare(oracle, observed) if not check.passed] == []
-    assert len(compare(oracle, observed)) == 15
+    assert len(compare(oracle, observed)) == 16
 
 
 def living(observed: Observed) -> str:
@@ -151,10 +153,24 @@ def leave_unanswered(seen: Observed) -> Observed:
     return replace(seen, answers={**seen.answers, "applied": seen.answers["applied"] - Counter([1, 2, 3])})
 
 
-def answer_twice(seen: Observed) -> Observed:
+def answer_differently(seen: Observed) -> Observed:
     return replace(
-        seen, answers={**seen.answers, "applied": seen.answers["applied"] + seen.answers["applied"]}
+        seen, answers={**seen.answers, "applied": seen.answers["applied"] + seen.answers["rejected"]}
     )
+
+
+def take_effect_twice(seen: Observed) -> Observed:
+    return replace(seen, effects=seen.effects + Counter([(0, 1)]))
+
+
+def lose_an_effect(seen: Observed) -> Observed:
+    return replace(seen, effects=seen.effects - Counter([(0, 1)]))
+
+
+def tell_stale_too_early(seen: Observed) -> Observed:
+    lost = next(seq for seq in seen.answers["applied"] if not seen.answers["stale"][seq])
+    answers = {name: seqs - Counter([lost]) for name, seqs in seen.answers.items()}
+    return replace(seen, answers={**answers, "stale": answers["stale"] + Counter([lost])})
 
 
 def forget_the_stale(seen: Observed) -> Observed:
@@ -190,7 +206,10 @@ def lose_a_source_row(seen: Observed) -> Observed:
         (lose_a_reject, "rejects are exactly the planted faults"),
         (reject_for_another_rule, "rejects are exactly the planted faults"),
         (leave_unanswered, "every sequence number has an answer"),
-        (answer_twice, "no change was applied or rejected twice"),
+        (answer_differently, "no change was told two different things"),
+        (take_effect_twice, "each national record took effect exactly once"),
+        (lose_an_effect, "each national record took effect exactly once"),
+        (tell_stale_too_early, "older versions that came late changed nothing"),
         (forget_the_stale, "older versions that came late changed nothing"),
         (skip_a_number, "every change was captured, numbered without gaps"),
         (name_no_contract, "each row names the contract that made it"),
@@ -223,5 +242,7 @@ def test_an_empty_road_fails_instead_of_passing_vacuously() -> None:
         answers={},
         numbers={},
         source_ids=frozenset(),
+        effects=Counter(),
+        ends={},
     )
     assert len(failed(story(), nothing)) >= 10
