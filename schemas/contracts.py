@@ -1,0 +1,289 @@
+"""Contracts: ``contracts/<system>/<dataset>.yaml`` says who owns a provincial dataset, what its records
+look like, and how each field of one or several national formats is obtained from them.
+
+Rules are data. What a contract does not map stays missing.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from schemas.codelists import CodeLists
+from schemas.documents import Document, Place, Strict, read_document, suggestion
+from schemas.errors import ContractError
+from schemas.formats import NationalFormat
+from schemas.rules import KINDS, Check, Complaint, Rule, Step, Unless
+
+AvroType = Literal["string", "long", "double", "boolean"]
+
+#: What a source column is in a Polars frame.
+COLUMN_TYPES: Mapping[str, pl.DataType] = {
+    "string": pl.String(),
+    "long": pl.Int64(),
+    "double": pl.Float64(),
+    "boolean": pl.Boolean(),
+}
+
+#: Where a change came from: field and Avro type of the envelope's ``source``.
+SOURCE_FIELDS: tuple[tuple[str, str], ...] = (
+    ("version", "string"),
+    ("connector", "string"),
+    ("name", "string"),  # the system
+    ("ts_ms", "long"),  # time of the change at the source, ms since 1970
+    ("snapshot", "string"),  # "true" or "false"
+    ("db", "string"),
+    ("table", "string"),
+    ("dataset", "string"),
+    ("seq", "long"),  # counts the dataset's changes, without gaps
+)
+
+_PATH = re.compile(r"([a-z][a-z0-9_]*)/([a-z][a-z0-9_]*)\.yaml")
+
+
+class Status(Strict):
+    """The source's soft status: which records are in force."""
+
+    column: str
+    live: tuple[str, ...] = Field(min_length=1)  #: values of records in force
+    gone: tuple[str, ...] = ()  #: values of records that count as deleted; any other value is a problem
+    basis: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One national format that a dataset feeds."""
+
+    format: str  #: its full id
+    rules: Mapping[str, Rule]  #: by national field
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What one provincial dataset promises."""
+
+    system: str
+    dataset: str
+    version: int  #: of the contract itself, counted up with each change of its rules
+    owner: str  #: the agency that answers for the data
+    title: str
+    table: str  #: the source's own name for it
+    key: tuple[str, ...]  #: source columns that name a record
+    columns: Mapping[str, AvroType]  #: every source column, in order
+    status: Status | None
+    missing: tuple[str, ...]  #: texts that say "nothing is known", in small letters; case does not count
+    targets: tuple[Target, ...]
+
+    @property
+    def id(self) -> str:
+        """``hotich_qnam/khaisinh``."""
+        return f"{self.system}/{self.dataset}"
+
+    @property
+    def topic(self) -> str:
+        """The Kafka topic of its change events."""
+        return f"province.{self.system}.{self.dataset}"
+
+    @property
+    def subject(self) -> str:
+        """The registry's name of its envelope schema."""
+        return f"{self.topic}-value"
+
+    @cached_property
+    def envelope_schema(self) -> dict[str, Any]:
+        """Avro schema of a change event, in Debezium's shape: before, after, source, op, ts_ms."""
+        columns = [{"name": n, "type": ["null", t], "default": None} for n, t in self.columns.items()]
+        value = {"type": "record", "name": "Value", "fields": columns}
+        source = {
+            "type": "record",
+            "name": "Source",
+            "fields": [{"name": name, "type": avro} for name, avro in SOURCE_FIELDS],
+        }
+        fields = [
+            {"name": "before", "type": ["null", value], "default": None},
+            {"name": "after", "type": ["null", "Value"], "default": None},
+            {"name": "source", "type": source},
+            {"name": "op", "type": "string"},
+            {"name": "ts_ms", "type": "long"},
+        ]
+        return {"type": "record", "name": "Envelope", "namespace": self.topic, "fields": fields}
+
+
+class _Target(Strict):
+    fields: Mapping[str, Mapping[str, Any]]
+    checks: tuple[Mapping[str, Any], ...] = ()
+
+
+class _File(Strict):
+    title: str = Field(min_length=1)
+    owner: str = Field(min_length=1)
+    version: int = Field(ge=1)
+    table: str = Field(min_length=1)
+    key: tuple[str, ...] = Field(min_length=1)
+    columns: Mapping[str, AvroType] = Field(min_length=1)
+    status: Status | None = None
+    missing: tuple[str, ...] = ()
+    targets: Mapping[str, _Target] = Field(min_length=1)
+
+
+def load_contract(
+    path: Path, folder: Path, formats: Mapping[str, NationalFormat], codes: CodeLists
+) -> Contract:
+    """Read one contract of the ``contracts`` folder and hold it against formats and code lists.
+
+    Raises ``ContractError`` with file, line and next step for the first thing wrong with it.
+    """
+    document = read_document(path)
+    named = _PATH.fullmatch(path.relative_to(folder).as_posix())
+    if named is None:
+        raise document.error(
+            (), "not in a place for contracts", "name it <system>/<dataset>.yaml in small letters"
+        )
+    return _Loading(document, document.take(_File), formats, codes).contract(*named.groups())
+
+
+class _Loading:
+    """One contract on its way in."""
+
+    def __init__(
+        self, document: Document, file: _File, formats: Mapping[str, NationalFormat], codes: CodeLists
+    ) -> None:
+        self.document = document
+        self.file = file
+        self.formats = formats
+        self.codes = codes
+
+    def contract(self, system: str, dataset: str) -> Contract:
+        for at, name in enumerate(self.file.key):
+            self._column(name, ("key", at))
+        self._check_status()
+        for at, word in enumerate(self.file.missing):
+            if word != word.lower():
+                raise self._error(("missing", at), "write it in small letters", "case does not count anyway")
+        return Contract(
+            system=system,
+            dataset=dataset,
+            **{name: getattr(self.file, name) for name in _File.model_fields if name != "targets"},
+            targets=tuple(self._target(name, target) for name, target in self.file.targets.items()),
+        )
+
+    def _check_status(self) -> None:
+        status = self.file.status
+        if status is None:
+            return
+        self._column(status.column, ("status", "column"))
+        avro = self.file.columns[status.column]
+        for part, values in (("live", status.live), ("gone", status.gone)):
+            try:
+                pl.Series(values, dtype=pl.String).cast(COLUMN_TYPES[avro])
+            except pl.exceptions.PolarsError:
+                raise self._error(("status", part), f"not all are of type {avro}", "correct them") from None
+
+    def _target(self, full_id: str, target: _Target) -> Target:
+        place: Place = ("targets", full_id)
+        if full_id not in self.formats:
+            raise self._error(
+                place, f"no national format {full_id}", suggestion(full_id, sorted(self.formats))
+            )
+        national = self.formats[full_id]
+        fields = {field.name: field for field in national.fields}
+        rules: dict[str, Rule] = {}
+        for name in target.fields:
+            if name not in fields:
+                raise self._error(
+                    (*place, "fields", name),
+                    f"{full_id} has no field {name}",
+                    suggestion(name, list(fields)),
+                )
+            rules[name] = self._step((*place, "fields", name), Rule, fields[name])
+        for name, field in fields.items():
+            if field.required:
+                self._check_required(name, rules.get(name), place)
+        checks = [self._step((*place, "checks", at), Check) for at in range(len(target.checks))]
+        self._check_references(rules, checks, place)
+        return Target(format=full_id, rules=_in_order(rules, national), checks=tuple(checks))
+
+    def _check_required(self, name: str, rule: Rule | None, place: Place) -> None:
+        if rule is None:
+            raise self._error(
+                (*place, "fields"),
+                f"the national format requires {name}, and no rule obtains it",
+                f"add a rule for {name}; if the source does not hold it, it cannot feed this format",
+            )
+        if isinstance(rule.required, Unless):
+            raise self._error(
+                (*place, "fields", name, "required"),
+                f"the national format requires {name} of every record",
+                "take the exception out",
+            )
+
+    def _step(self, place: Place, base: type[Any], field: Any = None) -> Any:
+        """The rule or check at ``place``, held against its field, the source columns and the code lists."""
+        written = self.document.data
+        for key in place:
+            written = written[key]
+        name = written.get("rule")
+        known = sorted(kind for kind, cls in KINDS.items() if issubclass(cls, base))
+        if name not in known:
+            text = f"unknown rule {name}" if name else "key rule is missing"
+            raise self._error((*place, "rule"), text, suggestion(str(name), known))
+        step: Step = self.document.take(KINDS[name], place)
+        self._column(step.from_, (*place, "from"))
+        if isinstance(step, Rule) and isinstance(step.required, Unless):
+            self._column(step.required.unless, (*place, "required", "unless"), "boolean")
+        try:
+            step.check(field, self.codes)
+        except Complaint as complaint:
+            raise self._error((*place, complaint.key), complaint.text, complaint.next_step) from None
+        return step
+
+    def _check_references(self, rules: Mapping[str, Rule], checks: Sequence[Check], place: Place) -> None:
+        """Each field another one waits for must be mapped, by a rule that finds what is asked."""
+        steps: list[tuple[Place, Step]] = [((*place, "fields", name), rule) for name, rule in rules.items()]
+        steps += [((*place, "checks", at), check) for at, check in enumerate(checks)]
+        for at, step in steps:
+            for key, other in step.others().items():
+                rule = rules.get(other.field)
+                if rule is None:
+                    raise self._error((*at, key), f"no rule obtains {other.field}", "name a mapped field")
+                if other.fact and other.fact not in rule.facts:
+                    raise self._error(
+                        (*at, key),
+                        f"{other.field} does not tell its {other.fact}",
+                        f"name a field whose rule finds a {other.fact}",
+                    )
+        if stuck := waiting_in_circles(rules):
+            raise self._error((*place, "fields", stuck), f"{stuck} waits for itself", "break the circle")
+
+    def _column(self, name: str, place: Place, avro: str | None = None) -> None:
+        if name not in self.file.columns:
+            raise self._error(
+                place, f"the source has no column {name}", suggestion(name, list(self.file.columns))
+            )
+        wanted = avro or ("string" if place[-1] == "from" else None)
+        if wanted and self.file.columns[name] != wanted:
+            raise self._error(
+                place, f"column {name} is {self.file.columns[name]}", f"name a column of type {wanted}"
+            )
+
+    def _error(self, place: Place, text: str, next_step: str) -> ContractError:
+        return self.document.error(place, text, next_step)
+
+
+def _in_order(rules: Mapping[str, Rule], national: NationalFormat) -> Mapping[str, Rule]:
+    return {field.name: rules[field.name] for field in national.fields if field.name in rules}
+
+
+def waiting_in_circles(rules: Mapping[str, Rule]) -> str | None:
+    """A field that can never be obtained because it waits for itself, directly or through others."""
+    waiting = {name: {other.field for other in rule.others().values()} for name, rule in rules.items()}
+    while free := [name for name, others in waiting.items() if not others & waiting.keys()]:
+        for name in free:
+            del waiting[name]
+    return next(iter(waiting), None)

@@ -1,0 +1,22 @@
+"""The kinds of rules a contract may use. Adding one is a class with one small function, marked with
+``@kind``.
+"""
+
+from schemas.rules import codes, dates, persons, text
+from schemas.rules.base import KINDS, Check, Columns, Complaint, Given, Of, Rule, Step, Unless
+
+__all__ = [
+    "KINDS",
+    "Check",
+    "Columns",
+    "Complaint",
+    "Given",
+    "Of",
+    "Rule",
+    "Step",
+    "Unless",
+    "codes",
+    "dates",
+    "persons",
+    "text",
+]

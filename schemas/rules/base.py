@@ -1,0 +1,128 @@
+"""What a kind of rule is: parameters read from a contract, and one small function from them to Polars
+expressions.
+
+A new kind is a subclass of ``Rule`` or ``Check`` with its parameters as fields, marked with ``@kind``.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+import polars as pl
+from pydantic import Field
+
+from schemas.codelists import CodeLists
+from schemas.documents import Strict
+from schemas.formats import FormatField
+
+#: The text of the source column, cleaned; null if missing. Every rule's first input.
+X = pl.col("x")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What rules may look things up in."""
+
+    codes: CodeLists
+    missing: str  #: regular expression that a whole cleaned text matches if it says "nothing is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Where an input comes from: a national field of the same record, its value or a fact its rule found
+    out.
+    """
+
+    field: str
+    fact: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What a rule gives for a frame that has its inputs as columns.
+
+    ``usual`` is a faster way for most rows: where it is not null it is the value, and there is no problem.
+    It must agree with ``value``. A rule that has it may use only ``pl.col("value")`` in its facts.
+    """
+
+    value: pl.Expr  #: String; null if missing or not obtained
+    problem: pl.Expr | None = None  #: String: the code of the broken rule, or null
+    prepare: Sequence[Mapping[str, pl.Expr]] = ()  #: columns that value, problem and facts use, step by step
+    usual: pl.Expr | None = None
+    facts: Mapping[str, pl.Expr] = field(default_factory=dict)  #: by-products; may use ``pl.col("value")``
+
+
+class Complaint(Exception):
+    """A parameter cannot be right; the loader tells file and line."""
+
+    def __init__(self, key: str, text: str, next_step: str) -> None:
+        super().__init__(text)
+        self.key = key
+        self.text = text
+        self.next_step = next_step
+
+
+class Unless(Strict):
+    """Required unless the named boolean source column is true."""
+
+    unless: str
+
+
+class Step(Strict):
+    """What rules and checks have in common."""
+
+    rule: str
+    from_: str = Field(alias="from")  #: the source column
+    basis: str | None = None  #: the legal text or the evidence the rule rests on
+    note: str | None = None
+
+    def others(self) -> Mapping[str, Of]:
+        """Inputs besides ``x``: local name -> where it comes from."""
+        return {}
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        """Raise ``Complaint`` if the parameters do not fit the national field or the code lists."""
+
+
+class Rule(Step):
+    """How one national field is obtained."""
+
+    facts: ClassVar[frozenset[str]] = frozenset()  #: what other rules may ask of it
+
+    required: bool | Unless = False  #: besides what the national format requires
+
+    @abstractmethod
+    def columns(self, given: Given) -> Columns:
+        """The expressions over this rule's inputs: ``x``, and those of ``others``."""
+
+    def signature(self) -> str:
+        """Equal for rules that do the same to different columns."""
+        kept = self.model_dump(exclude={"from_", "basis", "note", "required"})
+        return f"{type(self).__name__}{sorted(kept.items())}"
+
+
+class Check(Step):
+    """What is only looked at: it gives warnings and never a reject. Warnings carry the source column's
+    name.
+    """
+
+    @abstractmethod
+    def warnings(self, given: Given) -> Sequence[pl.Expr]:
+        """Expressions over the inputs; each is the code of a warning, or null."""
+
+
+#: Every kind by its name in a contract.
+KINDS: dict[str, type[Step]] = {}
+
+S = TypeVar("S", bound=type[Step])
+
+
+def kind(name: str) -> Callable[[S], S]:
+    """Make a kind known under its name in contracts."""
+
+    def add(cls: S) -> S:
+        KINDS[name] = cls
+        return cls
+
+    return add

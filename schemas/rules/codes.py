@@ -1,0 +1,110 @@
+"""Rules that look a code up. Ambiguous and unknown are problems; nothing is ever guessed."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from schemas.codelists import AMBIGUOUS, DAY_BITS, FIRST_DAY, CodeLists, folded
+from schemas.formats import FormatField
+from schemas.rules.base import Columns, Complaint, Given, Of, Rule, X, kind
+
+
+class _Listed(Rule):
+    list: str  #: the code list; the national field's own, if it has one
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        if self.list not in codes:
+            raise Complaint("list", f"no code list {self.list}", "known lists: " + ", ".join(sorted(codes)))
+        if field and field.code_list not in (None, self.list):
+            raise Complaint("list", f"the field's code list is {field.code_list}", "use that list")
+
+
+@kind("code")
+class Code(_Listed):
+    """A code of a list without dates, by its name, its code or an alias; case, spaces and hyphens do not
+    count.
+
+    Problems: ``code_unknown``; ``code_ambiguous``: several codes go by this name.
+    """
+
+    by: tuple[Literal["name", "code"], ...] = Field(default=("name",), min_length=1)
+    aliases: Mapping[str, str] = {}  #: text -> code, besides those of the list
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        super().check(field, codes)
+        if codes[self.list].dated:
+            raise Complaint(
+                "list", f"list {self.list} has dates: a code alone is ambiguous", "use rule code_at"
+            )
+        for text, code in self.aliases.items():
+            if code not in codes[self.list].codes:
+                raise Complaint(
+                    "aliases", f"alias {text}: {self.list} has no code {code}", "use a code it has"
+                )
+
+    def columns(self, given: Given) -> Columns:
+        known = given.codes[self.list].names(
+            codes="code" in self.by, names="name" in self.by, aliases=self.aliases
+        )
+        token = pl.col("token")
+        return Columns(
+            prepare=[{"token": folded(X).replace_strict(known.folded, known.tokens, default=None)}],
+            value=pl.when(token != AMBIGUOUS).then(token),
+            problem=pl.when(token == AMBIGUOUS)
+            .then(pl.lit("code_ambiguous"))
+            .when(token.is_null() & X.is_not_null())
+            .then(pl.lit("code_unknown")),
+            usual=X.replace_strict(known.usual, known.usual_codes, default=None),
+        )
+
+
+@kind("code_at")
+class CodeAt(_Listed):
+    """A code of a list with dates, kept as it is if it was valid on the day of another field.
+
+    Problems: ``code_unknown`` (never in the list), ``code_not_valid_then``, ``code_ambiguous`` (no day to
+    resolve it at). Fact ``parent``: the code of what it belonged to on that day.
+    """
+
+    facts: ClassVar[frozenset[str]] = frozenset({"parent"})
+
+    at: str  #: a national field whose rule finds a day
+
+    def others(self) -> Mapping[str, Of]:
+        return {"at": Of(self.at, "date")}
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        super().check(field, codes)
+        if not codes[self.list].dated:
+            raise Complaint("list", f"list {self.list} has no dates", "use rule code")
+
+    def columns(self, given: Given) -> Columns:
+        versions = given.codes[self.list].versions()
+        last = len(versions.codes) - 1
+        place = pl.lit(versions.codes).search_sorted(X).clip(upper_bound=last)
+        day = pl.col("at").to_physical().cast(pl.Int64) - FIRST_DAY
+        key = pl.col("rank").cast(pl.Int64) * 2**DAY_BITS + day
+        version = pl.lit(versions.keys).search_sorted(key, side="right").cast(pl.Int64) - 1
+        until = pl.lit(versions.until).gather("version")
+        found = pl.col("version").ge(0) & (pl.lit(versions.ranks).gather("version") == pl.col("rank"))
+        valid = (
+            pl.col("known") & pl.col("at").is_not_null() & found & (until.is_null() | (pl.col("at") < until))
+        )
+        return Columns(
+            prepare=[
+                {"rank": place},
+                {"known": pl.lit(versions.codes).gather("rank") == X, "version": version},
+                {"valid": valid, "version": pl.col("version").clip(lower_bound=0)},
+            ],
+            value=pl.when("valid").then(X),
+            problem=pl.when(X.is_null() | pl.col("valid"))
+            .then(None)
+            .when(~pl.col("known"))
+            .then(pl.lit("code_unknown"))
+            .when(pl.col("at").is_null())
+            .then(pl.lit("code_ambiguous"))
+            .otherwise(pl.lit("code_not_valid_then")),
+            facts={"parent": pl.when("valid").then(pl.lit(versions.parents).gather("version"))},
+        )

@@ -1,0 +1,54 @@
+"""Checks of personal identification numbers (số định danh cá nhân).
+
+A number that does not fit its holder is a warning, never a reject: such numbers were really issued, and
+numbers have been cancelled and set up anew (TT 59/2021/TT-BCA Đ.6) [V].
+"""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from schemas.codelists import CodeLists
+from schemas.formats import FormatField
+from schemas.rules.base import Check, Complaint, Given, Of, X, kind
+
+#: Codes of hotich.gioiTinh. The number's fourth digit is 0 or 1 in the 1900s, 2 or 3 in the 2000s, and so on.
+_MALE, _FEMALE = "1", "2"
+
+
+@kind("personal_id")
+class PersonalId(Check):
+    """Twelve digits: three of the place of birth registration, one of century and gender, two of the birth
+    year.
+
+    Warnings: ``personal_id_form``, ``personal_id_prefix``, ``personal_id_birth``; each only if what it is
+    compared with is known.
+    """
+
+    place: str  #: the field of the registration commune, by rule code_at
+    prefixes: str  #: a code list: prefix -> parent, the province's code
+    gender: str  #: a field with codes of hotich.gioiTinh
+    born: str  #: a field with a date of any precision
+
+    def others(self) -> Mapping[str, Of]:
+        return {"province": Of(self.place, "parent"), "gender": Of(self.gender), "born": Of(self.born)}
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        if self.prefixes not in codes:
+            raise Complaint(
+                "prefixes", f"no code list {self.prefixes}", "known lists: " + ", ".join(sorted(codes))
+            )
+
+    def warnings(self, given: Given) -> Sequence[pl.Expr]:
+        prefixes = given.codes[self.prefixes].entries
+        formed = X.str.contains(r"^[0-9]{12}$")
+        prefix = pl.col("province").replace_strict(prefixes["parent"], prefixes["code"], default=None)
+        year = pl.col("born").str.tail(4).cast(pl.Int32, strict=False)
+        digit = (year // 100 - 19) * 2 + (pl.col("gender") == _FEMALE).cast(pl.Int32)
+        expected = pl.concat_str(digit.cast(pl.String), pl.col("born").str.tail(2))
+        known = pl.col("gender").is_in([_MALE, _FEMALE])
+        return [
+            pl.when(~formed).then(pl.lit("personal_id_form")),
+            pl.when(formed & (X.str.head(3) != prefix)).then(pl.lit("personal_id_prefix")),
+            pl.when(formed & known & (X.str.slice(3, 3) != expected)).then(pl.lit("personal_id_birth")),
+        ]

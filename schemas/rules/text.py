@@ -1,0 +1,85 @@
+"""Rules for text as it stands: copy it, split it, spell a name, tell it by its form."""
+
+import re
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from schemas.codelists import CodeLists
+from schemas.documents import Strict
+from schemas.formats import FormatField
+from schemas.rules.base import Columns, Complaint, Given, Rule, X, kind
+
+
+@kind("copy")
+class Copy(Rule):
+    """The cleaned text as it is."""
+
+    def columns(self, given: Given) -> Columns:
+        return Columns(value=X)
+
+
+@kind("split")
+class Split(Rule):
+    """One of the two parts of a text round the first ``separator``; without it, all is the first part."""
+
+    separator: str = Field(min_length=1)
+    part: Literal["first", "rest"]
+
+    def columns(self, given: Given) -> Columns:
+        name = "field_0" if self.part == "first" else "field_1"
+        part = X.str.splitn(self.separator, 2).struct.field(name).str.strip_chars(" ")
+        # A part may say "nothing is known" although the whole says more.
+        return Columns(
+            prepare=[{"part": part}], value=pl.when(~pl.col("part").str.contains(given.missing)).then("part")
+        )
+
+
+@kind("name")
+class Name(Rule):
+    """A person's name. All capitals or all small letters: each word gets a capital and the rest small
+    letters.
+
+    Words end at spaces and hyphens. A name with letters of both cases stays as its owner's clerk wrote it.
+    """
+
+    def columns(self, given: Given) -> Columns:
+        mixed = X.str.contains(r"(?s)\p{Lu}.*\p{Ll}|\p{Ll}.*\p{Lu}")
+        word = pl.element()
+        capital = word.str.head(1).str.to_uppercase() + word.str.slice(1)
+        spelled = X.str.to_lowercase().str.extract_all("[ -]|[^ -]+").list.eval(capital).list.join("")
+        return Columns(value=pl.when(mixed).then(X).otherwise(spelled), usual=pl.when(mixed).then(X))
+
+
+class Case(Strict):
+    """A form and the value it means."""
+
+    form: str  #: a regular expression that the whole text matches
+    value: str
+
+
+@kind("match")
+class Match(Rule):
+    """A value told by the form of the text: that of the first case that matches, or ``otherwise``."""
+
+    cases: tuple[Case, ...] = Field(min_length=1)
+    otherwise: str
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        known = codes[field.code_list].codes if field and field.code_list else None
+        for case in self.cases:
+            try:
+                re.compile(case.form)
+                pl.select(pl.lit("").str.contains(case.form))
+            except (re.error, pl.exceptions.PolarsError):
+                raise Complaint("cases", f"no regular expression: {case.form}", "correct it") from None
+        for value in (*(case.value for case in self.cases), self.otherwise):
+            if known is not None and value not in known:
+                raise Complaint("cases", f"{value} is no code of the field's list", "use codes of the list")
+
+    def columns(self, given: Given) -> Columns:
+        value: pl.Expr = pl.when(X.is_not_null()).then(pl.lit(self.otherwise))
+        for case in reversed(self.cases):
+            value = pl.when(X.str.contains(f"^(?:{case.form})$")).then(pl.lit(case.value)).otherwise(value)
+        return Columns(value=value)
