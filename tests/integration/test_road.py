@@ -1,0 +1,253 @@
+"""The road on real Kafka and PostgreSQL: what arrives, what is refused, and what trouble does to it."""
+
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka.admin import KafkaAdminClient
+from kafka.structs import TopicPartition
+
+from deploy.demo.births import new_births, render
+from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
+from tests.changes import Events
+from tests.road import Road, road, wait_for
+
+PROVINCE, NATIONAL = "province.hotich_qnam.khaisinh", "national.hotich.khaisinh.v1"
+TABLE = "hotich_khaisinh_v1"
+
+
+def good_rows(count: int, *, seed: int = 3, first_id: int = 1) -> list[dict[str, Any]]:
+    """Legacy rows without a planted fault."""
+    import random
+
+    from deploy.demo.births import outcome
+    from deploy.demo.national import Live
+
+    rng = random.Random(seed)
+    births = new_births(count * 2, seed, first_id=first_id)
+    rows = [dict(render(birth, rng)) for birth in births if isinstance(outcome(birth), Live)]
+    assert len(rows) >= count
+    return rows[:count]
+
+
+@pytest.fixture
+def one(kafka: KafkaNode, database: str, tmp_path: Path) -> Iterator[Road]:
+    with road(kafka.bootstrap, database, tmp_path / "logs") as made:
+        yield made
+
+
+@pytest.fixture
+def events(one: Road) -> Iterator[Events]:
+    library = one.library
+    contract = library.contracts["hotich_qnam/khaisinh"]
+    made = Events(contract, library.registry.current(contract.subject), one.broker)
+    yield made
+    made.close()
+
+
+def settled(one: Road, *, seconds: float = 60) -> None:
+    """Wait until both hops have nothing left to do."""
+    wait_for(
+        "both hops drained",
+        lambda: one.backlog(PROVINCE) == 0 and one.backlog(NATIONAL) == 0,
+        seconds=seconds,
+    )
+
+
+def applied_seqs(one: Road) -> int:
+    return int(one.one("SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt WHERE outcome = 'applied'"))
+
+
+def test_creates_updates_deletes_and_moved_keys_arrive(one: Road, events: Events) -> None:
+    rows = good_rows(30)
+    events.write_all(rows)
+    events.write({**rows[0], "ho_ten": "Nguyễn Văn Thử"})
+    events.delete(str(rows[1]["id"]))
+    moved = events.write({**rows[2], "so_dk": "9999"})
+    events.producer.flush()
+    one.worker()
+    settled(one)
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 29
+    assert (
+        one.one(f"SELECT nksHoTen FROM {TABLE} WHERE lt_source_key = :k", k=str(rows[0]["id"]))
+        == "Nguyễn Văn Thử"
+    )
+    gone = one.query(f"SELECT lt_deleted_at, so FROM {TABLE} WHERE lt_source_key = :k", k=str(rows[1]["id"]))
+    assert gone[0][0] is not None
+    assert gone[0][1] is not None  # the values stay with the tombstone: they are evidence
+    there = one.query(
+        f"SELECT so, lt_deleted_at IS NULL, lt_seq FROM {TABLE} WHERE lt_source_key = :k ORDER BY 2",
+        k=str(rows[2]["id"]),
+    )
+    assert [(live, seq) for _, live, seq in there] == [(False, moved), (True, moved)]
+    assert applied_seqs(one) == events.seq
+
+
+def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: Road, events: Events) -> None:
+    rows = good_rows(12)
+    events.write_all(rows[:6])
+    good = events.value("c", None, rows[6], 900)
+    receipt = one.library.registry.current("lienthong.receipt-value")
+    too_long = {**rows[7], "noi_sinh": "x" * 10_000_000}
+    cut = good.index("ỳ".encode()[:1], 60) if "ỳ".encode()[:1] in good[60:] else 80
+    bad: dict[str, tuple[bytes | None, dict[str, bytes]]] = {
+        "value_empty": (b"", {}),
+        "header_missing": (b"\x01" + good[1:], {}),
+        "schema_unknown": (struct.pack(">bI", 0, 7777) + good[5:], {}),
+        "fingerprint_mismatch": (good, {"schema-sha256": b"0" * 64, "seq": b"901"}),
+        "schema_foreign": (struct.pack(">bI", 0, receipt.id) + good[5:], {}),
+        "bytes_truncated": (good[:-3], events.headers(902)),
+        "bytes_trailing": (good + b"\x00", events.headers(903)),
+        "record_too_large": (events.value("c", None, too_long, 904), events.headers(904)),
+    }
+    del cut
+    for value, headers in bad.values():
+        events.raw(value, headers=headers)
+    events.raw(_invalid_utf8(events, rows[8]), headers=events.headers(905))
+    events.raw(None)
+    events.write_all(rows[9:12])
+    one.worker()
+    settled(one)
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 9
+    found = one.query(
+        'SELECT rule, topic, partition, "offset", seq, octet_length(original) FROM lienthong_reject ORDER BY id'
+    )
+    assert sorted(row[0] for row in found) == sorted([*bad, "utf8_invalid", "value_empty"])
+    assert {row[1] for row in found} == {PROVINCE}
+    by_rule = {row[0]: row for row in found}
+    assert by_rule["bytes_truncated"][4] == 902  # told by the header, although the bytes cannot be read
+    assert by_rule["record_too_large"][5] > 10_000_000  # kept as it came
+    refused = one.one("SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt WHERE outcome = 'rejected'")
+    assert refused == 5  # those whose number is known: 901 to 905
+    page = one.metrics("w1")
+    assert (
+        'lienthong_rejected_total{dataset="khaisinh",rule="bytes_trailing",system="hotich_qnam"} 1.0' in page
+    )
+
+
+def _invalid_utf8(events: Events, row: dict[str, Any]) -> bytes:
+    marked = events.value("c", None, {**row, "noi_sinh": "MARKMARK"}, 905)
+    assert marked.count(b"MARKMARK") == 1
+    return marked.replace(b"MARKMARK", b"MARK\xff\xfe\xffK")
+
+
+def test_two_workers_share_the_partitions_and_one_takes_over(one: Road, events: Events) -> None:
+    one.worker("w1")
+    one.worker("w2")
+    owners = "SELECT count(DISTINCT owner) FROM lienthong_ledger"
+    wait_for("both workers own partitions", lambda: one.one(owners) == 2, seconds=40)
+    rows = good_rows(400)
+    events.write_all(rows[:200])
+    settled(one)
+    one.end("w2", signal.SIGKILL)
+    events.write_all(rows[200:])
+    settled(one)
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 400
+    assert applied_seqs(one) == 400
+
+
+def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
+    kafka: KafkaNode, postgres: PostgresNode, one: Road, events: Events
+) -> None:
+    worker = one.worker()
+    rows = good_rows(600)
+    events.write_all(rows[:200])
+    settled(one)
+    postgres.stop("immediate")
+    events.write_all(rows[200:400])
+    time.sleep(2)
+    postgres.start()
+    settled(one)
+    kafka.kill()
+    time.sleep(1)
+    kafka.start()
+    events.write_all(rows[400:])
+    settled(one, seconds=90)
+    assert worker.poll() is None
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 600
+    assert "waiting" in one.log("w1")
+    assert "working again" in one.log("w1")
+
+
+def test_a_slow_database_is_waited_for(one: Road, events: Events) -> None:
+    worker = one.worker()
+    rows = good_rows(40)
+    events.write_all(rows[:20])
+    settled(one)
+    with one.engine.connect() as blocker:
+        blocker.exec_driver_sql(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        events.write_all(rows[20:])
+        time.sleep(20)
+        assert worker.poll() is None
+    settled(one)
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 40
+
+
+def test_a_worker_that_cannot_move_ends_with_75(kafka: KafkaNode, database: str, tmp_path: Path) -> None:
+    with road(kafka.bootstrap, database, tmp_path / "logs", LIENTHONG_STALL_SECONDS="30") as one:
+        contract = one.library.contracts["hotich_qnam/khaisinh"]
+        events = Events(contract, one.library.registry.current(contract.subject), one.broker)
+        worker = one.worker()
+        events.write_all(good_rows(5))
+        settled(one)
+        with one.engine.connect() as blocker:
+            blocker.exec_driver_sql("LOCK TABLE lienthong_ledger IN ACCESS EXCLUSIVE MODE")
+            events.write_all(good_rows(5, first_id=500))
+            assert worker.wait(90) == 75
+        events.close()
+        assert "no progress for" in one.log("w1")
+
+
+def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Events) -> None:
+    rows = good_rows(60)
+    one.worker()
+    events.write_all(rows[:30])
+    settled(one)
+    one.end("w1")
+    events.write_all(rows[30:])
+    admin = KafkaAdminClient(bootstrap_servers=one.broker)
+    ends = {where: offset for where, offset in one.ledger().items() if where[0] == PROVINCE}
+    victim = max(ends, key=lambda where: ends[where] or 0)
+    admin.delete_records({TopicPartition(*victim): (ends[victim] or 0) + 2})
+    admin.close()
+    one.worker()
+    wait_for("the halt is told", lambda: "partition halted" in one.log("w1"), seconds=40)
+    assert f"{victim[0]}-{victim[1]}: 2 records" in one.log("w1")
+    wait_for(
+        "the other partitions flow on",
+        lambda: (
+            one.backlog(PROVINCE) == one.backlog(PROVINCE) and one.one(f"SELECT count(*) FROM {TABLE}") > 45
+        ),
+        seconds=30,
+    )
+    assert one.ledger()[victim] == ends[victim]  # nothing was skipped
+    told = one.run("road", "accept-loss", victim[0], str(victim[1]))
+    assert "2 records" in told.stdout
+    assert one.ledger()[victim] == ends[victim]  # without --yes it only tells
+    one.run("road", "accept-loss", victim[0], str(victim[1]), "--yes")
+    settled(one)
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 58
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "status", "told"),
+    [
+        ({"LIENTHONG_BROKER": ""}, ("road", "run"), 2, "LIENTHONG_BROKER"),
+        ({"LIENTHONG_STORE": "nonsense"}, ("road", "run"), 2, "LIENTHONG_STORE"),
+        ({"LIENTHONG_BROKER": "127.0.0.1:9"}, ("road", "run"), 75, "127.0.0.1:9"),
+        ({"LIENTHONG_CONTRACTS": "no/such/folder"}, ("road", "run"), 1, "LIENTHONG_CONTRACTS"),
+    ],
+)
+def test_wrong_settings_get_one_message_and_the_next_step(
+    one: Road, change: dict[str, str], words: tuple[str, ...], status: int, told: str
+) -> None:
+    one.settings.update(change)
+    done = one.run(*words, check=False)
+    assert done.returncode == status
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
