@@ -42,6 +42,7 @@ check: $(STAMP) ## lint, format, types, import direction, unit and contract test
 
 .PHONY: test
 test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
+	@$(PYTHON) -m deploy.local fetch
 	$(PYTHON) -m pytest tests/integration tests/acceptance
 
 .PHONY: test-more

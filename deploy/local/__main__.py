@@ -1,8 +1,9 @@
-"""``python -m deploy.local up|status|down``: what ``make up``, ``make status`` and ``make down`` run."""
+"""``python -m deploy.local up|status|down|fetch``: what the targets of the Makefile run."""
 
 import argparse
 import sys
 
+from deploy.local.jars import cache_folder, class_path, read_lock
 from deploy.local.stack import Stack, tell
 from schemas.errors import LienthongError
 
@@ -29,9 +30,14 @@ def down(stack: Stack) -> None:
     stack.down(tell)
 
 
+def fetch(_: Stack) -> None:
+    """Fetch and verify what is missing, so that no test has to wait for a download unseen."""
+    class_path(read_lock(), cache_folder(), say=tell)
+
+
 def main() -> int:
     """Run one command. Returns the exit status."""
-    commands = {"up": up, "status": status, "down": down}
+    commands = {"up": up, "status": status, "down": down, "fetch": fetch}
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("command", choices=commands)
     try:

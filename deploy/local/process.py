@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -67,7 +67,6 @@ class Server:
     name: str  #: for people: "Kafka"
     record: Path
     log: Path
-    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def remembered(self) -> dict[str, float]:
         """What the record holds; empty when there is none or it was cut off while being written."""
@@ -101,7 +100,7 @@ class Server:
         """Start ``command`` in a session of its own and remember it. Returns before it is ready."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 command,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -109,8 +108,8 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        process = psutil.Process(self._child.pid)
-        self.remember(pid=process.pid, started=process.create_time())
+        _children.append(child)
+        self.remember(pid=child.pid, started=psutil.Process(child.pid).create_time())
 
     def wait_ready(
         self, ready: Callable[[], bool], *, timeout_seconds: float, say: Callable[[str], None] = quiet
@@ -124,7 +123,7 @@ class Server:
         while not ready():
             now = time.monotonic()
             if self.running() is None:
-                self._reap()
+                _reap()
                 raise StackError(
                     f"{self.name} ended while starting; its last words:\n{self.last_words()}",
                     next_step=f"read {self.log}",
@@ -146,15 +145,13 @@ class Server:
         if process is not None:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signum)
-            try:
-                # A parent waits through Popen, which keeps the exit status; psutil can wait for strangers.
-                if self._child is not None and self._child.pid == process.pid:
-                    self._child.wait(timeout_seconds)
-                else:
-                    process.wait(timeout_seconds)
-            except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+        deadline = time.monotonic() + timeout_seconds
+        # Not psutil's wait(): a zombie has ended too, though its parent may be slow, as in many containers.
+        while self.running() is not None:
+            if time.monotonic() > deadline:
                 return False
-        self._reap()
+            time.sleep(0.02)
+        _reap()
         if "pid" in self.remembered():
             self.forget("pid", "started")
         return True
@@ -177,10 +174,14 @@ class Server:
         new.write_text(json.dumps(numbers))
         new.replace(self.record)
 
-    def _reap(self) -> None:
-        if self._child is not None:
-            self._child.wait()
-            self._child = None
+
+#: Servers that this process started. Kept although they are meant to outlive us: while we live, their ends
+#: must be taken note of, or they would stay as zombies.
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _reap() -> None:
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 class PortTaken(StackError):

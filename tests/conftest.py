@@ -1,0 +1,76 @@
+"""What all rings share: a clean environment, and servers for the rings that may use them."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
+
+#: These rings need nothing but Python, so that `make check` runs anywhere in seconds.
+WITHOUT_SERVERS = {"unit", "contracts"}
+SERVERS = ("kafka", "postgres")
+
+
+def pytest_configure() -> None:
+    """A developer's own settings must not reach a test."""
+    for name in [name for name in os.environ if name.startswith("LIENTHONG_")]:
+        del os.environ[name]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a test that would start a server in a ring that promises none."""
+    here = Path(__file__).parent
+    for item in items:
+        ring = item.path.relative_to(here).parts[0]
+        asked = set(SERVERS) & set(getattr(item, "fixturenames", ()))
+        if ring in WITHOUT_SERVERS and asked:
+            raise pytest.UsageError(f"{item.nodeid} asks for {sorted(asked)}: move it to tests/integration")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """One broker for the session. A test may kill it: it is started again for the next one."""
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresNode]:
+    """One PostgreSQL for the session. A test may stop it: it is started again for the next one."""
+    node = PostgresNode(tmp_path_factory.mktemp("postgres"))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop("immediate")
+
+
+@pytest.fixture(autouse=True)
+def _servers_run(request: pytest.FixtureRequest) -> None:
+    """Whatever the test before did to them."""
+    for name in SERVERS:
+        if name in request.fixturenames:
+            request.getfixturevalue(name).start()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name no other test has: for topics, groups, systems and databases on the shared servers."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def database(postgres: PostgresNode, unique: str) -> Iterator[str]:
+    """The SQLAlchemy address of an empty PostgreSQL database that is this test's own."""
+    url = postgres.create_database(unique)
+    yield url
+    postgres.start()
+    postgres.drop_database(unique)
