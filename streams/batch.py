@@ -31,10 +31,25 @@ class Batch:
     next: int  #: the offset after its last record
     epoch: int  #: of the claim; a newer claim makes this batch worthless
 
-    @property
-    def slice(self) -> Slice:
-        """The ledger step this batch stands for."""
-        return Slice(position=self.position, start=self.start, next=self.next, epoch=self.epoch)
+    def continues(self, other: "Batch") -> bool:
+        """Whether this batch follows the other in the log, with nothing lost in between."""
+        return self.start == other.next and self.epoch == other.epoch
+
+
+def slices_of(lot: Sequence[Batch]) -> list[Slice]:
+    """The ledger's steps of a lot: one for each partition, over all its batches.
+
+    The batches of one partition must continue each other (``streams.mill`` sees to it).
+    """
+    first: dict[Position, Batch] = {}
+    last: dict[Position, Batch] = {}
+    for batch in lot:
+        first.setdefault(batch.position, batch)
+        last[batch.position] = batch
+    return [
+        Slice(position=position, start=begin.start, next=last[position].next, epoch=begin.epoch)
+        for position, begin in first.items()
+    ]
 
 
 def header(record: Record, name: str) -> bytes | None:

@@ -14,13 +14,13 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from consumers.store import Fenced
+from consumers.store import Fenced, Position
 from schemas.errors import TryAgain
 from streams.batch import Batch
 from streams.claims import Claims
@@ -31,6 +31,26 @@ P = TypeVar("P")
 
 LOT_RECORDS = 4_000  # enough to hide a batch's fixed cost, small enough for memory and latency
 LONGEST_WAIT_SECONDS = 5.0
+
+
+def choose_lot(waiting: Iterable[Batch]) -> tuple[list[Batch], deque[Batch]]:
+    """The next lot and what stays: batches of the first one's topic, each partition's in one chain."""
+    lot: list[Batch] = []
+    stays: deque[Batch] = deque()
+    newest: dict[Position, Batch | None] = {}
+    records = 0
+    for batch in waiting:
+        before = newest.get(batch.position)
+        chained = batch.position not in newest or (before is not None and batch.continues(before))
+        same_topic = not lot or batch.position.topic == lot[0].position.topic
+        if chained and same_topic and records < LOT_RECORDS:
+            lot.append(batch)
+            newest[batch.position] = batch
+            records += len(batch.records)
+        else:
+            stays.append(batch)
+            newest[batch.position] = None  # nothing behind it may overtake it
+    return lot, stays
 
 
 class Hop(Protocol[P]):
@@ -126,17 +146,7 @@ class Mill(Generic[P]):
         while not self._waiting:
             self._wake.clear()
             await self._wake.wait()
-        topic = self._waiting[0].position.topic
-        lot: list[Batch] = []
-        others: deque[Batch] = deque()
-        records = 0
-        for batch in self._waiting:
-            if batch.position.topic == topic and records < LOT_RECORDS:
-                lot.append(batch)
-                records += len(batch.records)
-            else:
-                others.append(batch)
-        self._waiting = others
+        lot, self._waiting = choose_lot(self._waiting)
         self._working += 1
         return lot
 

@@ -18,7 +18,7 @@ from consumers.store import Applied, NationalStore, OriginalOf, Prepared, Reject
 from schemas.codec import decode
 from schemas.formats import NationalFormat
 from schemas.library import Library
-from streams.batch import Batch, Record, header
+from streams.batch import Batch, Record, header, slices_of
 from streams.metrics import RoadMetrics
 
 logger = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class SyncHop:
         batch = SyncBatch(
             format=national,
             topic=topic,
-            slices=[one.slice for one in lot],
+            slices=slices_of(lot),
             rows=rows,
             rejects=rejects,
             original_of=_finder(records),

@@ -19,7 +19,7 @@ from schemas.codec import decode, encode
 from schemas.contracts import Contract
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
-from streams.batch import Batch, Record, header
+from streams.batch import Batch, Record, header, slices_of
 from streams.metrics import RoadMetrics
 from streams.publisher import Outgoing, Publisher, publish_all
 
@@ -162,7 +162,7 @@ class TranslateHop:
             self._executor,
             lambda: self._store.settle(
                 self._deployment,
-                [batch.slice for batch in prepared.batches],
+                slices_of(prepared.batches),
                 rejects=prepared.rejects,
                 formats=[target.format for target in contract.targets],
             ),

@@ -16,7 +16,7 @@ import pytest
 from consumers.opening import open_store
 from consumers.store import Fenced, NationalStore, Position
 from streams import claims as claims_module
-from streams.batch import Batch
+from streams.batch import Batch, slices_of
 from streams.claims import Claims
 
 P0 = Position(topic="province.test.one", partition=0)
@@ -101,7 +101,7 @@ def test_reading_starts_where_the_ledger_stands(store: NationalStore, threads: T
         assert log.sought == {P0: 7}  # never read before: from the log's first record
         batch = fetch(claims, P0, 7, 8, 12)  # 9 to 11 were compacted away
         assert (batch.start, batch.next) == (7, 13)
-        store.settle(ROAD, [batch.slice], rejects=[], formats=[])
+        store.settle(ROAD, slices_of([batch]), rejects=[], formats=[])
         restarted, log2 = worker(store, log, threads, "two"), log
         log2.at = 2
         await until_ready(restarted, [P0])
@@ -124,11 +124,11 @@ def test_a_zombie_cannot_claim_back_what_a_newer_generation_owns(
         new = fetch(heir, P0, 0, 1)
 
         with pytest.raises(Fenced):  # awake again, with a batch from before
-            store.settle(ROAD, [old.slice], rejects=[], formats=[])
+            store.settle(ROAD, slices_of([old]), rejects=[], formats=[])
         zombie.dropped(old)
         with pytest.raises(TimeoutError):  # it still believes in generation 1, and asks again and again
             await until_ready(zombie, [P0], seconds=1.5)
-        store.settle(ROAD, [new.slice], rejects=[], formats=[])  # the heir was never disturbed
+        store.settle(ROAD, slices_of([new]), rejects=[], formats=[])  # the heir was never disturbed
 
     play(test)
 
@@ -170,7 +170,7 @@ def test_a_batch_lost_on_the_way_is_noticed_and_read_again(
         fetch(claims, P0, 0, 1)  # Faust clears its queues at a rebalance: this one never arrives
         second = fetch(claims, P0, 2, 3)
         with pytest.raises(Fenced):
-            store.settle(ROAD, [second.slice], rejects=[], formats=[])
+            store.settle(ROAD, slices_of([second]), rejects=[], formats=[])
         claims.dropped(second)
         await until_ready(claims, [P0])
         assert log.sought[P0] == 0
@@ -185,7 +185,7 @@ def test_what_retention_deleted_halts_the_partition_and_only_it(
         log = PlayedLog()
         claims = worker(store, log, threads)
         await until_ready(claims, [P0])
-        store.settle(ROAD, [fetch(claims, P0, 0, 1, 2).slice], rejects=[], formats=[])
+        store.settle(ROAD, slices_of([fetch(claims, P0, 0, 1, 2)]), rejects=[], formats=[])
         claims.forget([P0])
         log.begin = 50  # 3 to 49 are gone
         await until_ready(claims, [P1])
@@ -228,7 +228,7 @@ def test_a_topic_made_anew_halts_too(store: NationalStore, threads: ThreadPoolEx
         log = PlayedLog()
         claims = worker(store, log, threads)
         await until_ready(claims, [P0])
-        store.settle(ROAD, [fetch(claims, P0, *range(10)).slice], rejects=[], formats=[])
+        store.settle(ROAD, slices_of([fetch(claims, P0, *range(10))]), rejects=[], formats=[])
         claims.forget([P0])
         log.end = 4
         with pytest.raises(TimeoutError):
