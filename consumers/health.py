@@ -13,10 +13,12 @@ from typing import ParamSpec
 import sqlalchemy
 from kafka.admin import KafkaAdminClient
 
+from consumers.brokers import require_listener
 from consumers.opening import open_store
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 from schemas.library import Library, load_library
+from schemas.registry import UnknownSchema, fingerprint
 
 ROOMS = ("schemas", "producers", "streams", "consumers")
 
@@ -123,11 +125,21 @@ def contracts_load(folders: Sequence[Path]) -> str:
 
 @_finding("registry", "register the schema: lienthong contracts register")
 def registry_complete(library: Library) -> str:
-    """Every contract and every national format has a registered schema (loading has checked fingerprints)."""
-    subjects = [one.subject for one in (*library.contracts.values(), *library.formats.values())]
-    for subject in subjects:
-        library.registry.current(subject)
-    return f"{_many(len(subjects), 'subject')} registered, fingerprints agree"
+    """The schema of every contract and national format is registered as it is now."""
+    wanted = [(contract.subject, contract.envelope_schema) for contract in library.contracts.values()]
+    wanted += [(national.subject, national.wire_schema) for national in library.formats.values()]
+    problems = []
+    for subject, schema in wanted:
+        try:
+            registered = library.registry.current(subject)
+        except UnknownSchema as problem:
+            problems.append(problem.message)
+            continue
+        if registered.sha256 != fingerprint(schema):
+            problems.append(f"{subject} has changed since schema id {registered.id} was given")
+    if problems:
+        raise LienthongError("; ".join(problems))
+    return f"{_many(len(wanted), 'subject')} registered, fingerprints agree"
 
 
 @_finding("broker", "start the broker or correct LIENTHONG_BROKER")
@@ -161,6 +173,7 @@ def topics_present(broker: str, expected: Mapping[str, int]) -> str:
 
 
 def _admin(broker: str) -> KafkaAdminClient:
+    require_listener(broker, timeout_seconds=_ANSWER_MS / 1000)
     return KafkaAdminClient(
         bootstrap_servers=broker.split(","),
         bootstrap_timeout_ms=_ANSWER_MS,
@@ -188,11 +201,15 @@ def store_ready(url: str, formats: Iterable[NationalFormat]) -> str:
 @_finding("clock", "set both clocks by NTP: lag in seconds and receipts' times are wrong until then")
 def clock_agrees(url: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
     """The store's clock and ours agree within ``CLOCK_SKEW_SECONDS``."""
-    engine = sqlalchemy.create_engine(url)
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return "SQLite uses this machine's clock"
+    engine = sqlalchemy.create_engine(
+        parsed.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": _ANSWER_MS // 1000}
+    )
     try:
         with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                return "SQLite uses this machine's clock"
+            connection.execute(sqlalchemy.text("SELECT 1"))  # connecting is not part of what is timed
             before = now()
             there = connection.execute(sqlalchemy.text("SELECT clock_timestamp()")).scalar_one()
             after = now()

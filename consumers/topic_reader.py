@@ -25,6 +25,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
+from consumers.brokers import require_listener
 from schemas.errors import LienthongError, SettingsError, StopTheLine, TryAgain
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,8 @@ class TopicReader:
         self._owed: dict[int, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._holding = Holding(again_from_start=from_start and group is not None)
+        if "proxy_url" not in options:
+            require_listener(brokers)
         with self._told():
             self._kafka = KafkaConsumer(
                 **{**_CHOSEN, **options},

@@ -91,9 +91,13 @@ class Ground:
         return f"bo-{self.format.entity}"
 
     def consumer(self, **more: Any) -> NationalConsumer:
-        more = {"group": self.group, "kafka_options": QUICK, "park": self.folder / "park.jsonl"} | more
+        chosen: dict[str, Any] = {
+            "group": self.group,
+            "kafka_options": QUICK,
+            "park": self.folder / "park.jsonl",
+        }
         return NationalConsumer(
-            self.format.full_id, broker=self.kafka.bootstrap, library=self.library, **more
+            self.format.full_id, broker=self.kafka.bootstrap, library=self.library, **chosen | more
         )
 
     def committed(self) -> dict[int, int]:
@@ -186,13 +190,17 @@ def test_an_explicit_commit_counts_at_once_and_a_second_one_changes_nothing(grou
     assert ground.committed() == {0: 1}
 
 
+def _work_that_fails(consumer: NationalConsumer) -> None:
+    for batch in consumer.batches(timeout_seconds=0.5):
+        if batch.records:
+            raise ZeroDivisionError
+
+
 def test_a_batch_whose_caller_raised_is_not_committed_and_comes_again(ground: Ground) -> None:
     ground.put(*[ground.change(key) for key in "ABC"])
     with ground.consumer() as consumer:
         with pytest.raises(ZeroDivisionError):
-            for batch in consumer.batches(timeout_seconds=0.5):
-                if batch.records:
-                    raise ZeroDivisionError
+            _work_that_fails(consumer)
         assert ground.committed() == {}
         again = list(consumer.batches(timeout_seconds=0.5, until_end=True))
     assert keys(again) == ["A", "B", "C"]
@@ -518,7 +526,7 @@ def test_a_broker_that_does_not_answer_is_told(ground: Ground) -> None:
     consumer = NationalConsumer(
         ground.format.full_id, broker="127.0.0.1:1", library=ground.library, kafka_options={}
     )
-    with pytest.raises(TryAgain, match="no answer from the broker 127.0.0.1:1"), consumer:
+    with pytest.raises(TryAgain, match=r"no broker listens on 127\.0\.0\.1:1"), consumer:
         pass
 
 

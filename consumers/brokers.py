@@ -1,0 +1,43 @@
+"""Whether anybody listens where the broker should be.
+
+kafka-python keeps its sockets and its thread when it finds no broker, so it is asked only after this.
+"""
+
+import socket
+from contextlib import closing
+
+from schemas.errors import SettingsError, TryAgain
+
+_DEFAULT_PORT = 9092
+
+
+def require_listener(brokers: str, *, timeout_seconds: float = 5.0) -> None:
+    """Return if one of the bootstrap servers (``host:port`` separated by commas) accepts a connection.
+
+    Raises ``TryAgain`` if none does, ``SettingsError`` if the text is no list of addresses.
+    """
+    for host, port in _addresses(brokers):
+        try:
+            with closing(socket.create_connection((host, port), timeout=timeout_seconds)):
+                return
+        except OSError:
+            continue
+    raise TryAgain(
+        f"no broker listens on {brokers}",
+        next_step="check that the broker runs and that LIENTHONG_BROKER names it",
+    )
+
+
+def _addresses(brokers: str) -> list[tuple[str, int]]:
+    found = []
+    for address in brokers.split(","):
+        host, colon, port = address.strip().rpartition(":")
+        if not colon:
+            host, port = address.strip(), str(_DEFAULT_PORT)
+        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+            raise SettingsError(
+                f"LIENTHONG_BROKER: {address.strip()!r} is not host:port",
+                next_step="write host:port, several separated by commas",
+            )
+        found.append((host.strip("[]"), int(port)))
+    return found
