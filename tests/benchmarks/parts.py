@@ -1,18 +1,38 @@
 """The parts of ``make bench``, each one function from the started services to its figures."""
 
 import asyncio
+import contextlib
+import random
+import signal
+import statistics
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
+import psycopg
+from sqlalchemy import text
+
+from deploy.demo.agency import TABLE, create_table
+from deploy.demo.births import new_births, outcome, render
+from deploy.demo.national import Live
+from deploy.demo.render import LegacyRow
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from schemas.codec import encode
 from streams.publisher import Outgoing, Publisher
 from tests.benchmarks import wide
-from tests.road import Road, road
+from tests.benchmarks.measure import Measure, against
+from tests.changes import Events
+from tests.road import Road, road, wait_for
 
-BATCH = 2_000
+PROVINCE, NATIONAL = "province.hotich_qnam.khaisinh", "national.hotich.khaisinh.v1"
+TRANSLATE_AIM = 30_000
+E2E_RATE, E2E_SECONDS = 500, 30
+MEMORY_CHANGES = 1_000_000
 SYNC_ROWS = 240_000
 TRANSLATE_CHANGES = 150_000
 
@@ -32,7 +52,7 @@ class Context:
 
 
 def drain_rate(one: Road, topics: tuple[str, ...], start: int, total: int) -> float:
-    """Records a second from the first ledger step after ``start`` to ``total``, without the worker's start."""
+    """Records a second from the first ledger step after ``start`` to ``total``: the worker's start is out."""
     first: tuple[int, float] | None = None
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -80,3 +100,165 @@ def _sync(context: Context, width: int) -> tuple[float, float]:
             rates.append(drain_rate(one, (topic,), SYNC_ROWS * (version - 1), SYNC_ROWS * version))
             one.end("w1")
     return rates[0], rates[1]
+
+
+# --- translate ---------------------------------------------------------------------------------------
+
+
+def _events(one: Road) -> Events:
+    contract = one.library.contracts["hotich_qnam/khaisinh"]
+    return Events(contract, one.library.registry.current(contract.subject), one.broker)
+
+
+def _write_births(one: Road, count: int, *, first_id: int = 1) -> None:
+    rng = random.Random(7)
+    events = _events(one)
+    events.seq = first_id - 1
+    events.write_all(dict(render(birth, rng)) for birth in new_births(count, first_id, first_id=first_id))
+    events.close()
+
+
+def translate(context: Context) -> list[Measure]:
+    """One worker that only translates a backlog of births: 25 columns to 60 fields, published and settled."""
+    with road(context.kafka.bootstrap, context.database("translate"), context.folder / "translate") as one:
+        _write_births(one, TRANSLATE_CHANGES)
+        one.worker("w1", "--only", "translate")
+        rate = drain_rate(one, (PROVINCE,), 0, TRANSLATE_CHANGES)
+    conditions = f"one worker, backlog of {TRANSLATE_CHANGES:,} births, 6 partitions, acks=all, 3 % rejects"
+    return [against("translate_25_60", rate, "changes/s", TRANSLATE_AIM, conditions + "; ceiling: the aim")]
+
+
+# --- end to end --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
+    """An agency database under capture, one worker; yields the road and the agency's libpq address."""
+    source = context.database(f"{name}_agency")
+    libpq = source.replace("+psycopg", "")
+    create_table(libpq)
+    store = context.database(f"{name}_national")
+    with road(context.kafka.bootstrap, store, context.folder / name, LIENTHONG_SOURCE=source) as one:
+        one.run("capture", "install")
+        one.start("capture", "capture", "run")
+        one.worker()
+        yield one, libpq
+
+
+def end_to_end(context: Context) -> list[Measure]:
+    """Clerks insert 500 births a second, one transaction each; when does each become visible nationally?"""
+    count = E2E_RATE * E2E_SECONDS
+    rng = random.Random(11)
+    rows = [render(birth, rng) for birth in new_births(count + 500, 11) if isinstance(outcome(birth), Live)]
+    with _whole_road(context, "e2e") as (one, libpq):
+        clerk = psycopg.connect(libpq, autocommit=True)
+        _insert(clerk, rows[:200])
+        wait_for("the road is warm", lambda: one.backlog(PROVINCE, NATIONAL) == 0, seconds=60)
+        watcher = _Watcher(one)
+        watcher.start()
+        committed: dict[str, float] = {}
+        begin = time.monotonic()
+        for number, row in enumerate(rows[200:]):
+            pause = begin + number / E2E_RATE - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            _insert(clerk, [row])
+            committed[str(row["id"])] = time.monotonic()
+        watcher.finish(len(committed) + 200)
+        clerk.close()
+    delays = sorted((watcher.seen[key] - at) * 1000 for key, at in committed.items() if key in watcher.seen)[
+        : len(committed)
+    ]
+    if len(delays) < len(committed):
+        raise AssertionError(f"{len(committed) - len(delays)} births never became visible")
+    p50, p99 = statistics.quantiles(delays, n=100)[49], statistics.quantiles(delays, n=100)[98]
+    what = f"{E2E_RATE}/s for {E2E_SECONDS} s, one transaction a birth, one worker; ceiling: the aim"
+    return [
+        against(
+            "e2e_500_p50_ms", p50, "ms", 50, what + "; ceiling: the aim (peer as it comes 390, tuned 20)"
+        ),
+        against(
+            "e2e_500_p99_ms", p99, "ms", 250, what + "; ceiling: the aim (peer as it comes 965, tuned 250)"
+        ),
+    ]
+
+
+def _insert(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> None:
+    for row in rows:
+        names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
+        clerk.execute(f"INSERT INTO {TABLE} ({names}) VALUES ({marks})".encode(), list(row.values()))
+
+
+class _Watcher(threading.Thread):
+    """Looks every 5 ms which national rows have become visible."""
+
+    def __init__(self, one: Road) -> None:
+        super().__init__(daemon=True)
+        self._one = one
+        self._stop = threading.Event()
+        self.seen: dict[str, float] = {}
+
+    def run(self) -> None:
+        query = text(
+            "SELECT lt_source_key FROM hotich_khaisinh_v1 WHERE lt_applied_at > now() - interval '2 seconds'"
+        )
+        with self._one.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while not self._stop.is_set():
+                rows = connection.execute(query).all()
+                now = time.monotonic()
+                for (key,) in rows:
+                    self.seen.setdefault(key, now)
+                time.sleep(0.005)
+
+    def finish(self, rows: int) -> None:
+        """Wait until all rows are there, then stop looking."""
+        count = "SELECT count(*) FROM hotich_khaisinh_v1"
+        wait_for("all births", lambda: self._one.one(count) >= rows, seconds=60)
+        time.sleep(0.1)
+        self._stop.set()
+        self.join()
+
+
+# --- recovery and memory -----------------------------------------------------------------------------
+
+
+def recovery(context: Context) -> list[Measure]:
+    """Seconds from the restart of the only worker, killed with -9 under load, to the next new row."""
+    count = "SELECT count(*) FROM hotich_khaisinh_v1"
+    times = []
+    with road(context.kafka.bootstrap, context.database("recovery"), context.folder / "recovery") as one:
+        for round_number in range(3):
+            _write_births(one, 2_000, first_id=1 + round_number * 10_000)
+            one.worker()
+            wait_for("the road is calm", lambda: one.backlog(PROVINCE, NATIONAL) == 0, seconds=60)
+            one.end("w1", signal.SIGKILL)
+            _write_births(one, 1_000, first_id=5_001 + round_number * 10_000)
+            before = one.one(count)
+            began = time.monotonic()
+            one.worker()
+            wait_for("a new row", lambda low=before: one.one(count) > low, seconds=60, every=0.02)
+            times.append(time.monotonic() - began)
+            one.end("w1")
+    conditions = f"kill -9 of the only worker, three rounds ({', '.join(f'{t:.1f}' for t in times)} s), worst"
+    return [against("recovery_s", max(times), "s", 15, conditions + "; ceiling: the aim (peer 44)")]
+
+
+def memory(context: Context) -> list[Measure]:
+    """Growth of one worker's resident memory between 10,000 and 1,000,000 changes through both hops."""
+    with road(context.kafka.bootstrap, context.database("memory"), context.folder / "memory") as one:
+        worker = psutil.Process(one.worker().pid)
+        done, highest, start = 0, 0.0, 0.0
+        while done < MEMORY_CHANGES:
+            step = 10_000 if done == 0 else 90_000
+            _write_births(one, step, first_id=done + 1)
+            done += step
+            while one.backlog(PROVINCE, NATIONAL) > 0:
+                highest = max(highest, worker.memory_info().rss / 2**20)
+                time.sleep(0.5)
+            if done == 10_000:
+                start = highest = worker.memory_info().rss / 2**20
+        growth = highest - start
+    conditions = (
+        f"peak resident over {done:,} changes minus {start:.0f} MB after the first 10,000, one worker"
+    )
+    return [against("worker_growth_mb", growth, "MB", 250, conditions + "; ceiling: the limit")]
