@@ -1,0 +1,43 @@
+"""The laws on SQLite: no server needed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from consumers.opening import open_store
+from tests.store_lab import BOOK, Lab
+from tests.store_laws import StoreLaws
+
+
+def _shift_claims(connection: sa.Connection) -> None:
+    moment = "strftime('%Y-%m-%dT%H:%M:%f000+00:00', {}, '-10 minutes', '-1 second')"
+    connection.exec_driver_sql(
+        f"UPDATE lienthong_ledger SET claimed_at = {moment.format('claimed_at')},"
+        f" updated_at = {moment.format('updated_at')}"
+    )
+
+
+class TestSqlite(StoreLaws):
+    @pytest.fixture
+    def lab(self, tmp_path: Path) -> Iterator[Lab]:
+        lab = make_lab(f"sqlite:///{tmp_path}/national.db")
+        yield lab
+        lab.close()
+
+    @pytest.fixture
+    def guarded(self, lab: Lab) -> Lab:
+        """A store whose table refuses one value, as an agency's own constraint might."""
+        for event in ("INSERT", "UPDATE"):
+            lab.execute(
+                f"CREATE TRIGGER guard_{event} BEFORE {event} ON {BOOK.table} WHEN NEW.hoten = 'XẤU'"
+                " BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        return lab
+
+
+def make_lab(url: str) -> Lab:
+    store = open_store(url, effect_log=True)
+    store.migrate([BOOK])
+    return Lab(store=store, url=url, shift_claims=_shift_claims)
