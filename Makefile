@@ -46,7 +46,7 @@ test: check ## check, then integration and acceptance tests on the local stack, 
 	$(PYTHON) -m pytest tests/integration tests/acceptance
 
 .PHONY: test-more
-test-more: $(STAMP) ## longer tests than every change needs
+test-more: $(STAMP) ## a first start with nothing kept: every jar fetched anew and verified
 	$(PYTHON) -m pytest tests/more
 
 .PHONY: bench
@@ -72,5 +72,6 @@ clean: ## stop the local stack, then remove its data and all build products (.ve
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: lock
-lock: $(STAMP) ## refresh requirements.lock within the bounds of pyproject.toml (fetches every file for its hash)
+lock: $(STAMP) ## refresh requirements.lock, within the bounds of pyproject.toml, and the hashes of Kafka's jars
 	@.ci/make-lock $(VENV)
+	@$(PYTHON) -m deploy.local.jars

@@ -80,18 +80,19 @@ def class_path(
     if missing:
         say(f"Kafka: fetching {len(missing)} of {len(jars)} jars (44 MB in all) into {cache}")
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as incoming:
-            get = fetch or maven_fetch(Path(incoming) / "maven", say)
-            for number, jar in enumerate(missing, start=1):
+        with tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as folder:
+            incoming = Path(folder)
+            get = fetch or maven_fetch(incoming / "maven", say)
+            for jar in missing:
                 file = get(jar)
                 verify(
                     jar,
                     file,
-                    next_step="try again; if it stays so, this machine's source of jars is not to be trusted",
+                    next_step="try again; if it stays so, do not trust this machine's source of jars",
                 )
-                shutil.copyfile(file, Path(incoming) / jar.file_name)
-                (Path(incoming) / jar.file_name).replace(cache / jar.file_name)
-                say(f"Kafka: {number} of {len(missing)}: {jar.file_name}, {file.stat().st_size / 1e6:.1f} MB")
+                shutil.copyfile(file, incoming / jar.file_name)
+                (incoming / jar.file_name).replace(cache / jar.file_name)
+        say(f"Kafka: {len(missing)} jars fetched and verified")
     files = [cache / jar.file_name for jar in jars]
     for jar, file in zip(jars, files, strict=True):
         verify(jar, file, next_step=f"remove {file} and run make up again: it will be fetched anew")
@@ -148,19 +149,18 @@ def maven_fetch(repository: Path, say: Callable[[str], None]) -> Fetch:
 def _progress(
     say: Callable[[str], None],
 ) -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
-    """Tell every tenth part of a jar of more than 4 MB; smaller ones are told when they are there."""
+    """Tell how much came, over all jars, about once a second."""
+    done = 0
+    told = time.monotonic()
 
     @contextmanager
     def track(name: str, size: int) -> Iterator[Callable[[int], None]]:
-        done = 0
-        told = 0
-
         def advance(count: int) -> None:
             nonlocal done, told
             done += count
-            if size > 4_000_000 and done * 10 // size > told:
-                told = done * 10 // size
-                say(f"Kafka: {name}: {told * 10} % of {size / 1e6:.1f} MB")
+            if time.monotonic() - told > 1:
+                told = time.monotonic()
+                say(f"Kafka: {done / 1e6:.0f} MB fetched, now {name} ({size / 1e6:.1f} MB)")
 
         yield advance
 
