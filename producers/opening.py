@@ -1,0 +1,44 @@
+"""From ``LIENTHONG_SOURCE`` to the ports of that kind of database."""
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from producers.outbox import Outbox, Site
+from producers.postgres import PostgresOutbox
+from producers.postgres_site import PostgresSite
+from producers.sqlite import SqliteOutbox
+from producers.sqlite_site import SqliteSite
+from schemas.errors import SettingsError
+
+_NEXT_STEP = "write postgresql+psycopg://user@host:5432/database or sqlite:////folder/file.db"
+
+
+def open_outbox(source: str) -> Outbox:
+    """The relay's port. Connects later. Raises ``SettingsError`` if no port speaks to such a database."""
+    url = _url(source)
+    return PostgresOutbox(url) if _kind(url) == "postgresql" else SqliteOutbox(url)
+
+
+def open_site(source: str) -> Site:
+    """The installer's port. Connects later. Raises ``SettingsError`` if no port speaks to such a database."""
+    url = _url(source)
+    return PostgresSite(url) if _kind(url) == "postgresql" else SqliteSite(url)
+
+
+def _url(source: str) -> URL:
+    try:
+        return make_url(source)
+    except ArgumentError:
+        # The text may hold a password.
+        raise SettingsError(
+            "LIENTHONG_SOURCE is not an address of a database", next_step=_NEXT_STEP
+        ) from None
+
+
+def _kind(url: URL) -> str:
+    kind = url.get_backend_name()
+    if kind not in ("postgresql", "sqlite"):
+        raise SettingsError(
+            f"LIENTHONG_SOURCE: databases of kind {kind} cannot be captured yet", next_step=_NEXT_STEP
+        )
+    return kind

@@ -1,0 +1,138 @@
+"""The relay's port to an outbox in PostgreSQL."""
+
+# ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import URL
+
+from producers.outbox import Capture, Change, Pending, State, of_row
+from producers.postgres_session import Session
+from producers.postgres_sql import trigger_names
+from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
+
+#: Names the right to publish among the advisory locks of a database: "lthg" and 1.
+_LEAD: Final = (0x6C746867, 1)
+
+#: One statement, so one commit. Rows that other transactions have not committed yet are not seen; they get
+#: later numbers, which is right: no row of the same key can be among them, for a change of the same key waits
+#: for this one's row lock before its trigger takes an outbox id. So per key, order of id is order of commit.
+_NUMBER: Final = f"""
+WITH waiting AS (
+  SELECT id, dataset FROM {OUTBOX}
+  WHERE published_at IS NULL AND seq IS NULL AND dataset = ANY(%s)
+  ORDER BY id LIMIT %s
+), counted AS (
+  SELECT id, dataset, row_number() OVER (PARTITION BY dataset ORDER BY id) AS place FROM waiting
+), counter AS (
+  UPDATE {DATASETS} AS d SET next_seq = d.next_seq + c.total
+  FROM (SELECT dataset, max(place) AS total FROM counted GROUP BY dataset) AS c
+  WHERE d.dataset = c.dataset
+  RETURNING d.dataset, d.next_seq - c.total AS first
+), numbered AS (
+  UPDATE {OUTBOX} AS o SET seq = counter.first + counted.place - 1
+  FROM counted JOIN counter USING (dataset) WHERE o.id = counted.id
+  RETURNING o.id, coalesce(length(o.before::text), 0) + coalesce(length(o.after::text), 0) AS size
+)
+SELECT id, size FROM numbered ORDER BY id
+"""
+
+_PENDING: Final = f"""
+SELECT id, coalesce(length(before::text), 0) + coalesce(length(after::text), 0) FROM {OUTBOX}
+WHERE published_at IS NULL AND seq IS NOT NULL AND id > %s ORDER BY id LIMIT %s
+"""
+
+_LOAD: Final = f"""
+SELECT id, dataset, op, key, before::text, after::text, (extract(epoch FROM changed_at) * 1000)::bigint, seq
+FROM {OUTBOX} WHERE id = ANY(%s) ORDER BY id
+"""
+
+#: Need not reach the disk before we go on: a lost mark means one repeated record.
+_MARK: Final = f"""
+UPDATE {OUTBOX} SET published_at = clock_timestamp()
+FROM (SELECT set_config('synchronous_commit', 'off', true)) AS lazily WHERE id = ANY(%s)
+"""
+
+_PRUNE: Final = f"""
+DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT %s)
+AND published_at < clock_timestamp() - make_interval(secs => %s) RETURNING id
+"""
+
+_STATES: Final = f"""
+SELECT d.dataset, d.definition::text, d.captured, d.next_seq, coalesce(w.waiting, 0),
+  coalesce(extract(epoch FROM clock_timestamp() - w.oldest), 0)::float8, s.finished, coalesce(s.rows, 0)
+FROM {DATASETS} AS d LEFT JOIN {SNAPSHOTS} AS s USING (dataset) LEFT JOIN (
+  SELECT dataset, count(*) AS waiting, min(changed_at) AS oldest FROM {OUTBOX}
+  WHERE published_at IS NULL GROUP BY dataset
+) AS w USING (dataset) ORDER BY d.dataset
+"""
+
+
+class PostgresOutbox:
+    """See ``Outbox``. The lead is a session's advisory lock: not for a pooler that shares sessions."""
+
+    connector: Final = "postgresql"
+
+    def __init__(self, url: URL) -> None:
+        self._session = Session(url)
+
+    @property
+    def database(self) -> str:
+        return self._session.database
+
+    def lead(self) -> bool:
+        return bool(self._session.rows("SELECT pg_try_advisory_lock(%s, %s)", _LEAD)[0][0])
+
+    def still_leads(self) -> None:
+        self._session.rows("SELECT 1")
+
+    def states(self) -> list[State]:
+        return read_states(self._session)
+
+    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
+        return [Pending(id=i, size=size) for i, size in self._session.rows(_NUMBER, (list(datasets), limit))]
+
+    def pending(self, after: int, limit: int) -> list[Pending]:
+        return [Pending(id=i, size=size) for i, size in self._session.rows(_PENDING, (after, limit))]
+
+    def load(self, ids: Sequence[int]) -> list[Change]:
+        return [of_row(row) for row in self._session.rows(_LOAD, (list(ids),))]
+
+    def mark(self, ids: Sequence[int]) -> None:
+        self._session.rows(_MARK, (list(ids),))
+
+    def prune(self, days: float, limit: int) -> int:
+        return len(self._session.rows(_PRUNE, (limit, days * 86_400)))
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def read_states(session: Session) -> list[State]:
+    """Every dataset captured in this database; empty if nothing was ever installed."""
+    if session.rows(f"SELECT to_regclass('{DATASETS}')")[0][0] is None:
+        return []
+    enabled = {
+        row[0]
+        for row in session.rows(
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A'"
+            " AND tgname LIKE '00\\_lienthong\\_%'"
+        )
+    }
+    states = []
+    for dataset, definition, captured, next_seq, waiting, oldest, finished, rows in session.rows(_STATES):
+        capture = Capture.from_json(dataset, definition)
+        states.append(
+            State(
+                capture=capture,
+                captured=captured,
+                in_place=enabled.issuperset(trigger_names(capture)),
+                next_seq=next_seq,
+                waiting=waiting,
+                oldest_seconds=max(0.0, oldest),
+                snapshot="none" if finished is None else "done" if finished else "running",
+                snapshot_rows=rows,
+            )
+        )
+    return states

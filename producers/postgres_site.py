@@ -1,0 +1,188 @@
+"""The installer's port to an agency's PostgreSQL: inspect a table, put triggers on it, take a snapshot."""
+
+# ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+from sqlalchemy import URL
+
+from producers.outbox import Capture, Column, Shape, State
+from producers.postgres import read_states
+from producers.postgres_session import Session
+from producers.postgres_sql import (
+    after_key,
+    image,
+    key_of,
+    outbox_statements,
+    remember_statement,
+    removal_statements,
+    trigger_statements,
+)
+from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name, text
+
+_FOUND: Final = """
+SELECT n.nspname, c.relname, c.relkind, row_security_active(c.oid),
+  EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = c.oid)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
+"""
+
+_COLUMNS: Final = """
+SELECT a.attname, format_type(t.oid, a.atttypmod), a.attnotnull, format_type(b.oid, NULL),
+  CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END
+FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
+
+#: Deferrable ones do not count: with them, a key can be given anew before its old holder has committed.
+_UNIQUE: Final = """
+SELECT array_agg(a.attname::text) FROM pg_index AS x
+JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey[0:x.indnkeyatts - 1])
+WHERE x.indrelid = to_regclass(%s) AND x.indisunique AND x.indisvalid AND x.indimmediate
+  AND x.indpred IS NULL AND x.indexprs IS NULL
+GROUP BY x.indexrelid HAVING bool_and(a.attnotnull)
+"""
+
+_FEEDS: Final = {
+    "smallint": {"long"},
+    "integer": {"long"},
+    "bigint": {"long"},
+    "real": {"double"},
+    "double precision": {"double"},
+    "boolean": {"boolean"},
+}
+
+#: Below deadlock_timeout (1 s), so that a clerk who waits for a chunk is never chosen as a deadlock's victim.
+_CHUNK_TIMEOUT: Final = "400ms"
+
+
+class PostgresSite:
+    """See ``Site``."""
+
+    def __init__(self, url: URL) -> None:
+        self._session = Session(url)
+
+    def inspect(self, table: str) -> Shape | None:
+        address = _address(table)
+        found = self._session.rows(_FOUND, (address,))
+        if not found:
+            return None
+        _, _, kind, guarded, divided = found[0]
+        columns, unique = {}, []
+        for column, declared, _, base, modifier in self._session.rows(_COLUMNS, (address,)):
+            feeds = {"string", *_FEEDS.get(base, ())}
+            if base == "numeric" and modifier >= 4 and (modifier - 4) & 0x7FF == 0:
+                feeds.add("long")  # numeric(p, 0): the scale is in the low bits of the type modifier
+            columns[column] = Column(declared=declared, feeds=frozenset(feeds))
+        for (names,) in self._session.rows(_UNIQUE, (address,)):
+            unique.append(frozenset(names))
+        obstacle, notes = "", []
+        if kind not in "rp":
+            obstacle = "is not a table (a view has no changes of its own)"
+        elif guarded:
+            obstacle = "shows this user only some of its rows (row level security)"
+        if kind == "p":
+            notes.append("a partition that is truncated, attached or detached by itself is not seen")
+        elif divided:
+            notes.append("rows of tables that inherit from it are not captured")
+        return Shape(columns=columns, unique=tuple(unique), obstacle=obstacle, notes=tuple(notes))
+
+    def needed(self, capture: Capture) -> list[str]:
+        schema = self._schema()
+        table, only = self._resolved(capture)
+        statements = trigger_statements(capture, schema, table, only=only)
+        digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
+        if self._is_in_place(capture, digest):
+            return []
+        return [*outbox_statements(schema), *statements, remember_statement(capture, schema, digest)]
+
+    def removal(self, capture: Capture) -> list[str]:
+        found = self._session.rows(_FOUND, (_address(capture.table),))
+        table = f"{name(found[0][0])}.{name(found[0][1])}" if found else None
+        return removal_statements(capture, self._schema(), table)
+
+    def run(self, statements: Sequence[str]) -> None:
+        with self._session.transaction():
+            for statement in statements:
+                self._session.rows(statement)
+
+    def states(self) -> list[State]:
+        return read_states(self._session)
+
+    def begin_snapshot(self, capture: Capture) -> int:
+        query = (
+            f"INSERT INTO {SNAPSHOTS} AS s (dataset, after_key, rows, finished) VALUES (%s, NULL, 0, false)"
+            " ON CONFLICT (dataset) DO UPDATE SET finished = false,"
+            " after_key = CASE WHEN s.finished THEN NULL ELSE s.after_key END,"
+            " rows = CASE WHEN s.finished THEN 0 ELSE s.rows END RETURNING rows"
+        )
+        return int(self._session.rows(query, (capture.dataset,))[0][0])
+
+    def snapshot_chunk(self, capture: Capture, size: int) -> int | None:
+        table, only = self._resolved(capture)
+        source = f"{only} {table} AS t"
+        with self._session.transaction():
+            self._session.rows(f"SET LOCAL statement_timeout = '{_CHUNK_TIMEOUT}'")
+            query = f"SELECT after_key FROM {SNAPSHOTS} WHERE dataset = %s AND NOT finished FOR UPDATE"
+            begun = self._session.rows(query, (capture.dataset,))
+            if not begun:
+                return None
+            types = self._key_types(capture)
+            behind = after_key("t", types, ">", begun[0][0]) if begun[0][0] else "true"
+            listed = ", ".join(f"t.{name(column)}::text" for column in types)
+            order = ", ".join(f"t.{name(column)}" for column in types)
+            upto = self._session.rows(
+                f"SELECT {listed} FROM (SELECT * FROM {source} WHERE {behind} ORDER BY {order} LIMIT {size})"
+                f" AS t ORDER BY {order.replace(', t.', ' DESC, t.')} DESC LIMIT 1"
+            )
+            if not upto:
+                query = f"UPDATE {SNAPSHOTS} SET finished = true, after_key = NULL WHERE dataset = %s"
+                self._session.rows(query, (capture.dataset,))
+                return None
+            # FOR SHARE waits for whoever is changing a row and reads what they committed. The outbox id is
+            # taken above it, once the lock is held, and whoever changes the row next waits for our commit.
+            # A row whose key moves out of the range meanwhile is left to its own trigger.
+            within = f"{behind} AND {after_key('t', types, '<=', upto[0])}"
+            written = self._session.rows(
+                f"WITH written AS (INSERT INTO {OUTBOX} (dataset, op, key, after)"
+                f" SELECT {text(capture.dataset)}, 'r', {key_of('t', capture)}, {image('t', capture)}"
+                f" FROM (SELECT * FROM {source} WHERE {within} ORDER BY {order} FOR SHARE) AS t RETURNING 1)"
+                " SELECT count(*) FROM written"
+            )[0][0]
+            query = f"UPDATE {SNAPSHOTS} SET after_key = %s, rows = rows + %s WHERE dataset = %s"
+            self._session.rows(query, (json.dumps(upto[0]), written, capture.dataset))
+        return int(written)
+
+    def waiting(self, at_most: int) -> int:
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {OUTBOX} WHERE published_at IS NULL LIMIT %s) AS some"
+        return int(self._session.rows(query, (at_most,))[0][0])
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _key_types(self, capture: Capture) -> dict[str, str]:
+        """Key column -> its type, in the order of the key."""
+        declared = {row[0]: row[1] for row in self._session.rows(_COLUMNS, (_address(capture.table),))}
+        return {column: declared[column] for column in capture.key}
+
+    def _schema(self) -> str:
+        return str(self._session.rows("SELECT current_schema()")[0][0])
+
+    def _resolved(self, capture: Capture) -> tuple[str, str]:
+        """The table's quoted full name, and ``ONLY`` if it is a plain one."""
+        schema, table, kind, _, _ = self._session.rows(_FOUND, (_address(capture.table),))[0]
+        return f"{name(schema)}.{name(table)}", "" if kind == "p" else "ONLY"
+
+    def _is_in_place(self, capture: Capture, digest: str) -> bool:
+        if not any(s.capture.dataset == capture.dataset and s.captured and s.in_place for s in self.states()):
+            return False
+        query = f"SELECT sql_sha256 FROM {DATASETS} WHERE dataset = %s"
+        return bool(self._session.rows(query, (capture.dataset,)) == [(digest,)])
+
+
+def _address(table: str) -> str:
+    """The contract's table name as ``to_regclass`` takes it: ``"table"`` or ``"schema"."table"``."""
+    return ".".join(name(part) for part in table.split(".", 1))

@@ -1,0 +1,26 @@
+"""How names and texts are written in SQL, equal in PostgreSQL and SQLite."""
+
+from collections.abc import Iterable
+
+OUTBOX = "lienthong_outbox"
+DATASETS = "lienthong_outbox_dataset"
+SNAPSHOTS = "lienthong_outbox_snapshot"
+
+
+def name(identifier: str) -> str:
+    """A quoted identifier: exactly this name, whatever letters it has."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def key_text(columns: Iterable[str]) -> str:
+    """The SQL of a record's key as one text, from the SQL of its parts as texts.
+
+    Joined with ``|``; ``%`` and ``|`` inside are percent-escaped, in a single part too, as the mapping does it.
+    """
+    escaped = (f"replace(replace(coalesce({column}, ''), '%', '%25'), '|', '%7C')" for column in columns)
+    return " || '|' || ".join(escaped)

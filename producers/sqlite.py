@@ -1,0 +1,127 @@
+"""The relay's port to an outbox in SQLite."""
+
+# ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
+
+import json
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+from sqlalchemy import URL
+
+from producers.outbox import Capture, Change, Pending, State, of_row
+from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
+from producers.sqlite_session import Lead, Session
+from producers.sqlite_sql import trigger_names
+
+_SIZE: Final = "coalesce(length(before), 0) + coalesce(length(after), 0)"
+_UNNUMBERED: Final = f"""
+SELECT id, dataset, {_SIZE} FROM {OUTBOX} INDEXED BY {OUTBOX}_unnumbered
+WHERE seq IS NULL AND dataset IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
+"""
+_PENDING: Final = f"""
+SELECT id, {_SIZE} FROM {OUTBOX} WHERE published_at IS NULL AND seq IS NOT NULL AND id > ? ORDER BY id LIMIT ?
+"""
+_LOAD: Final = f"""
+SELECT id, dataset, op, key, before, after, changed_at, seq FROM {OUTBOX}
+WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
+"""
+_MARK: Final = f"UPDATE {OUTBOX} SET published_at = ? WHERE id IN (SELECT value FROM json_each(?))"
+_PRUNE: Final = f"""
+DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT ?) AND published_at < ? RETURNING id
+"""
+_STATES: Final = f"""
+SELECT d.dataset, d.definition, d.captured, d.next_seq, coalesce(w.waiting, 0), w.oldest, s.finished,
+  coalesce(s.rows, 0)
+FROM {DATASETS} AS d LEFT JOIN {SNAPSHOTS} AS s USING (dataset) LEFT JOIN (
+  SELECT dataset, count(*) AS waiting, min(changed_at) AS oldest FROM {OUTBOX}
+  WHERE published_at IS NULL GROUP BY dataset
+) AS w USING (dataset) ORDER BY d.dataset
+"""
+
+
+class SqliteOutbox:
+    """See ``Outbox``. One writer at a time writes an SQLite file, so order of id is order of commit."""
+
+    connector: Final = "sqlite"
+
+    def __init__(self, url: URL) -> None:
+        self._session = Session(url)
+        self._lead = Lead(self._session.path)
+
+    @property
+    def database(self) -> str:
+        return self._session.database
+
+    def lead(self) -> bool:
+        self._session.rows("SELECT 1")  # tells that the file is there before a lock file is made beside it
+        return self._lead.take()
+
+    def still_leads(self) -> None:
+        """A lock on a file is lost with the process only."""
+
+    def states(self) -> list[State]:
+        return read_states(self._session)
+
+    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
+        wanted = (json.dumps(datasets), limit)
+        # Looked at without a write lock first: an idle relay must not stand in the clerks' way.
+        if not self._session.rows(_UNNUMBERED, (wanted[0], 1)):
+            return []
+        with self._session.transaction():
+            found = self._session.rows(_UNNUMBERED, wanted)
+            for dataset, rows in groupby(sorted(found, key=itemgetter(1, 0)), key=itemgetter(1)):
+                ids = [row[0] for row in rows]
+                query = f"UPDATE {DATASETS} SET next_seq = next_seq + ? WHERE dataset = ? RETURNING next_seq"
+                first = self._session.rows(query, (len(ids), dataset))[0][0] - len(ids)
+                numbers = json.dumps([[first + place, id_] for place, id_ in enumerate(ids)])
+                self._session.rows(
+                    f"UPDATE {OUTBOX} SET seq = n.value ->> 0 FROM json_each(?) AS n"
+                    f" WHERE {OUTBOX}.id = n.value ->> 1",
+                    (numbers,),
+                )
+        return [Pending(id=id_, size=size) for id_, _, size in found]
+
+    def pending(self, after: int, limit: int) -> list[Pending]:
+        return [Pending(id=id_, size=size) for id_, size in self._session.rows(_PENDING, (after, limit))]
+
+    def load(self, ids: Sequence[int]) -> list[Change]:
+        return [of_row(row) for row in self._session.rows(_LOAD, (json.dumps(ids),))]
+
+    def mark(self, ids: Sequence[int]) -> None:
+        self._session.rows(_MARK, (_now_ms(), json.dumps(ids)))
+
+    def prune(self, days: float, limit: int) -> int:
+        before = _now_ms() - int(days * 86_400_000)
+        return len(self._session.rows(_PRUNE, (limit, before)))
+
+    def close(self) -> None:
+        self._session.close()
+        self._lead.give_up()
+
+
+def read_states(session: Session) -> list[State]:
+    """Every dataset captured in this file; empty if nothing was ever installed."""
+    names = {row[0] for row in session.rows("SELECT name FROM sqlite_master")}
+    if DATASETS not in names:
+        return []
+    now = _now_ms()
+    return [
+        State(
+            capture=(capture := Capture.from_json(dataset, definition)),
+            captured=bool(captured),
+            in_place=names.issuperset(trigger_names(capture)),
+            next_seq=next_seq,
+            waiting=waiting,
+            oldest_seconds=0.0 if oldest is None else max(0.0, (now - oldest) / 1000),
+            snapshot="none" if finished is None else "done" if finished else "running",
+            snapshot_rows=rows,
+        )
+        for dataset, definition, captured, next_seq, waiting, oldest, finished, rows in session.rows(_STATES)
+    ]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
