@@ -102,7 +102,7 @@ REASONS: dict[str, Reason] = {
     ),
     # what the store says
     "national_key_taken": Reason(
-        "Khóa quốc gia này đang thuộc về một bản ghi khác của nguồn. Kiểm tra bản ghi trùng trong phần mềm gốc.",
+        "Khóa quốc gia này đang thuộc về bản ghi khác của nguồn. Kiểm tra bản ghi trùng trong phần mềm gốc.",
         "Another record of the source holds this national key. Look for a double entry at the source.",
     ),
     "database_refused": Reason(
@@ -111,19 +111,19 @@ REASONS: dict[str, Reason] = {
     ),
     "unexpected_error": Reason(
         "Chương trình gặp lỗi không lường trước với bản ghi này. Gửi mã bản ghi cho nhóm phát triển.",
-        "The program met an error it did not foresee with this record. Send the record's id to its developers.",
+        "The program met an error it did not foresee with this record. Send its place to the developers.",
     ),
     # doubts: the record goes on
     "personal_id_form": Reason(
-        "{field}: số định danh không đủ 12 chữ số. Bản ghi vẫn được chuyển; nên kiểm tra lại.",
+        "{field}: số định danh không đủ 12 chữ số. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
         "{field}: the personal number has not 12 digits. The record goes on; check it.",
     ),
     "personal_id_prefix": Reason(
-        "{field}: ba số đầu không khớp tỉnh đăng ký khai sinh. Bản ghi vẫn được chuyển; nên kiểm tra lại.",
+        "{field}: ba số đầu không khớp tỉnh đăng ký khai sinh. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
         "{field}: the first three digits are not the province of registration. The record goes on; check it.",
     ),
     "personal_id_birth": Reason(
-        "{field}: số định danh không khớp giới tính hoặc năm sinh. Bản ghi vẫn được chuyển; nên kiểm tra lại.",
+        "{field}: số định danh không khớp giới tính hoặc năm sinh. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
         "{field}: the personal number disagrees with sex or year of birth. The record goes on; check it.",
     ),
 }
