@@ -38,7 +38,7 @@ check: $(STAMP) ## lint, format, types, import direction, unit and contract test
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
-	$(PYTHON) -m pytest -q tests/unit tests/contracts
+	$(PYTHON) -m pytest -q -n auto tests/unit tests/contracts
 
 .PHONY: test
 test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
