@@ -62,13 +62,7 @@ class Cleaner:
 
 def spread(base: pl.Series, where: pl.Series, found: pl.Series) -> pl.Series:
     """``base`` with the rows ``where`` is true replaced, in order, by ``found``."""
-    place = where.fill_null(value=False)
-    index = pl.select(
-        pl.when(place)
-        .then(len(base) - 1 + place.cast(pl.UInt32).cum_sum())
-        .otherwise(pl.int_range(len(base)))
-    ).to_series()
-    return pl.concat([base, found], rechunk=True).gather(index)
+    return base.clone().scatter(where.arg_true(), found)  # scatter changes the clone, not what it shares
 
 
 def slices(long: pl.Series, count: int) -> list[pl.Series]:

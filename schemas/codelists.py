@@ -77,7 +77,7 @@ Answer = Exact | Ambiguous | NotThen | Unknown
 class Names:
     """How names become codes, ready for ``replace_strict``: parallel columns of String."""
 
-    usual: pl.Series  #: official names and aliases as they are written
+    usual: pl.Series  #: official names and aliases as they are mostly written
     usual_codes: pl.Series
     folded: pl.Series  #: every name known, folded
     tokens: pl.Series  #: its code, or ``AMBIGUOUS``
@@ -152,7 +152,11 @@ class CodeList:
                     fresh[fold(text)] = AMBIGUOUS
             tokens = fresh | tokens
         written = {
-            text: code for rank in (own, *ranked[:2]) for text, code in rank if tokens[fold(text)] == code
+            form: code
+            for rank in (own, *ranked[:2])
+            for text, code in rank
+            if tokens[fold(text)] == code
+            for form in (text, text.lower(), text.replace("-", " "))
         }
         parts = (written, written.values(), tokens, tokens.values())
         return Names(*(pl.Series(list(part), dtype=pl.String) for part in parts))

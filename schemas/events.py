@@ -9,19 +9,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.contracts import COLUMN_TYPES, Contract, Status
+from schemas.contracts import COLUMN_TYPES, Contract
 from schemas.errors import ContractError
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
 #: where it was, if it has moved.
 LIVE, GONE, OLD = 0, 1, 2
 
-_OPS = ("c", "u", "r", "d")
+_KNOWN_OP = pl.col("op").is_in(["c", "u", "r", "d"]).fill_null(value=False)
+_DELETED = (pl.col("op") == "d").fill_null(value=False).alias("deleted")
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records in the order of their events, an OLD one right before the LIVE or GONE one of the same event."""
+    """Records in the order of their events; an OLD one stands right before the other of its event."""
 
     source: pl.DataFrame  #: the contract's columns
     rows: pl.Series  #: UInt32: the event's ``__row``
@@ -32,90 +33,107 @@ class Records:
     all_live: bool  #: every role is LIVE
 
 
-def records_of(events: pl.DataFrame, contract: Contract, key_columns: Collection[str]) -> Records:
-    """The records of decoded envelopes with ``__row``. ``key_columns``: those that national keys come from.
+class EventReader:
+    """Reads the events of one contract. ``key_columns``: those that national keys come from."""
 
-    Raises ``ContractError`` if a column has another type than the contract says.
-    """
-    source, take, roles = _sides(events, contract, key_columns)
-    envelope = events.select("__row", "op").hstack(events["source"].struct.unnest().select("seq", "ts_ms"))
-    if take is not None:
-        envelope = envelope[take]
-    problems: dict[str, pl.Series] = {}
-    known = envelope["op"].is_in(_OPS)
-    if not known.all():
-        problems["op"] = _problem(~known.fill_null(value=False), "op_unknown")
-    all_live = take is None
-    if contract.status is not None:
-        roles, all_live = _with_status(source, roles, all_live, contract.status, problems)
-    return Records(source, envelope["__row"], envelope["seq"], envelope["ts_ms"], roles, problems, all_live)
+    def __init__(self, contract: Contract, key_columns: Collection[str]) -> None:
+        self._contract = contract
+        self._key_columns = sorted(key_columns)
+        self._main = pl.Series([LIVE], dtype=pl.UInt8)
+        status = contract.status
+        self._status: list[pl.Expr] = []
+        if status is not None:
+            dtype = COLUMN_TYPES[contract.columns[status.column]]
+            for name, values in (("live", status.live), ("gone", status.gone)):
+                listed = pl.Series(values, dtype=pl.String).cast(dtype).implode()
+                self._status.append(pl.col(status.column).is_in(listed).fill_null(value=False).alias(name))
+
+    def records(self, events: pl.DataFrame) -> Records:
+        """The records of decoded envelopes with ``__row``.
+
+        Raises ``ContractError`` if a column has another type than the contract says.
+        """
+        source, take, roles = self._sides(events)
+        origin = events["source"].struct.unnest()
+        envelope = pl.DataFrame([events["__row"], events["op"], origin["seq"], origin["ts_ms"]])
+        if take is not None:
+            envelope = envelope[take]
+        problems: dict[str, pl.Series] = {}
+        all_live = take is None
+        wrong_op = envelope.select(~_KNOWN_OP).to_series()
+        if wrong_op.any():
+            problems["op"] = _problem(wrong_op, "op_unknown")
+        if self._contract.status is not None:
+            roles, gone = self._with_status(source, roles, self._contract.status.column, problems)
+            all_live = all_live and not gone
+        rows, _, seq, committed_ms = envelope.get_columns()
+        return Records(source, rows, seq, committed_ms, roles, problems, all_live)
+
+    def _sides(self, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series | None, pl.Series]:
+        """The records' columns, the event of each (None: one each, in order), and roles without status."""
+        count = len(events)
+        after = _columns(events["after"].struct.unnest(), self._contract)
+        before = _columns(events["before"].struct.unnest(), self._contract)
+        sides = events.select(_DELETED)
+        if events["before"].null_count() < count:
+            changed = [pl.lit(before[name].ne_missing(after[name])) for name in self._key_columns]
+            moved = ~_DELETED & pl.col("before").is_not_null() & pl.any_horizontal(changed)
+            sides = events.select(_DELETED, moved.alias("moved"))
+        if not any(side.any() for side in sides):
+            return after, None, self._main.new_from_index(0, count)
+        both = _both_sides(sides.with_row_index("event"), count)
+        return pl.concat([after, before])[both["side"]], both["event"], both["role"]
+
+    def _with_status(
+        self, source: pl.DataFrame, roles: pl.Series, column: str, problems: dict[str, pl.Series]
+    ) -> tuple[pl.Series, bool]:
+        """Roles after the soft status, and whether one is gone by it.
+
+        The status is not asked of deletions, nor of a record as it was before a move.
+        """
+        live, gone = source.select(self._status)
+        if live.all():
+            return roles, False
+        asked = (roles == LIVE) & ~live
+        unknown = asked & ~gone
+        if unknown.any():
+            problems[column] = _problem(unknown, "status_unknown")
+        gone &= asked
+        return pl.select(pl.when(gone).then(pl.lit(GONE, pl.UInt8)).otherwise(roles)).to_series(), bool(
+            gone.any()
+        )
 
 
-def _sides(
-    events: pl.DataFrame, contract: Contract, key_columns: Collection[str]
-) -> tuple[pl.DataFrame, pl.Series | None, pl.Series]:
-    """The records' columns, the event of each (None: one each, in order), and their roles without status."""
-    count = len(events)
-    after = _columns(events["after"].struct.unnest(), contract)
-    deleted = (events["op"] == "d").fill_null(value=False)
-    with_before = events["before"].is_not_null()
-    moved = with_before & ~deleted
-    before = None
-    if with_before.any():
-        before = _columns(events["before"].struct.unnest(), contract)
-        differs = pl.zeros(count, pl.Boolean, eager=True)
-        for name in key_columns:
-            differs |= before[name].ne_missing(after[name])
-        moved &= differs
-    if before is None and deleted.any():
-        before = after.clear(count)  # a deletion that says nothing of what it deletes
-    if before is None or not (deleted.any() or moved.any()):
-        return after, None, pl.zeros(count, pl.UInt8, eager=True)
-    index = pl.int_range(count, eager=True)
-    main = pl.DataFrame({"event": index, "deleted": deleted}).select(
+def _both_sides(sides: pl.DataFrame, count: int) -> pl.DataFrame:
+    """event, side (its place in all ``after``, then all ``before``) and role of each record, in order."""
+    of_before = pl.col("event") + count
+    main = sides.select(
         "event",
-        side=pl.when("deleted").then(pl.col("event") + count).otherwise("event"),
-        role=pl.when("deleted").then(GONE).otherwise(LIVE),
+        pl.when("deleted").then(of_before).otherwise("event").alias("side"),
+        pl.when("deleted").then(GONE).otherwise(LIVE).cast(pl.UInt8).alias("role"),
     )
-    old = (
-        index.filter(moved).to_frame("event").select("event", side=pl.col("event") + count, role=pl.lit(OLD))
-    )
-    both = pl.concat([old, main], how="vertical_relaxed").sort("event", maintain_order=True)
-    return pl.concat([after, before])[both["side"]], both["event"], both["role"].cast(pl.UInt8)
+    if "moved" not in sides.columns:
+        return main
+    old = sides.filter("moved").select("event", of_before.alias("side"), pl.lit(OLD, pl.UInt8).alias("role"))
+    return pl.concat([old, main]).sort("event", maintain_order=True)
 
 
 def _columns(found: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """The contract's columns; one that the record's schema does not have yet is missing throughout."""
+    there = {column.name: column for column in found.get_columns()}
     columns = []
     for name, avro in contract.columns.items():
         dtype = COLUMN_TYPES[avro]
-        if name not in found.columns:
-            columns.append(pl.Series(name, [None], dtype).new_from_index(0, len(found)))
-        elif found.schema[name] in (dtype, pl.Null):
-            columns.append(found[name].cast(dtype))
-        else:
+        column = there.get(name)
+        if column is None or column.dtype == pl.Null:
+            column = pl.Series(name, [None], dtype).new_from_index(0, len(found))
+        elif column.dtype != dtype:
             raise ContractError(
-                f"{contract.id}: column {name} comes as {found.schema[name]}, the contract says {avro}",
+                f"{contract.id}: column {name} comes as {column.dtype}, the contract says {avro}",
                 next_step="correct the contract's columns, or the schema that the producer registered",
             )
+        columns.append(column)
     return pl.DataFrame(columns)
-
-
-def _with_status(
-    source: pl.DataFrame, roles: pl.Series, all_live: bool, status: Status, problems: dict[str, pl.Series]
-) -> tuple[pl.Series, bool]:
-    """Roles after the soft status. It is not asked of deletions, nor of a record as it was before a move."""
-    value = source[status.column]
-    live = value.is_in(pl.Series(status.live).cast(value.dtype).implode()).fill_null(value=False)
-    if live.all():
-        return roles, all_live
-    asked = (roles == LIVE) & ~live
-    gone = asked & value.is_in(pl.Series(status.gone, dtype=pl.String).cast(value.dtype).implode())
-    unknown = asked & ~gone.fill_null(value=False)
-    if unknown.any():
-        problems[status.column] = _problem(unknown, "status_unknown")
-    roles = pl.select(pl.when(gone).then(pl.lit(GONE, pl.UInt8)).otherwise(roles)).to_series()
-    return roles, all_live and not gone.any()
 
 
 def _problem(where: pl.Series, rule: str) -> pl.Series:

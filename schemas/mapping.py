@@ -7,9 +7,9 @@ import polars as pl
 
 from schemas.cleaning import Cleaner
 from schemas.contracts import Contract
-from schemas.events import LIVE, OLD, Records, records_of
+from schemas.events import LIVE, OLD, EventReader, Records
 from schemas.library import Library
-from schemas.national import NO_WARNINGS, National, joined
+from schemas.national import NO_WARNINGS, JoinedKey, National
 from schemas.plan import Obtained
 from schemas.rules import Given
 
@@ -39,7 +39,6 @@ class Translator:
     """A contract compiled. Pure; may be used again and by several threads."""
 
     def __init__(self, contract: Contract, library: Library) -> None:
-        self._contract = contract
         self._cleaner = Cleaner(contract.missing)
         given = Given(library.codes, self._cleaner.missing)
         self._targets = [
@@ -47,16 +46,18 @@ class Translator:
         ]
         steps = [step for target in contract.targets for step in (*target.rules.values(), *target.checks)]
         self._texts = tuple(dict.fromkeys(step.from_ for step in steps))
-        self._key_columns = frozenset[str]().union(*(target.plan.key_columns for target in self._targets))
+        keys = frozenset[str]().union(*(target.plan.key_columns for target in self._targets))
+        self._reader = EventReader(contract, keys)
+        self._source_key = JoinedKey(contract.key, contract.columns)
 
     def translate(self, frame: pl.DataFrame) -> Translated:
         """Translate decoded envelopes: the columns of the contract's envelope schema, and ``__row``.
 
         Raises ``ContractError`` if a column has another type than the contract says.
         """
-        records = records_of(frame, self._contract, self._key_columns)
+        records = self._reader.records(frame)
         texts = self._cleaner.clean({name: records.source[name] for name in self._texts})
-        source_keys = joined([records.source[name] for name in self._contract.key])
+        source_keys = self._source_key.of(records.source)
         obtained = [target.plan.run(texts, records.source) for target in self._targets]
         problems = [
             _first_problem(one, records, target.format.key)

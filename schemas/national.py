@@ -8,7 +8,7 @@ change of an event that answers its receipt, false on the delete of a key that a
 carries its key fields only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -38,6 +38,7 @@ class National:
             "lt_contract": f"{contract.id}@{contract.version}",
             "lt_warnings": None,
         }
+        self._key = JoinedKey(national.key, dict.fromkeys(national.key, "string"))
         types = dict(WIRE_FIELDS) | {field.name: field.avro_type for field in national.fields}
         self._constants = pl.DataFrame(
             [
@@ -54,20 +55,18 @@ class National:
         ``keep``: the records that can be translated; None: all.
         """
         values = obtained.values
-        keys = joined([values[name] for name in self.format.key])
+        keys = self._key.of(pl.DataFrame([values[name].alias(name) for name in self.format.key]))
+        found = [
+            keys.alias("lt_key"),
+            source_keys.alias("lt_source_key"),
+            records.seq.alias("lt_seq"),
+            records.committed_ms.alias("lt_committed_ms"),
+            *(value.alias(name) for name, value in values.items()),
+            records.rows,
+        ]
+        frame = pl.DataFrame(found)
         if not records.all_live:
             keep = _moved_or_not_old(keys, records, keep)
-        frame = pl.DataFrame(
-            {
-                "lt_key": keys,
-                "lt_source_key": source_keys,
-                "lt_seq": records.seq,
-                "lt_committed_ms": records.committed_ms,
-                **values,
-                "__row": records.rows,
-            }
-        )
-        if not records.all_live:
             frame = frame.with_columns(_with_deletes(values, self.format.key, records.roles))
         warned = _warnings(obtained, records, keep)
         if warned:
@@ -77,33 +76,38 @@ class National:
         return self._complete(frame), warned
 
     def _complete(self, found: pl.DataFrame) -> pl.DataFrame:
-        """The wire's columns in order: those found, constants for the others."""
+        """The wire's columns in order: those found, constants for the others; and ``__row``."""
         constants = self._constants
         if len(found) > len(constants):
             constants = pl.DataFrame([one.new_from_index(0, len(found)) for one in constants])
-        there = set(found.columns)
-        return pl.DataFrame(
-            [found[name] if name in there else constants[name].head(len(found)) for name in constants.columns]
-            + [found["__row"]]
-        )
+        columns = {one.name: one for one in constants.head(len(found)).get_columns()}
+        columns |= {one.name: one for one in found.get_columns()}  # a key that is there keeps its place
+        return pl.DataFrame(list(columns.values()))
 
 
-def joined(parts: Sequence[pl.Series]) -> pl.Series:
-    """Keys as one text: their parts joined with ``|``, a missing one empty; ``%`` and ``|`` within are
-    escaped.
-    """
-    columns = [pl.col(str(at)).cast(pl.String).fill_null("") for at in range(len(parts))]
-    frame = pl.DataFrame({str(at): part for at, part in enumerate(parts)})
-    keys = frame.select(pl.concat_str(columns, separator="|")).to_series()
-    if all(part.dtype.is_numeric() for part in parts):
-        return keys
-    if keys.str.contains(rf"%|(?:\|[^|]*){{{len(parts)}}}").any():
+class JoinedKey:
+    """A key as one text: its parts joined with ``|``, a missing one empty, ``%`` and ``|`` within escaped."""
+
+    def __init__(self, names: Sequence[str], types: Mapping[str, str]) -> None:
+        self._names = list(names)
+        parts = [pl.col(name) if types[name] == "string" else pl.col(name).cast(pl.String) for name in names]
+        parts = [part.fill_null("") for part in parts]
+        self._plain = pl.concat_str(parts, separator="|").alias("key")
+        # Escapes are rare. A part that needs them shows as a % or as one | too many.
+        special = self._plain.str.contains(rf"%|(?:\|[^|]*){{{len(names)}}}").any().alias("special")
+        self._look = [self._plain, special] if "string" in {types[name] for name in names} else [self._plain]
         escaped = [
-            one.str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
-            for one in columns
+            part.str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
+            for part in parts
         ]
-        keys = frame.select(pl.concat_str(escaped, separator="|")).to_series()
-    return keys
+        self._escaped = pl.concat_str(escaped, separator="|").alias("key")
+
+    def of(self, columns: pl.DataFrame) -> pl.Series:
+        """The keys of records."""
+        found = columns.select(self._look)
+        if "special" in found.columns and found["special"].any():
+            return columns.select(self._escaped).to_series()
+        return found["key"]
 
 
 def _moved_or_not_old(keys: pl.Series, records: Records, keep: pl.Series | None) -> pl.Series:

@@ -1,7 +1,7 @@
-"""A target's rules made ready to run: ordered, and rules that do the same to different columns put together.
+"""A target's rules made ready to run, all of them together.
 
-An expression has a fixed cost whatever the number of rows, and most batches are small. So columns that go
-through the same rule are laid end to end, go through it once, and are cut apart again.
+An expression has a fixed cost whatever the number of rows, and most batches are small. So rules are not run
+one by one: those that wait for nothing are one query, those that wait for them the next.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,109 +9,123 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from schemas.cleaning import Cleaned, slices, spread
+from schemas.cleaning import Cleaned, spread
 from schemas.contracts import Target
 from schemas.formats import NationalFormat
-from schemas.rules import Columns, Given, Of, Rule, Unless
-from schemas.rules.base import X
+from schemas.rules import Columns, Given, Inputs, Of, Rule, Step, Unless
 
-#: From this many rows on, looking for the rows that a rule's ``usual`` cannot do pays.
-_MANY_ROWS = 64
-
-Series = pl.Series
-_NO_TEXT = pl.lit(None, pl.String)
+_NOTHING = pl.Series([None], dtype=pl.String)
 
 
 @dataclass(slots=True)
 class Obtained:
     """What the rules of one target found for a frame of records."""
 
-    values: dict[str, Series] = field(default_factory=dict)  #: by national field
-    facts: dict[Of, Series] = field(default_factory=dict)
+    values: dict[str, pl.Series] = field(default_factory=dict)  #: by national field
     #: By field in the order of positions; only those with a problem somewhere.
-    problems: dict[str, Series] = field(default_factory=dict)
-    warnings: list[tuple[str, Series]] = field(
+    problems: dict[str, pl.Series] = field(default_factory=dict)
+    warnings: list[tuple[str, pl.Series]] = field(
         default_factory=list
     )  #: source column and codes, some not null
 
-    def of(self, wanted: Of) -> Series:
-        return self.facts[wanted] if wanted.fact else self.values[wanted.field]
+
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """The full way of rules that have a usual one and do the same to different columns."""
+
+    columns: Columns  #: of the first of them
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Rules of one signature: what they give, and whose they are."""
+class _Wave:
+    """Rules that wait for no other rule of this wave."""
 
-    columns: Columns
-    rules: Mapping[str, Rule]
-    facts: tuple[str, ...]  #: those that somebody asks for
+    quick: Mapping[str, Columns]  #: the usual way of those that have one, the full way of the others
+    full: tuple[_Full, ...]
 
 
 class Plan:
     """The rules of one target, compiled once. Pure; may be used by several threads."""
 
     def __init__(self, target: Target, national: NationalFormat, given: Given) -> None:
+        self._rules = target.rules
         self._required = {one.name for one in national.fields if one.required}
-        self._order = tuple(target.rules)
-        self._checks = [(check, check.warnings(given)) for check in target.checks]
-        asked = {
-            other for step in (*target.rules.values(), *target.checks) for other in step.others().values()
-        }
-        self._groups = [
-            _Group(next(iter(rules.values())).columns(given), rules, facts)
-            for rules, facts in _grouped(target.rules, asked)
-        ]
         self.key_columns = _columns_of(national.key, target.rules)  #: source columns that make up the key
+        self._waves: list[_Wave] = []
+        facts: dict[Of, pl.Expr] = {}
+        for wave in _in_waves(target.rules):
+            every = {name: rule.columns(_inputs(name, rule, facts), given) for name, rule in wave.items()}
+            usual = {name: columns.usual for name, columns in every.items() if columns.usual is not None}
+            quick = {name: Columns(value=value) for name, value in usual.items()}
+            self._waves.append(_Wave(every | quick, _alike(every, {name: wave[name] for name in usual})))
+            for name, columns in every.items():
+                facts |= {Of(name): pl.col(name)}
+                facts |= {Of(name, fact): expression for fact, expression in columns.facts.items()}
+        self._warnings = [
+            (check.from_, warning)
+            for at, check in enumerate(target.checks)
+            for warning in check.warnings(_inputs(f"check.{at}", check, facts), given)
+        ]
 
     def run(self, texts: Cleaned, source: pl.DataFrame) -> Obtained:
         """Apply every rule and check. ``source``: the contract's columns; ``texts``: those of text,
         cleaned.
         """
-        obtained = Obtained()
-        for group in self._groups:
-            self._run_group(group, texts, source, obtained)
-        obtained.problems = {
-            name: obtained.problems[name] for name in self._order if name in obtained.problems
-        }
-        for check, expressions in self._checks:
-            others = {name: obtained.of(other) for name, other in check.others().items()}
-            frame = pl.DataFrame({"x": texts.columns[check.from_], **others})
-            for warning in frame.select(one.alias(str(at)) for at, one in enumerate(expressions)):
-                if warning.null_count() < len(warning):
-                    obtained.warnings.append((check.from_, warning))
-        return obtained
-
-    def _run_group(self, group: _Group, texts: Cleaned, source: pl.DataFrame, obtained: Obtained) -> None:
-        stacked = {"x": _stacked(texts.columns[rule.from_] for rule in group.rules.values())}
-        for name in next(iter(group.rules.values())).others():
-            stacked[name] = _stacked(obtained.of(rule.others()[name]) for rule in group.rules.values())
-        found = _evaluate(group, pl.DataFrame(stacked))
-        parts = {name: slices(long, len(group.rules)) for name, long in found.items()}
-        for at, (name, rule) in enumerate(group.rules.items()):
-            value = parts["value"][at]
-            problem = parts["problem"][at] if "problem" in parts else None
-            if problem is not None and problem.null_count() == len(problem):
-                problem = None
-            problem = self._checked(name, rule, value, problem, texts, source)
-            obtained.values[name] = value
+        frame = pl.DataFrame([column.alias(f"column.{name}") for name, column in texts.columns.items()])
+        for wave in self._waves:
+            frame = _evaluated(frame, wave.quick)
+            for full in wave.full:
+                frame = self._done_in_full(frame, full)
+        obtained = Obtained({name: frame[name] for name in self._rules})
+        for name, rule in self._rules.items():
+            problem = self._problem(name, rule, frame, texts, source)
             if problem is not None:
                 obtained.problems[name] = problem
-            for fact in group.facts:
-                obtained.facts[Of(name, fact)] = parts[fact][at]
+        if self._warnings:
+            found = frame.select(warning.alias(str(at)) for at, (_, warning) in enumerate(self._warnings))
+            for (column, _), codes in zip(self._warnings, found, strict=True):
+                if codes.null_count() < len(codes):
+                    obtained.warnings.append((column, codes))
+        return obtained
 
-    def _checked(
-        self,
-        name: str,
-        rule: Rule,
-        value: Series,
-        problem: Series | None,
-        texts: Cleaned,
-        source: pl.DataFrame,
-    ) -> Series | None:
-        """The problem of a field after what is asked of every field: that it is there and can be stored."""
+    def _done_in_full(self, frame: pl.DataFrame, full: _Full) -> pl.DataFrame:
+        """The frame with the values that the usual way left open. All columns are done together."""
+        texts = {name: frame[f"column.{self._rules[name].from_}"] for name in full.fields}
+        open_rows = {
+            name: frame[name].is_null() & text.is_not_null()
+            for name, text in texts.items()
+            if frame[name].null_count() > text.null_count()
+        }
+        if not open_rows:
+            return frame
+        first = full.fields[0]
+        stacked = pl.concat([texts[name].filter(rows) for name, rows in open_rows.items()], rechunk=True)
+        found = _evaluated(stacked.alias(texts[first].name).to_frame(), {first: full.columns})
+        at, replaced = 0, []
+        for name, rows in open_rows.items():
+            part = found.slice(at, count := int(rows.sum()))
+            at += count
+            replaced.append(spread(frame[name], rows, part[first]))
+            problem = part[f"{first}.problem"] if f"{first}.problem" in part.columns else _NOTHING
+            if problem.null_count() < len(problem):
+                nothing = _NOTHING.new_from_index(0, len(frame)).alias(f"{name}.problem")
+                replaced.append(spread(nothing, rows, problem))
+        return frame.with_columns(replaced)
+
+    def _problem(
+        self, name: str, rule: Rule, frame: pl.DataFrame, texts: Cleaned, source: pl.DataFrame
+    ) -> pl.Series | None:
+        """A field's problem, with what is asked of every field: that it is there and can be stored."""
+        problem: pl.Series | None = None
+        if f"{name}.problem" in frame.columns:
+            problem = frame[f"{name}.problem"]
+            if problem.null_count() == len(problem):
+                problem = None
         unstorable = texts.unstorable.get(rule.from_)
         if unstorable is not None:
             problem = _first(unstorable, "text_unstorable", problem)
+        value = frame[name]
         if not value.null_count() or not (rule.required or name in self._required):
             return problem
         missing = value.is_null()
@@ -122,57 +136,46 @@ class Plan:
         return _first(missing, "required_missing", problem) if missing.any() else problem
 
 
-def _first(where: Series, rule: str, problem: Series | None) -> Series:
-    rest = _NO_TEXT if problem is None else pl.lit(problem)
-    return pl.select(pl.when(where).then(pl.lit(rule)).otherwise(rest).alias("problem")).to_series()
+def _inputs(name: str, step: Step, facts: Mapping[Of, pl.Expr]) -> Inputs:
+    others = {local: facts[other] for local, other in step.others().items()}
+    return Inputs(name, pl.col(f"column.{step.from_}"), others)
 
 
-def _evaluate(group: _Group, frame: pl.DataFrame) -> dict[str, Series]:
-    """value, problem (absent if there is none) and the group's facts, each as long as the frame."""
-    columns = group.columns
-    if columns.value is X:
-        return {"value": frame["x"]}
-    if columns.usual is None or len(frame) < _MANY_ROWS:
-        return _in_full(columns, group.facts, frame)
-    value = frame.select(columns.usual.alias("value")).to_series()
-    found = {"value": value}
-    hard = value.is_null() & frame["x"].is_not_null()
-    if hard.any():
-        rest = _in_full(columns, (), frame.filter(hard))
-        found["value"] = spread(value, hard, rest["value"])
-        if "problem" in rest:
-            nothing = Series("problem", [None], pl.String).new_from_index(0, len(frame))
-            found["problem"] = spread(nothing, hard, rest["problem"])
-    if group.facts:
-        facts = (
-            found["value"].to_frame("value").select(columns.facts[name].alias(name) for name in group.facts)
+def _alike(every: Mapping[str, Columns], rules: Mapping[str, Rule]) -> tuple[_Full, ...]:
+    """Rules put together by what they do."""
+    alike: dict[str, list[str]] = {}
+    for name, rule in rules.items():
+        alike.setdefault(rule.signature(), []).append(name)
+    return tuple(_Full(every[names[0]], tuple(names)) for names in alike.values())
+
+
+def _evaluated(frame: pl.DataFrame, every: Mapping[str, Columns]) -> pl.DataFrame:
+    """The frame with a column for the value of each field, and ``<field>.problem`` where a rule tells
+    problems.
+    """
+    for at in range(max(len(columns.prepare) for columns in every.values())):
+        frame = frame.with_columns(
+            expression.alias(f"{name}.{step}")
+            for name, columns in every.items()
+            if at < len(columns.prepare)
+            for step, expression in columns.prepare[at].items()
         )
-        found |= facts.to_dict()
-    return found
+    results = [columns.value.alias(name) for name, columns in every.items()]
+    results += [
+        columns.problem.alias(f"{name}.problem")
+        for name, columns in every.items()
+        if columns.problem is not None
+    ]
+    return frame.with_columns(results)
 
 
-def _in_full(columns: Columns, facts: Sequence[str], frame: pl.DataFrame) -> dict[str, Series]:
-    results = [columns.value.alias("value")]
-    if columns.problem is not None:
-        results.append(columns.problem.alias("problem"))
-    for step in columns.prepare:
-        frame = frame.with_columns(**step)
-    if not facts:
-        return frame.select(results).to_dict()
-    frame = frame.with_columns(results)
-    named = [name for name in ("value", "problem") if name in frame.columns]
-    return frame.select(*named, *(columns.facts[name].alias(name) for name in facts)).to_dict()
+def _first(where: pl.Series, rule: str, problem: pl.Series | None) -> pl.Series:
+    rest = pl.lit(None, pl.String) if problem is None else pl.lit(problem)
+    return pl.select(pl.when(where).then(pl.lit(rule)).otherwise(rest)).to_series()
 
 
-def _stacked(parts: Iterator[Series]) -> Series:
-    several = list(parts)
-    return several[0] if len(several) == 1 else pl.concat(several, rechunk=True)
-
-
-def _grouped(
-    rules: Mapping[str, Rule], asked: set[Of]
-) -> Iterator[tuple[Mapping[str, Rule], tuple[str, ...]]]:
-    """Rules by signature and facts asked of them; each group after all groups that it waits for."""
+def _in_waves(rules: Mapping[str, Rule]) -> Iterator[Mapping[str, Rule]]:
+    """Rules in waves; each waits only for rules of the waves before it."""
     waiting = dict(rules)
     while waiting:
         free = {
@@ -180,13 +183,9 @@ def _grouped(
             for name, rule in waiting.items()
             if not any(other.field in waiting for other in rule.others().values())
         }
-        groups: dict[tuple[str, tuple[str, ...]], dict[str, Rule]] = {}
-        for name, rule in free.items():
-            facts = tuple(sorted(other.fact for other in asked if other.field == name and other.fact))
-            groups.setdefault((rule.signature(), facts), {})[name] = rule
+        yield free
+        for name in free:
             del waiting[name]
-        for (_, facts), members in groups.items():
-            yield members, facts
 
 
 def _columns_of(names: Sequence[str], rules: Mapping[str, Rule]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 """
 
 from schemas.rules import codes, dates, persons, text
-from schemas.rules.base import KINDS, Check, Columns, Complaint, Given, Of, Rule, Step, Unless
+from schemas.rules.base import KINDS, Check, Columns, Complaint, Given, Inputs, Of, Rule, Step, Unless
 
 __all__ = [
     "KINDS",
@@ -11,6 +11,7 @@ __all__ = [
     "Columns",
     "Complaint",
     "Given",
+    "Inputs",
     "Of",
     "Rule",
     "Step",

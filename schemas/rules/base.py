@@ -16,9 +16,6 @@ from schemas.codelists import CodeLists
 from schemas.documents import Strict
 from schemas.formats import FormatField
 
-#: The text of the source column, cleaned; null if missing. Every rule's first input.
-X = pl.col("x")
-
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -38,19 +35,40 @@ class Of:
     fact: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A rule's inputs as columns."""
+
+    name: str  #: of the national field; marks the columns that belong to it
+    x: pl.Expr  #: the source column's text, cleaned; null if missing
+    others: Mapping[str, pl.Expr]  #: by the names that ``Step.others`` gives
+
+    def step(self, name: str) -> pl.Expr:
+        """A column that ``Columns.prepare`` makes."""
+        return pl.col(f"{self.name}.{name}")
+
+    @property
+    def value(self) -> pl.Expr:
+        """The field's own value, for facts."""
+        return pl.col(self.name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """What a rule gives for a frame that has its inputs as columns.
+    """What a rule gives: expressions over its inputs.
 
-    ``usual`` is a faster way for most rows: where it is not null it is the value, and there is no problem.
-    It must agree with ``value``. A rule that has it may use only ``pl.col("value")`` in its facts.
+    ``usual`` is a faster way that does for most rows: where it is not null it is the value, and there is no
+    problem. It must agree with ``value``. A rule that has it may take ``Inputs.x`` only, and its facts
+    ``Inputs.value`` only.
     """
 
     value: pl.Expr  #: String; null if missing or not obtained
     problem: pl.Expr | None = None  #: String: the code of the broken rule, or null
-    prepare: Sequence[Mapping[str, pl.Expr]] = ()  #: columns that value, problem and facts use, step by step
+    prepare: Sequence[
+        Mapping[str, pl.Expr]
+    ] = ()  #: columns for the steps after, for value, problem and facts
     usual: pl.Expr | None = None
-    facts: Mapping[str, pl.Expr] = field(default_factory=dict)  #: by-products; may use ``pl.col("value")``
+    facts: Mapping[str, pl.Expr] = field(default_factory=dict)  #: by-products that other rules may ask for
 
 
 class Complaint(Exception):
@@ -78,7 +96,7 @@ class Step(Strict):
     note: str | None = None
 
     def others(self) -> Mapping[str, Of]:
-        """Inputs besides ``x``: local name -> where it comes from."""
+        """Inputs besides ``x``: their names, and where they come from."""
         return {}
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
@@ -92,14 +110,14 @@ class Rule(Step):
 
     required: bool | Unless = False  #: besides what the national format requires
 
-    @abstractmethod
-    def columns(self, given: Given) -> Columns:
-        """The expressions over this rule's inputs: ``x``, and those of ``others``."""
-
     def signature(self) -> str:
         """Equal for rules that do the same to different columns."""
         kept = self.model_dump(exclude={"from_", "basis", "note", "required"})
         return f"{type(self).__name__}{sorted(kept.items())}"
+
+    @abstractmethod
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        """What this rule gives for its inputs."""
 
 
 class Check(Step):
@@ -108,7 +126,7 @@ class Check(Step):
     """
 
     @abstractmethod
-    def warnings(self, given: Given) -> Sequence[pl.Expr]:
+    def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:
         """Expressions over the inputs; each is the code of a warning, or null."""
 
 

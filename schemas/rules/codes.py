@@ -8,7 +8,7 @@ from pydantic import Field
 
 from schemas.codelists import AMBIGUOUS, DAY_BITS, FIRST_DAY, CodeLists, folded
 from schemas.formats import FormatField
-from schemas.rules.base import Columns, Complaint, Given, Of, Rule, X, kind
+from schemas.rules.base import Columns, Complaint, Given, Inputs, Of, Rule, kind
 
 
 class _Listed(Rule):
@@ -44,19 +44,19 @@ class Code(_Listed):
                     "aliases", f"alias {text}: {self.list} has no code {code}", "use a code it has"
                 )
 
-    def columns(self, given: Given) -> Columns:
+    def columns(self, take: Inputs, given: Given) -> Columns:
         known = given.codes[self.list].names(
             codes="code" in self.by, names="name" in self.by, aliases=self.aliases
         )
-        token = pl.col("token")
+        token = take.step("token")
         return Columns(
-            prepare=[{"token": folded(X).replace_strict(known.folded, known.tokens, default=None)}],
+            prepare=[{"token": folded(take.x).replace_strict(known.folded, known.tokens, default=None)}],
             value=pl.when(token != AMBIGUOUS).then(token),
             problem=pl.when(token == AMBIGUOUS)
             .then(pl.lit("code_ambiguous"))
-            .when(token.is_null() & X.is_not_null())
+            .when(token.is_null() & take.x.is_not_null())
             .then(pl.lit("code_unknown")),
-            usual=X.replace_strict(known.usual, known.usual_codes, default=None),
+            usual=take.x.replace_strict(known.usual, known.usual_codes, default=None),
         )
 
 
@@ -80,31 +80,37 @@ class CodeAt(_Listed):
         if not codes[self.list].dated:
             raise Complaint("list", f"list {self.list} has no dates", "use rule code")
 
-    def columns(self, given: Given) -> Columns:
+    def columns(self, take: Inputs, given: Given) -> Columns:
         versions = given.codes[self.list].versions()
-        last = len(versions.codes) - 1
-        place = pl.lit(versions.codes).search_sorted(X).clip(upper_bound=last)
-        day = pl.col("at").to_physical().cast(pl.Int64) - FIRST_DAY
-        key = pl.col("rank").cast(pl.Int64) * 2**DAY_BITS + day
-        version = pl.lit(versions.keys).search_sorted(key, side="right").cast(pl.Int64) - 1
-        until = pl.lit(versions.until).gather("version")
-        found = pl.col("version").ge(0) & (pl.lit(versions.ranks).gather("version") == pl.col("rank"))
-        valid = (
-            pl.col("known") & pl.col("at").is_not_null() & found & (until.is_null() | (pl.col("at") < until))
-        )
+        rank, version, at = take.step("rank"), take.step("version"), take.step("at")
+        key = rank.cast(pl.Int64) * 2**DAY_BITS + at.to_physical().cast(pl.Int64) - FIRST_DAY
+        # The last meaning that began on the day or before it, if it is one of this code: else there was none.
+        begun = pl.lit(versions.keys).search_sorted(key, side="right").cast(pl.Int64) - 1
+        until = pl.lit(versions.until).gather(version)
+        valid = (pl.lit(versions.ranks).gather(version) == rank) & (until.is_null() | (at < until))
+        valid &= take.step("known") & at.is_not_null()
         return Columns(
             prepare=[
-                {"rank": place},
-                {"known": pl.lit(versions.codes).gather("rank") == X, "version": version},
-                {"valid": valid, "version": pl.col("version").clip(lower_bound=0)},
+                {
+                    "rank": pl.lit(versions.codes)
+                    .search_sorted(take.x)
+                    .clip(upper_bound=len(versions.codes) - 1),
+                    "at": take.others["at"],
+                },
+                {
+                    "known": pl.lit(versions.codes).gather(rank) == take.x,
+                    "version": begun.clip(lower_bound=0),
+                },
             ],
-            value=pl.when("valid").then(X),
-            problem=pl.when(X.is_null() | pl.col("valid"))
+            value=pl.when(valid).then(take.x),
+            problem=pl.when(take.x.is_null() | valid)
             .then(None)
-            .when(~pl.col("known"))
+            .when(~take.step("known"))
             .then(pl.lit("code_unknown"))
-            .when(pl.col("at").is_null())
+            .when(at.is_null())
             .then(pl.lit("code_ambiguous"))
             .otherwise(pl.lit("code_not_valid_then")),
-            facts={"parent": pl.when("valid").then(pl.lit(versions.parents).gather("version"))},
+            facts={
+                "parent": pl.when(take.value.is_not_null()).then(pl.lit(versions.parents).gather(version))
+            },
         )

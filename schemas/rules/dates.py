@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
-from schemas.rules.base import Columns, Given, Rule, X, kind
+from schemas.rules.base import Columns, Given, Inputs, Rule, kind
 
 # One separator throughout; the year always with four digits, for with two nobody can tell the century.
 _DAY = r"^(?:[0-9]{1,2}/[0-9]{1,2}/|[0-9]{1,2}\.[0-9]{1,2}\.|[0-9]{1,2}-[0-9]{1,2}-)[0-9]{4}$"
@@ -27,55 +27,49 @@ class Date(Rule):
 
     precision: Literal["day", "kept"]
 
-    def columns(self, given: Given) -> Columns:
-        # "1/2/2016" -> "01/02/2016": then day and month lie at fixed places before the four digits of the
-        # year.
-        padded = X.str.replace_all(r"\b([0-9])([/.-])", "0${1}${2}")
-        forms = {
-            "full": X.str.contains(_DAY),
-            "month_only": X.str.contains(_MONTH),
-            "year_only": X.str.contains(_YEAR),
-            "padded": padded,
-            "year": padded.str.tail(4),
-            "mm": padded.str.head(-5).str.tail(2),
-            "dd": padded.str.head(2),
-        }
-        numbers = {name: pl.col(text).cast(pl.Int32, strict=False) for name, text in _NUMBERS.items()}
-        numbers["has_month"] = pl.col("full") | pl.col("month_only")
-        full, month, year = pl.col("full"), pl.col("has_month"), pl.col("year")
-        readable = month | pl.col("year_only")
-        there = (pl.col("y") > 0) & (~month | pl.col("m").is_between(1, 12))
-        there &= ~full | pl.col("d").is_between(1, _days_in_month())
-        precise = full if self.precision == "day" else pl.lit(True)
-        problem = (
-            pl.when(~readable)
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        # "1/2/2016" -> "01/02/2016": then day and month lie at fixed places before the year's four digits.
+        padded = take.step("padded")
+        pad = take.x.str.replace_all(r"\b([0-9])([/.-])", "0${1}${2}")
+        texts = {"dd": padded.str.head(2), "mm": padded.str.head(-5).str.tail(2), "yyyy": padded.str.tail(4)}
+        forms = {"day": _DAY, "month": _MONTH, "year": _YEAR}
+        matches = {f"is_{name}": take.x.str.contains(form) for name, form in forms.items()}
+        numbers = {f"{name}_number": take.step(name).cast(pl.Int32, strict=False) for name in texts}
+        problem = self._problem(take)
+        dd, mm, yyyy = (take.step(name) for name in texts)
+        written = (
+            pl.when(take.step("is_day"))
+            .then(pl.concat_str(dd, mm, yyyy, separator="."))
+            .when(take.step("is_month"))
+            .then(pl.concat_str(mm, yyyy, separator="."))
+            .otherwise(yyyy)
+        )
+        plain = take.x.str.replace_all("/", ".", literal=True)
+        return Columns(
+            prepare=[{"padded": pad}, texts | matches, numbers],
+            value=pl.when(problem.is_null()).then(written),
+            problem=problem,
+            usual=pl.when(take.x.str.contains(_PLAIN_DAY)).then(plain),
+            facts={"date": take.value.str.to_date("%d.%m.%Y", strict=False)},
+        )
+
+    def _problem(self, take: Inputs) -> pl.Expr:
+        is_day, is_month, is_year = (take.step(f"is_{name}") for name in ("day", "month", "year"))
+        day, month, year = (take.step(f"{name}_number") for name in ("dd", "mm", "yyyy"))
+        impossible = (year < 1) | (~is_year & ~month.is_between(1, 12))
+        impossible |= is_day & ~day.is_between(1, _days_in(month, year))
+        imprecise = ~is_day if self.precision == "day" else pl.lit(value=False)
+        return (
+            pl.when(~(is_day | is_month | is_year))
             .then(pl.lit("date_unreadable"))
-            .when(~there)
+            .when(impossible)
             .then(pl.lit("date_impossible"))
-            .when(~precise)
+            .when(imprecise)
             .then(pl.lit("date_precision"))
         )
-        written = (
-            pl.when(full)
-            .then(pl.concat_str("dd", "mm", "year", separator="."))
-            .when(month)
-            .then(pl.concat_str("mm", "year", separator="."))
-            .otherwise(year)
-        )
-        return Columns(
-            prepare=[forms, numbers, {"problem": problem}],
-            value=pl.when(pl.col("problem").is_null()).then(written),
-            problem=pl.col("problem"),
-            usual=pl.when(X.str.contains(_PLAIN_DAY)).then(X.str.replace_all("/", ".", literal=True)),
-            facts={"date": pl.col("value").str.to_date("%d.%m.%Y", strict=False)},
-        )
 
 
-_NUMBERS = {"y": "year", "m": "mm", "d": "dd"}
-
-
-def _days_in_month() -> pl.Expr:
-    year, month = pl.col("y"), pl.col("m")
+def _days_in(month: pl.Expr, year: pl.Expr) -> pl.Expr:
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     return (
         pl.when(month == 2)

@@ -10,7 +10,7 @@ import polars as pl
 
 from schemas.codelists import CodeLists
 from schemas.formats import FormatField
-from schemas.rules.base import Check, Complaint, Given, Of, X, kind
+from schemas.rules.base import Check, Complaint, Given, Inputs, Of, kind
 
 #: Codes of hotich.gioiTinh. The number's fourth digit is 0 or 1 in the 1900s, 2 or 3 in the 2000s, and so on.
 _MALE, _FEMALE = "1", "2"
@@ -39,16 +39,17 @@ class PersonalId(Check):
                 "prefixes", f"no code list {self.prefixes}", "known lists: " + ", ".join(sorted(codes))
             )
 
-    def warnings(self, given: Given) -> Sequence[pl.Expr]:
+    def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:
         prefixes = given.codes[self.prefixes].entries
-        formed = X.str.contains(r"^[0-9]{12}$")
-        prefix = pl.col("province").replace_strict(prefixes["parent"], prefixes["code"], default=None)
-        year = pl.col("born").str.tail(4).cast(pl.Int32, strict=False)
-        digit = (year // 100 - 19) * 2 + (pl.col("gender") == _FEMALE).cast(pl.Int32)
-        expected = pl.concat_str(digit.cast(pl.String), pl.col("born").str.tail(2))
-        known = pl.col("gender").is_in([_MALE, _FEMALE])
+        province, gender, born = (take.others[name] for name in ("province", "gender", "born"))
+        formed = take.x.str.contains(r"^[0-9]{12}$")
+        prefix = province.replace_strict(prefixes["parent"], prefixes["code"], default=None)
+        year = born.str.tail(4).cast(pl.Int32, strict=False)
+        digit = (year // 100 - 19) * 2 + (gender == _FEMALE).cast(pl.Int32)
+        expected = pl.concat_str(digit.cast(pl.String), born.str.tail(2))
+        known = gender.is_in([_MALE, _FEMALE])
         return [
             pl.when(~formed).then(pl.lit("personal_id_form")),
-            pl.when(formed & (X.str.head(3) != prefix)).then(pl.lit("personal_id_prefix")),
-            pl.when(formed & known & (X.str.slice(3, 3) != expected)).then(pl.lit("personal_id_birth")),
+            pl.when(formed & (take.x.str.head(3) != prefix)).then(pl.lit("personal_id_prefix")),
+            pl.when(formed & known & (take.x.str.slice(3, 3) != expected)).then(pl.lit("personal_id_birth")),
         ]

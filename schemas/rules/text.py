@@ -9,15 +9,15 @@ from pydantic import Field
 from schemas.codelists import CodeLists
 from schemas.documents import Strict
 from schemas.formats import FormatField
-from schemas.rules.base import Columns, Complaint, Given, Rule, X, kind
+from schemas.rules.base import Columns, Complaint, Given, Inputs, Rule, kind
 
 
 @kind("copy")
 class Copy(Rule):
     """The cleaned text as it is."""
 
-    def columns(self, given: Given) -> Columns:
-        return Columns(value=X)
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        return Columns(value=take.x)
 
 
 @kind("split")
@@ -27,29 +27,29 @@ class Split(Rule):
     separator: str = Field(min_length=1)
     part: Literal["first", "rest"]
 
-    def columns(self, given: Given) -> Columns:
+    def columns(self, take: Inputs, given: Given) -> Columns:
         name = "field_0" if self.part == "first" else "field_1"
-        part = X.str.splitn(self.separator, 2).struct.field(name).str.strip_chars(" ")
+        part = take.x.str.splitn(self.separator, 2).struct.field(name).str.strip_chars(" ")
         # A part may say "nothing is known" although the whole says more.
-        return Columns(
-            prepare=[{"part": part}], value=pl.when(~pl.col("part").str.contains(given.missing)).then("part")
-        )
+        there = ~take.step("part").str.contains(given.missing)
+        return Columns(prepare=[{"part": part}], value=pl.when(there).then(take.step("part")))
 
 
 @kind("name")
 class Name(Rule):
-    """A person's name. All capitals or all small letters: each word gets a capital and the rest small
-    letters.
+    """A person's name: in all capitals or all small letters, each word gets one capital.
 
     Words end at spaces and hyphens. A name with letters of both cases stays as its owner's clerk wrote it.
     """
 
-    def columns(self, given: Given) -> Columns:
-        mixed = X.str.contains(r"(?s)\p{Lu}.*\p{Ll}|\p{Ll}.*\p{Lu}")
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        mixed = take.x.str.contains(r"(?s)\p{Lu}.*\p{Ll}|\p{Ll}.*\p{Lu}")
         word = pl.element()
         capital = word.str.head(1).str.to_uppercase() + word.str.slice(1)
-        spelled = X.str.to_lowercase().str.extract_all("[ -]|[^ -]+").list.eval(capital).list.join("")
-        return Columns(value=pl.when(mixed).then(X).otherwise(spelled), usual=pl.when(mixed).then(X))
+        spelled = take.x.str.to_lowercase().str.extract_all("[ -]|[^ -]+").list.eval(capital).list.join("")
+        return Columns(
+            value=pl.when(mixed).then(take.x).otherwise(spelled), usual=pl.when(mixed).then(take.x)
+        )
 
 
 class Case(Strict):
@@ -78,8 +78,10 @@ class Match(Rule):
             if known is not None and value not in known:
                 raise Complaint("cases", f"{value} is no code of the field's list", "use codes of the list")
 
-    def columns(self, given: Given) -> Columns:
-        value: pl.Expr = pl.when(X.is_not_null()).then(pl.lit(self.otherwise))
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        value: pl.Expr = pl.when(take.x.is_not_null()).then(pl.lit(self.otherwise))
         for case in reversed(self.cases):
-            value = pl.when(X.str.contains(f"^(?:{case.form})$")).then(pl.lit(case.value)).otherwise(value)
+            value = (
+                pl.when(take.x.str.contains(f"^(?:{case.form})$")).then(pl.lit(case.value)).otherwise(value)
+            )
         return Columns(value=value)
