@@ -264,6 +264,17 @@ def test_one_missing_byte_made_good_by_the_next_records_surplus_is_two_faults(re
     assert [row for row, _ in rules([*shifted], registry)] == [1, 2]
 
 
+def test_faults_come_in_the_order_of_their_rows(registry: FileRegistry) -> None:
+    value = encode_row(flat(), registered(registry, FLAT))
+    values = [value + b"x", None, value[:-1], value, b"\x01"]
+    assert rules([*values], registry) == [
+        (0, "bytes_trailing"),
+        (1, "value_empty"),
+        (2, "bytes_truncated"),
+        (4, "header_missing"),
+    ]
+
+
 def test_no_fault_quotes_the_record(registry: FileRegistry) -> None:
     schema = registered(registry, FLAT)
     value = encode_row(flat(so="Nguyen Thi Thu"), schema)
