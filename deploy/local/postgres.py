@@ -224,4 +224,6 @@ def _as_ordinary_user() -> list[str]:
         )
     group = str(pwd.getpwnam("nobody").pw_gid)
     keep = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    # Without this bit access(2), by which initdb looks for postgres, would ask what nobody may do alone.
+    keep.append("--securebits=+no_setuid_fixup")
     return [setpriv, "--reuid=nobody", f"--regid={group}", "--clear-groups", *keep, "--"]

