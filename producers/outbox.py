@@ -199,16 +199,21 @@ class Site(Protocol):
         """Never raises; safe to repeat."""
 
 
-def pages(rows: Sequence[Pending], most_bytes: int) -> list[list[int]]:
-    """Ids cut into runs whose sizes add up to at most ``most_bytes``; a larger row stands alone."""
+#: A row above this goes alone, so that a topic that refuses it refuses nothing else: below, even in Avro with
+#: three bytes a letter, it is far from Kafka's default limit of 1 MB.
+ALONE = 250_000
+
+
+def pages(rows: Sequence[Pending], most: int) -> list[list[int]]:
+    """Ids cut into runs whose sizes add up to at most ``most``; a row above ``ALONE`` is a run of its own."""
     cut: list[list[int]] = []
     room = 0
     for row in rows:
-        if not cut or row.size > room:
+        if row.size > room or row.size > ALONE:
             cut.append([])
-            room = most_bytes
+            room = most
         cut[-1].append(row.id)
-        room -= row.size
+        room = 0 if row.size > ALONE else room - row.size
     return cut
 
 

@@ -1,26 +1,15 @@
 """Settings of capture, read from ``LIENTHONG_*`` by ``schemas.settings.load_settings``."""
 
-import os
-from pathlib import Path
-
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.settings import LibrarySettings
 
 
-class SourceSettings(BaseSettings):
-    """What every capture command needs: the agency's database and the contracts."""
-
-    model_config = SettingsConfigDict(env_prefix="LIENTHONG_", frozen=True)
+class SourceSettings(LibrarySettings):
+    """What every capture command needs: the contracts and the agency's database."""
 
     source: str = Field(min_length=1)
     """SQLAlchemy URL of the agency's database, ``postgresql+psycopg://…`` or ``sqlite:///…``."""
-
-    contracts: str = ""
-    """Folders with a province's own contracts and formats, separated like ``PATH``; may be empty."""
-
-    @property
-    def contract_folders(self) -> tuple[Path, ...]:
-        return tuple(Path(folder) for folder in self.contracts.split(os.pathsep) if folder)
 
 
 class RelaySettings(SourceSettings):

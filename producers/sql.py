@@ -20,7 +20,7 @@ def text(value: str) -> str:
 def key_text(columns: Iterable[str]) -> str:
     """The SQL of a record's key as one text, from the SQL of its parts as texts.
 
-    Joined with ``|``; ``%`` and ``|`` inside are percent-escaped, in a single part too, as the mapping does it.
+    Joined with ``|``; ``%`` and ``|`` inside are percent-escaped, in a single part too, as in the mapping.
     """
     escaped = (f"replace(replace(coalesce({column}, ''), '%', '%25'), '|', '%7C')" for column in columns)
     return " || '|' || ".join(escaped)

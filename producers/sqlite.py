@@ -30,7 +30,8 @@ WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
 """
 _MARK: Final = f"UPDATE {OUTBOX} SET published_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 _PRUNE: Final = f"""
-DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT ?) AND published_at < ? RETURNING id
+DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT ?) AND published_at < ?
+RETURNING id
 """
 _STATES: Final = f"""
 SELECT d.dataset, d.definition, d.captured, d.next_seq, coalesce(w.waiting, 0), w.oldest, s.finished,

@@ -1,0 +1,307 @@
+"""The relay: numbers committed outbox rows, publishes them in order per key, marks what was acknowledged.
+
+A number is durable before its record is published, and a row is marked only after the broker's
+acknowledgement, so a crash at any point means that some rows are published again, under the same numbers.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Final
+
+import structlog
+
+from producers.clock import Clock
+from producers.envelope import CannotEncode, Encoder, Outgoing
+from producers.metrics import CaptureMetrics
+from producers.outbox import Change, Outbox, Pending, State, pages
+from producers.parking import Parking
+from producers.publisher import Publisher, Verdict
+from schemas.errors import LienthongError, TryAgain
+
+logger = structlog.get_logger(__name__)
+
+BATCH: Final = 2_000  #: rows numbered at once
+PAGE_CHARACTERS: Final = 16_000_000  #: of images held in memory at once
+
+#: A short poll. LISTEN/NOTIFY would save some milliseconds and cost the clerks more than half of their
+#: commits per second (8 sessions, one row each: 3,300 commits/s without, 1,250 with NOTIFY), for it queues
+#: all commits behind one lock.
+SHORTEST_PAUSE: Final = 0.001
+LONGEST_PAUSE: Final = 0.025
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+_RETRY_PARKED_SECONDS = 60.0
+_LOOK_SECONDS = 10.0
+_PRUNE_SECONDS = 60.0
+_PRUNE_ROWS = 2_000
+_LAST_WORDS_SECONDS = 5
+
+Prepare = Callable[[Outbox, Sequence[State]], Mapping[str, Encoder]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayOptions:
+    """What an operator may choose."""
+
+    keep_days: float = 30.0
+    stall_seconds: float = 300.0
+
+
+class _Stopped(Exception):
+    """The process was told to end while the broker was away."""
+
+
+class Relay:
+    """Publishes one agency database's changes. One thread; ``run`` once.
+
+    Args:
+        outbox: the database.
+        publisher: the broker.
+        prepare: gives an encoder for each captured dataset, or raises ``LienthongError``.
+        metrics: told everything.
+        clock: time.
+        options: the operator's.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        publisher: Publisher,
+        prepare: Prepare,
+        metrics: CaptureMetrics,
+        *,
+        clock: Clock,
+        options: RelayOptions,
+    ) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._prepare = prepare
+        self._metrics = metrics
+        self._clock = clock
+        self._options = options
+        self._parking = Parking()
+        self._encoders: Mapping[str, Encoder] = {}
+        self._seen: dict[str, str] = {}  # dataset -> definition, as prepared
+        self._stop = Event()
+        self._progress = self._failed_at = clock.monotonic()
+        self._failures = 0
+        self._due = {"look": 0.0, "prune": 0.0, "retry": 0.0}
+
+    def run(self, stop: Event) -> None:
+        """Relay until ``stop`` is set; then finish the batch at hand.
+
+        Raises:
+            TryAgain: broker or database were away for ``stall_seconds``.
+            LienthongError: a person must look: a setting, a missing topic, a missing right.
+        """
+        self._stop = stop
+        try:
+            while not stop.is_set():
+                try:
+                    self._begin()
+                    self._catch_up()
+                    self._follow()
+                except TryAgain as problem:
+                    self._wait(problem)
+        except _Stopped:
+            logger.info("ended while the broker was away; what it did not acknowledge stays in the outbox")
+        finally:
+            self._metrics.leading.set(0)
+            self._publisher.abandon()
+            self._outbox.close()
+
+    def _begin(self) -> None:
+        """Become the one relay, and learn what is captured."""
+        told = False
+        while not self._outbox.lead():
+            if self._stop.is_set():
+                return
+            if not told:
+                logger.warning("another relay serves this database; waiting for its end")
+                told = True
+            self._progress = self._clock.monotonic()
+            self._clock.pause(self._stop, 1.0)
+        states = self._outbox.states()
+        self._learn(states)
+        self._metrics.leading.set(1)
+        self._metrics.up.set(1)
+        logger.info("relaying", datasets=sorted(self._encoders))
+        self._parking.clear()
+
+    def _catch_up(self) -> None:
+        """Publish, in order of id, what has a number and was never marked."""
+        after = 0
+        while not self._stop.is_set() and (rows := self._outbox.pending(after, BATCH)):
+            self._publish_all(rows)
+            after = rows[-1].id
+        self._due["retry"] = self._clock.monotonic() + _RETRY_PARKED_SECONDS
+
+    def _follow(self) -> None:
+        """Number and publish what is committed, until told to stop."""
+        pause = SHORTEST_PAUSE
+        while not self._stop.is_set():
+            active = [dataset for dataset in self._encoders if not self._parking.is_halted(dataset)]
+            with self._metrics.step("number"):
+                rows = self._outbox.number(active, BATCH)
+            self._publish_all(rows)
+            self._progress = self._clock.monotonic()
+            self._keep_house()
+            if rows:
+                pause = SHORTEST_PAUSE
+            else:
+                self._clock.pause(self._stop, pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _publish_all(self, rows: Sequence[Pending]) -> None:
+        for ids in pages(rows, PAGE_CHARACTERS):
+            self._publish(ids)
+            self._progress = self._clock.monotonic()
+
+    def _publish(self, ids: Sequence[int]) -> None:
+        """Publish these rows and mark those that were acknowledged. Raises ``TryAgain`` if some were not."""
+        with self._metrics.step("load"):
+            changes = self._outbox.load(ids)
+        with self._metrics.step("encode"):
+            sent = list(self._encoded(changes))
+        if not sent:
+            return
+        with self._metrics.step("publish"):
+            verdicts = self._publisher.publish([record for _, record in sent], waiting=self._patience())
+        self._metrics.up.set(1)
+        self._metrics.batch.observe(len(sent))
+        acknowledged, unknown = self._judge(sent, verdicts)
+        if acknowledged:
+            with self._metrics.step("mark"):
+                self._outbox.mark([change.id for change in acknowledged])
+            self._count(acknowledged)
+        if unknown:
+            raise TryAgain(f"the broker did not acknowledge {unknown} changes ({self._publisher.failure})")
+
+    def _encoded(self, changes: Iterable[Change]) -> Iterable[tuple[Change, Outgoing]]:
+        now_ms = self._clock.now_ms()
+        for change in changes:
+            encoder = self._encoders.get(change.dataset)
+            if encoder is None or self._parking.holds(change):
+                continue
+            try:
+                yield change, encoder.encode(change, now_ms=now_ms)
+            except CannotEncode as problem:
+                self._error(change, problem.rule)
+                self._parking.park(change, problem.rule, problem.column)
+
+    def _judge(
+        self, sent: Sequence[tuple[Change, Outgoing]], verdicts: Sequence[Verdict]
+    ) -> tuple[list[Change], int]:
+        """Which changes may be marked, and how many must be published again.
+
+        A change behind an unmarked one of its key is not marked either: all of them are published again, so
+        that the last record of a key in the topic is its newest.
+        """
+        acknowledged, unknown, stalled = [], 0, set()
+        for (change, record), verdict in zip(sent, verdicts, strict=True):
+            if verdict is Verdict.ACKNOWLEDGED and (change.dataset, change.key) not in stalled:
+                acknowledged.append(change)
+                continue
+            stalled.add((change.dataset, change.key))
+            if verdict is Verdict.TOO_LARGE:
+                self._error(change, "record_too_large")
+                self._parking.park(change, "record_too_large", f"{len(record.value)} bytes")
+            elif verdict is Verdict.UNKNOWN:
+                self._error(change, self._publisher.failure)
+                unknown += 1
+        return acknowledged, unknown
+
+    def _count(self, acknowledged: Iterable[Change]) -> None:
+        now_ms = self._clock.now_ms()
+        for change in acknowledged:
+            labels = change.dataset.split("/", 1)
+            self._metrics.published.labels(*labels, change.op).inc()
+            self._metrics.delay.labels(*labels).observe(max(0, now_ms - change.changed_ms) / 1000)
+
+    def _error(self, change: Change, reason: str) -> None:
+        self._metrics.errors.labels(*change.dataset.split("/", 1), reason).inc()
+
+    def _keep_house(self) -> None:
+        """What is done now and then: look at the outbox, prune it, try parked changes again."""
+        now = self._clock.monotonic()
+        if now >= self._due["look"]:
+            self._due["look"] = now + _LOOK_SECONDS
+            self._look(self._outbox.states())
+        if now >= self._due["prune"]:
+            full = self._outbox.prune(self._options.keep_days, _PRUNE_ROWS) == _PRUNE_ROWS
+            self._due["prune"] = now + (1.0 if full else _PRUNE_SECONDS)
+        if now >= self._due["retry"]:
+            self._due["retry"] = now + _RETRY_PARKED_SECONDS
+            if self._parking.clear():
+                self._catch_up()
+
+    def _look(self, states: Sequence[State]) -> None:
+        """Tell the metrics, and notice what was installed or taken away since."""
+        self._metrics.observe(states)
+        for dataset in self._encoders:
+            self._metrics.parked.labels(*dataset.split("/", 1)).set(self._parking.rows[dataset])
+        for state in states:
+            if state.captured and not state.in_place:
+                logger.error(
+                    "triggers are gone or disabled: changes are being missed",
+                    dataset=state.capture.dataset,
+                    next_step="run: lienthong capture install --snapshot",
+                )
+        if _definitions(states) != self._seen:
+            try:
+                self._learn(states)
+            except TryAgain:
+                raise
+            except LienthongError as problem:  # what is relayed already goes on
+                logger.error("not relayed", why=problem.message, next_step=problem.next_step)
+
+    def _learn(self, states: Sequence[State]) -> None:
+        self._encoders = self._prepare(self._outbox, states)
+        self._seen = _definitions(states)
+
+    def _wait(self, problem: TryAgain) -> None:
+        """Say what is away, and wait; end the process if it has been away too long."""
+        self._failures = self._failures + 1 if self._progress <= self._failed_at else 1
+        self._failed_at = self._clock.monotonic()
+        self._metrics.up.set(0)
+        self._metrics.leading.set(0)
+        self._metrics.waits.inc()
+        self._publisher.abandon()
+        self._outbox.close()
+        stalled = self._failed_at - self._progress
+        if stalled >= self._options.stall_seconds:
+            raise TryAgain(
+                f"no progress for {stalled:.0f} s: {problem.message}", next_step=problem.next_step
+            ) from problem
+        seconds = min(_FIRST_WAIT * 2 ** (self._failures - 1), _LONGEST_WAIT)
+        logger.warning(
+            "waiting",
+            why=problem.message,
+            next_step=problem.next_step,
+            seconds=seconds,
+            stalled=round(stalled),
+        )
+        self._clock.pause(self._stop, seconds)
+
+    def _patience(self) -> Callable[[], None]:
+        """To be called each second while the broker owes answers to one batch."""
+        seconds = 0
+
+        def one_more() -> None:
+            nonlocal seconds
+            seconds += 1
+            if self._stop.is_set() and seconds >= _LAST_WORDS_SECONDS:
+                raise _Stopped
+            # Whoever leads after us must not find our records behind its own.
+            self._outbox.still_leads()
+            if seconds >= 2:
+                self._metrics.up.set(0)
+            if seconds in (3, 10, 30):
+                logger.warning("the broker does not acknowledge", seconds=seconds)
+
+        return one_more
+
+
+def _definitions(states: Iterable[State]) -> dict[str, str]:
+    return {state.capture.dataset: state.capture.to_json() for state in states if state.captured}

@@ -1,0 +1,93 @@
+"""Puts a relay together from settings and runs it until the process is told to end."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from threading import Event
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from producers.clock import SystemClock
+from producers.envelope import Encoder
+from producers.install import definitions_agree
+from producers.metrics import CaptureMetrics, serve_metrics
+from producers.opening import open_outbox
+from producers.outbox import Outbox, State
+from producers.publisher import Publisher
+from producers.relay import Prepare, Relay, RelayOptions
+from producers.settings import RelaySettings
+from schemas.errors import LienthongError
+from schemas.library import Library, load_library
+
+logger = structlog.get_logger(__name__)
+
+
+def run_relay(settings: RelaySettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises what ``Relay.run`` raises."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    library = load_library(settings.contract_folders)
+    outbox = open_outbox(settings.source)
+    publisher = Publisher(settings.broker, client_id="lienthong-capture")
+    registry = CollectorRegistry()
+    metrics = CaptureMetrics(registry)
+    port = serve_metrics(registry, settings.metrics_port)
+    logger.info("metrics", address=f"http://127.0.0.1:{port}/metrics")
+    relay = Relay(
+        outbox,
+        publisher,
+        preparing(library, publisher),
+        metrics,
+        clock=SystemClock(),
+        options=RelayOptions(keep_days=settings.keep_days, stall_seconds=settings.stall_seconds),
+    )
+    relay.run(stop)
+    logger.info("ended")
+
+
+def preparing(library: Library, publisher: Publisher) -> Prepare:
+    """What gives a relay its encoders: each dataset needs its contract, its schema id and its topic."""
+
+    def prepare(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
+        encoders = {
+            state.capture.dataset: _encoder(library, outbox, state) for state in states if state.captured
+        }
+        if not encoders:
+            raise LienthongError(
+                f"nothing is captured in the database {outbox.database}",
+                next_step="run: lienthong capture install <system>/<dataset>",
+            )
+        if missing := publisher.missing([encoder.topic for encoder in encoders.values()]):
+            raise LienthongError(
+                f"the broker has no topic {', '.join(missing)}", next_step="run: lienthong road topics"
+            )
+        return encoders
+
+    return prepare
+
+
+def _encoder(library: Library, outbox: Outbox, state: State) -> Encoder:
+    dataset = state.capture.dataset
+    contract = library.contracts.get(dataset)
+    if contract is None:
+        raise LienthongError(
+            f"{dataset} is captured in the database {outbox.database}, but the library has no such contract",
+            next_step="name its folder in LIENTHONG_CONTRACTS, or run: lienthong capture uninstall",
+        )
+    if not definitions_agree(contract, state.capture):
+        raise LienthongError(
+            f"{dataset}: the triggers were made for another table, key or columns than the contract's",
+            next_step=f"run: lienthong capture install {dataset}",
+        )
+    if not state.in_place:
+        raise LienthongError(
+            f"{dataset}: triggers of table {contract.table} are gone or disabled; changes were missed",
+            next_step=f"run: lienthong capture install --snapshot {dataset}",
+        )
+    return Encoder(
+        contract,
+        library.registry.current(contract.subject),
+        connector=outbox.connector,
+        database=outbox.database,
+    )

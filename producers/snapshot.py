@@ -1,0 +1,67 @@
+"""The first snapshot: rows from before the triggers go into the outbox as op ``r``, chunk by chunk."""
+
+from collections.abc import Callable
+from threading import Event
+from typing import Final
+
+from producers.clock import Clock
+from producers.outbox import Capture, Locked, Site
+
+_LARGEST: Final = 2_000
+#: So many rows may wait in the outbox: what the agency's disk must have room for.
+MOST_WAITING: Final = 100_000
+_TELL_SECONDS: Final = 10.0
+
+Tell = Callable[[str], None]
+
+
+def take_snapshot(
+    site: Site, capture: Capture, *, progress: Callable[[int], None], tell: Tell, clock: Clock, stop: Event
+) -> int:
+    """Take up or begin a snapshot and bring it to its end; how many rows it wrote in all.
+
+    May be ended at any point (``stop``, a crash) and taken up again: each chunk and how far it came are one
+    transaction. Waits while rows are locked by others, or while the relay is far behind.
+
+    Raises:
+        TryAgain: the database is away or busy.
+        LienthongError: the dataset is not installed.
+    """
+    written = site.begin_snapshot(capture)
+    if written:
+        tell(f"{capture.dataset}: an unfinished snapshot goes on after {written:,} rows")
+    size = _LARGEST
+    told_at = clock.monotonic() - _TELL_SECONDS
+    while not stop.is_set():
+        if site.waiting(MOST_WAITING) >= MOST_WAITING:
+            told_at = _tell(
+                f"{MOST_WAITING:,} rows wait to be published; is lienthong capture run running?",
+                tell,
+                clock,
+                told_at,
+            )
+            clock.pause(stop, 1.0)
+            continue
+        try:
+            rows = site.snapshot_chunk(capture, size)
+        except Locked:
+            # Somebody is changing a row of this chunk. Fewer rows at once are sooner free of others.
+            if size == 1:
+                told_at = _tell("a row is locked by another transaction; waiting", tell, clock, told_at)
+            size = max(1, size // 4)
+            clock.pause(stop, 0.2)
+            continue
+        if rows is None:
+            return written
+        written += rows
+        size = min(_LARGEST, size * 2)
+        progress(written)
+    return written
+
+
+def _tell(text: str, tell: Tell, clock: Clock, told_at: float) -> float:
+    now = clock.monotonic()
+    if now - told_at < _TELL_SECONDS:
+        return told_at
+    tell(text)
+    return now
