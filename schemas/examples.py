@@ -1,0 +1,164 @@
+"""Examples beside a contract: ``contracts/<system>/<dataset>.examples.yaml``, its tests.
+
+``row`` is a good source row and ``national`` what it gives. Each example tells its differences from them,
+so that every field of every example is compared.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from schemas.contracts import COLUMN_TYPES, Contract
+from schemas.documents import Document, Place, Strict, read_document, suggestion
+from schemas.library import Library
+from schemas.mapping import Translated, Translator
+
+Values = Mapping[str, str | None]
+
+
+class Refusal(Strict):
+    """The first problem of a row."""
+
+    field: str
+    rule: str
+
+
+class Example(Strict):
+    """One change, and what must become of it. Mappings hold only what differs; null takes a value away."""
+
+    name: str
+    op: Literal["c", "u", "r", "d"] = "c"
+    before: Values | None = None  #: differences of the row as it was, from ``row``; null: not told
+    after: Values | None = None  #: differences of the row as it is, from ``row``; null: deleted
+    gives: Values | None = None  #: an upsert: differences from ``national``
+    deletes: Values | None = None  #: a delete that answers: differences from the key fields of ``national``
+    leaves: Values | None = None  #: the delete of the key that the record had before: likewise
+    refused: Refusal | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class _File(Strict):
+    format: str  #: full id of the national format
+    row: Values
+    national: Mapping[str, str]
+    examples: tuple[Example, ...] = Field(min_length=1)
+
+
+def check_examples(path: Path, contract: Contract, library: Library) -> list[str]:
+    """What does not come out as an example says: ``file:line: example: difference``. Empty: all is well.
+
+    Raises ``ContractError`` if the file itself is wrong.
+    """
+    document = read_document(path)
+    file = document.take(_File)
+    _check_names(document, file, contract, library)
+    translated = Translator(contract, library).translate(_events(file, contract))
+    found: list[str] = []
+    for at, example in enumerate(file.examples):
+        place = f"{path}:{document.lines[('examples', at)]}: {example.name}"
+        due = _due(example, file, library.formats[file.format].key)
+        got = _got(translated, file.format, at)
+        found += [f"{place}: {difference}" for difference in _differences(due, got)]
+    return found
+
+
+def _check_names(document: Document, file: _File, contract: Contract, library: Library) -> None:
+    if file.format not in {target.format for target in contract.targets}:
+        raise document.error(
+            ("format",), f"the contract does not feed {file.format}", "name one of its targets"
+        )
+    fields = {field.name for field in library.formats[file.format].fields}
+    columns = set(contract.columns)
+    parts: list[tuple[Place, Values | None, set[str]]] = [(("row",), file.row, columns)]
+    parts.append((("national",), file.national, fields))
+    for at, example in enumerate(file.examples):
+        for part, known in (
+            ("before", columns),
+            ("after", columns),
+            ("gives", fields),
+            ("deletes", fields),
+            ("leaves", fields),
+        ):
+            parts.append((("examples", at, part), getattr(example, part), known))
+    for place, values, known in parts:
+        for name in values or ():
+            if name not in known:
+                raise document.error((*place, name), f"unknown name {name}", suggestion(name, sorted(known)))
+
+
+def _events(file: _File, contract: Contract) -> pl.DataFrame:
+    """The examples as decoded envelopes; ``__row`` is an example's place."""
+
+    def side(differences: list[Values | None]) -> pl.Series:
+        rows = [None if one is None else {**file.row, **one} for one in differences]
+        columns = [
+            _column(name, [row and row.get(name) for row in rows], avro)
+            for name, avro in contract.columns.items()
+        ]
+        there = pl.Series([row is not None for row in rows])
+        return pl.DataFrame(columns).select(pl.when(there).then(pl.struct(pl.all()))).to_series()
+
+    count = len(file.examples)
+    source = pl.DataFrame({"seq": range(1, count + 1), "ts_ms": [0] * count}).to_struct("source")
+    return pl.DataFrame(
+        [
+            side([example.before for example in file.examples]).alias("before"),
+            side([example.after for example in file.examples]).alias("after"),
+            source,
+            pl.Series("op", [example.op for example in file.examples]),
+            pl.Series("__row", range(count), pl.UInt32),
+        ]
+    )
+
+
+def _column(name: str, texts: Sequence[str | None], avro: str) -> pl.Series:
+    if avro == "boolean":
+        return pl.Series(name, [text and text == "true" for text in texts], pl.Boolean)
+    return pl.Series(name, texts, pl.String).cast(COLUMN_TYPES[avro])
+
+
+def _due(example: Example, file: _File, key: tuple[str, ...]) -> list[dict[str, str]]:
+    """What must come: one mapping for each national change, in order, then refusal and warnings."""
+    due: list[dict[str, str]] = []
+    keys = {name: value for name, value in file.national.items() if name in key}
+    for op, base, differences in (
+        ("leaves", keys, example.leaves),
+        ("deletes", keys, example.deletes),
+        ("gives", dict(file.national), example.gives),
+    ):
+        if differences is not None:
+            values = {name: value for name, value in {**base, **differences}.items() if value is not None}
+            due.append({"": op, **values})
+    if example.refused:
+        due.append({"": "refused", "field": example.refused.field, "rule": example.refused.rule})
+    return due + [{"": "warning", "rule": rule} for rule in sorted(example.warnings)]
+
+
+def _got(translated: Translated, full_id: str, at: int) -> list[dict[str, str]]:
+    """What came, in the form of ``_due``."""
+    got: list[dict[str, str]] = []
+    for row in translated.national[full_id].filter(pl.col("__row") == at).iter_rows(named=True):
+        op = "gives" if row["lt_op"] == "u" else "deletes" if row["lt_answers"] else "leaves"
+        values = {name: value for name, value in row.items() if value is not None}
+        got.append(
+            {"": op} | {name: value for name, value in values.items() if not name.startswith(("lt_", "__"))}
+        )
+    refused = translated.rejects.filter(pl.col("__row") == at).select("field", "rule")
+    got += [{"": "refused", **row} for row in refused.to_dicts()]
+    rules = translated.warnings.filter(pl.col("__row") == at)["rule"].sort()
+    return got + [{"": "warning", "rule": rule} for rule in rules]
+
+
+def _differences(due: list[dict[str, str]], got: list[dict[str, str]]) -> list[str]:
+    if [one[""] for one in due] != [one[""] for one in got]:
+        told = [one.get("rule", one[""]) for one in got]
+        return [f"expected {[one[''] for one in due]}, found {told}"]
+    return [
+        f"{one['']}: {name}: expected {one.get(name)!r}, found {other.get(name)!r}"
+        for one, other in zip(due, got, strict=True)
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    ]
