@@ -60,7 +60,10 @@ class Publisher:
             await producer.start()
         except KafkaConnectionError as error:
             await producer.stop()
-            raise TryAgain(f"the broker {self._broker} does not answer") from error
+            raise TryAgain(
+                f"the broker {self._broker} does not answer",
+                next_step="start it, or correct LIENTHONG_BROKER",
+            ) from error
         self._producer = producer
 
     async def stop(self) -> None:
@@ -68,18 +71,19 @@ class Publisher:
         if self._producer is not None:
             await asyncio.wait_for(self._producer.stop(), timeout=5)
 
-    async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has.
+    async def require(self, topics: Sequence[str]) -> None:
+        """See that these topics exist: a missing one is told now and not by an endless wait.
 
         Raises:
-            StopTheLine: the topic does not exist.
+            StopTheLine: names the first missing topic.
         """
-        try:
-            return len(await self._ready.partitions_for(topic))
-        except KafkaError as error:
+        metadata = await self._ready.client.fetch_all_metadata()
+        missing = [topic for topic in topics if topic not in metadata.topics()]
+        if missing:
             raise StopTheLine(
-                f"topic {topic} does not exist", next_step="create it: lienthong road topics"
-            ) from error
+                f"topic {missing[0]} does not exist ({len(missing)} of {len(topics)} are missing)",
+                next_step="create them: lienthong road topics",
+            )
 
     async def publish(self, topic: str, records: Sequence[Outgoing]) -> None:
         """Publish and wait for all acknowledgements.
@@ -91,7 +95,7 @@ class Publisher:
             TryAgain: the broker refused for now; publish the same again.
             StopTheLine: the topic is missing or a record can never be accepted.
         """
-        partitions = await self.partitions(topic)
+        partitions = len(await self._ready.partitions_for(topic))
         by_partition: dict[int, list[Outgoing]] = {}
         places = partitions_of([record.key or b"" for record in records], partitions)
         for record, partition in zip(records, places, strict=True):

@@ -127,8 +127,7 @@ class Worker:
         for hop in self._make_hops(store, publisher, store_threads):
             mill = Mill[Any](hop, claims=claims, metrics=metrics, stop_the_line=self._end)
             mills.append(mill)
-            for topic in hop.topics:
-                await publisher.partitions(topic)  # a missing topic is told now and not by an endless wait
+            await publisher.require(hop.topics)
             self._agent(app, hop, mill)
         answers = AnswersPublisher(
             store=store,
@@ -303,6 +302,11 @@ def default_name() -> str:
     return socket.gethostname().split(".")[0]
 
 
+def told(error: LienthongError) -> str:
+    """An error as two lines for people."""
+    return f"{error.message}\nnext step: {error.next_step}" if error.next_step else error.message
+
+
 def run_worker(settings: RoadSettings, library: Library, *, name: str, hops: Collection[str]) -> None:
     """Run a worker in this thread until it ends; see ``Worker.run``."""
 
@@ -312,4 +316,4 @@ def run_worker(settings: RoadSettings, library: Library, *, name: str, hops: Col
     try:
         asyncio.run(main())
     except (TryAgain, StopTheLine) as error:
-        end_process(error.exit_code, f"{error.message}. {error.next_step}".strip())
+        end_process(error.exit_code, told(error))

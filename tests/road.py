@@ -50,7 +50,7 @@ class Road:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.engine = create_engine(self.store)
+        self.engine = create_engine(self.store, pool_pre_ping=True)
 
     @property
     def library(self) -> Library:
@@ -170,8 +170,13 @@ def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int
 
 def fresh_topics(broker: str, library: Library) -> None:
     """Delete the library's topics and create them again."""
-    plans = plan_topics(library)
-    names = {plan.name for plan in plans}
+    delete_topics(broker, library)
+    create_topics(broker, plan_topics(library), replication=1)
+
+
+def delete_topics(broker: str, library: Library) -> None:
+    """Delete the library's topics; returns when they are gone."""
+    names = {plan.name for plan in plan_topics(library)}
     admin = KafkaAdminClient(bootstrap_servers=broker)
     try:
         there = names & set(admin.list_topics())
@@ -180,7 +185,6 @@ def fresh_topics(broker: str, library: Library) -> None:
             wait_for("old topics gone", lambda: not names & set(admin.list_topics()), seconds=20)
     finally:
         admin.close()
-    create_topics(broker, plans, replication=1)
 
 
 @contextmanager

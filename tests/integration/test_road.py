@@ -15,7 +15,7 @@ from deploy.demo.births import new_births, render
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.changes import Events
-from tests.road import Road, road, wait_for
+from tests.road import Road, delete_topics, road, wait_for
 
 PROVINCE, NATIONAL = "province.hotich_qnam.khaisinh", "national.hotich.khaisinh.v1"
 TABLE = "hotich_khaisinh_v1"
@@ -115,7 +115,7 @@ def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: R
     settled(one)
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 9
     found = one.query(
-        'SELECT rule, topic, partition, "offset", seq, octet_length(original) FROM lienthong_reject ORDER BY id'
+        'SELECT rule, topic, "partition", "offset", seq, octet_length(original) FROM lienthong_reject'
     )
     assert sorted(row[0] for row in found) == sorted([*bad, "utf8_invalid", "value_empty"])
     assert {row[1] for row in found} == {PROVINCE}
@@ -235,19 +235,29 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
 
 
 @pytest.mark.parametrize(
-    ("change", "words", "status", "told"),
+    ("change", "status", "told"),
     [
-        ({"LIENTHONG_BROKER": ""}, ("road", "run"), 2, "LIENTHONG_BROKER"),
-        ({"LIENTHONG_STORE": "nonsense"}, ("road", "run"), 2, "LIENTHONG_STORE"),
-        ({"LIENTHONG_BROKER": "127.0.0.1:9"}, ("road", "run"), 75, "127.0.0.1:9"),
-        ({"LIENTHONG_CONTRACTS": "no/such/folder"}, ("road", "run"), 1, "LIENTHONG_CONTRACTS"),
+        ({"LIENTHONG_BROKER": ""}, 2, "LIENTHONG_BROKER"),
+        ({"LIENTHONG_STORE": "nonsense"}, 2, "LIENTHONG_STORE"),
+        ({"LIENTHONG_BROKER": "127.0.0.1:9"}, 75, "127.0.0.1:9"),
+        ({"LIENTHONG_CONTRACTS": "no/such/folder"}, 1, "LIENTHONG_CONTRACTS"),
     ],
 )
 def test_wrong_settings_get_one_message_and_the_next_step(
-    one: Road, change: dict[str, str], words: tuple[str, ...], status: int, told: str
+    tmp_path: Path, change: dict[str, str], status: int, told: str
 ) -> None:
-    one.settings.update(change)
-    done = one.run(*words, check=False)
+    one = Road(broker="127.0.0.1:9", store=f"sqlite:///{tmp_path}/store.db", folder=tmp_path, settings=change)
+    done = one.run("road", "run", check=False)
     assert done.returncode == status
     assert told in done.stderr
+    assert "next step" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_missing_topics_are_told_at_once(kafka: KafkaNode, database: str, tmp_path: Path) -> None:
+    with road(kafka.bootstrap, database, tmp_path / "logs") as one:
+        delete_topics(one.broker, one.library)
+        done = one.run("road", "run", check=False)
+    assert done.returncode == 70
+    assert "does not exist" in done.stderr
+    assert "lienthong road topics" in done.stderr
