@@ -1,10 +1,11 @@
 """What became of a system's changes, for people: every sequence number is in exactly one place."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumers.ranges import Ranges
 from consumers.store import Answers, NationalStore, Reject
+from schemas.reasons import Language, reason
 
 #: How many rejects are asked for at a time: their original bytes come with them.
 _AT_ONCE = 200
@@ -99,7 +100,7 @@ def _rejects(store: NationalStore, system: str, dataset: str | None) -> Iterator
         after = rows[-1].id
 
 
-def as_json(account: Account, reason: Callable[[str, str], str]) -> dict[str, object]:
+def as_json(account: Account, language: Language) -> dict[str, object]:
     """The account with all its numbers, as ``receipts show --json`` prints it."""
     return {
         "system": account.system,
@@ -119,7 +120,7 @@ def as_json(account: Account, reason: Callable[[str, str], str]) -> dict[str, ob
             {
                 "rule": one.rule,
                 "field": one.field,
-                "reason": reason(one.rule, one.field),
+                "reason": reason(one.rule, one.field, language),
                 "how_many": len(one.seqs),
                 "seqs": str(one.seqs),
             }

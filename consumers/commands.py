@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -26,20 +26,13 @@ from consumers.opening import open_store
 from consumers.records import NationalRecord
 from consumers.settings import BrokerSettings, StoreSettings
 from consumers.store import NationalStore
+from schemas import reasons
 from schemas.errors import LienthongError
 from schemas.library import load_library
-from schemas.reasons import reason
 from schemas.settings import load_settings
 
 store = typer.Typer(no_args_is_help=True, help="The national-format store: its tables and its ledger.")
 receipts = typer.Typer(no_args_is_help=True, help="What became of a system's changes.")
-
-
-class Language(StrEnum):
-    """Languages that receipts are told in."""
-
-    vi = "vi"
-    en = "en"
 
 
 # --- store -------------------------------------------------------------------------------------------
@@ -136,10 +129,10 @@ def show(
     system: Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")],
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     language: Annotated[
-        Language | None, typer.Option(help="Default: LIENTHONG_LANGUAGE.", show_default=False)
+        reasons.Language | None, typer.Option(help="Default: LIENTHONG_LANGUAGE.", show_default=False)
     ] = None,
-    as_json_list: Annotated[
-        bool, typer.Option("--json", help="One JSON array, with all numbers written out as ranges.")
+    as_json_object: Annotated[
+        bool, typer.Option("--json", help="One JSON object, with all numbers written out as ranges.")
     ] = False,
 ) -> None:
     """Tell what became of every change: applied, superseded by a newer one, rejected and why, or waiting.
@@ -147,7 +140,7 @@ def show(
     Numbers count up from 1 in each dataset; each is in exactly one outcome for each national format.
     """
     settings = load_settings(StoreSettings)
-    tongue = language.value if language is not None else settings.language
+    tongue = language or settings.language
     with _opened(settings) as opened:
         found, lost = accounts(opened, system, dataset)
     if not found and not lost:
@@ -155,17 +148,20 @@ def show(
             f"the store has no receipt for {system}{'/' + dataset if dataset else ''}",
             next_step="check the name, and whether a worker runs: lienthong store status",
         )
-    if as_json_list:
-        told = [as_json(account, lambda rule, field: reason(rule, field, tongue)) for account in found]
+    if as_json_object:
+        told = {
+            "accounts": [as_json(account, tongue) for account in found],
+            "unnumbered": [asdict(one) for one in lost],
+        }
         typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
-    else:
-        for account in found:
-            _show_account(account, tongue)
+        return
+    for account in found:
+        _show_account(account, tongue)
     for one in lost:
         _tell_unnumbered(system, one, tongue)
 
 
-def _show_account(account: Account, language: str) -> None:
+def _show_account(account: Account, language: reasons.Language) -> None:
     words = _WORDS[language]
     title = str(words["title"]).format(
         system=account.system, dataset=account.dataset, format=account.format, highest=account.highest
@@ -180,7 +176,7 @@ def _show_account(account: Account, language: str) -> None:
             f"  {one.field}: {one.rule}" if one.field else f"  {one.rule}",
             str(len(one.seqs)),
             shortened(one.seqs),
-            reason(one.rule, one.field, language),
+            reasons.reason(one.rule, one.field, language),
         )
         for one in account.refused
     ]
@@ -188,10 +184,10 @@ def _show_account(account: Account, language: str) -> None:
     _print_table(title, tuple(words["columns"]), rows)
 
 
-def _tell_unnumbered(system: str, one: Unnumbered, language: str) -> None:
+def _tell_unnumbered(system: str, one: Unnumbered, language: reasons.Language) -> None:
     text = str(_WORDS[language]["unnumbered"])
-    why = reason(one.rule, "", language)
-    typer.echo(text.format(system=system, dataset=one.dataset, how_many=one.how_many, reason=why), err=True)
+    why = reasons.reason(one.rule, "", language)
+    typer.echo(text.format(system=system, dataset=one.dataset, how_many=one.how_many, reason=why))
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -42,7 +42,7 @@ from schemas.codec import decode
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 from schemas.library import Library, load_library
-from schemas.reasons import reason
+from schemas.reasons import Language, reason
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class NationalConsumer:
         park: Path | None = None,
         remember_keys: int = 100_000,
         longest_work_seconds: float = 300.0,
-        language: str = "vi",
+        language: Language = "vi",
         metrics: ConsumeMetrics | None = None,
         kafka_options: Mapping[str, Any] | None = None,
     ) -> None:

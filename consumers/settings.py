@@ -4,29 +4,14 @@ Two small classes, because a ministry that only reads a topic has no store of ou
 migrated while no broker runs.
 """
 
-import os
-from pathlib import Path
-from typing import Literal
-
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.settings import LibrarySettings
 
 
-class _CommonSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="LIENTHONG_", frozen=True)
-
-    contracts: str = ""
-    """Folders with a province's own contracts and formats, separated like ``PATH``; may be empty."""
-
-    language: Literal["vi", "en"] = "vi"
-    """Language of reasons and receipts shown to people."""
-
+class _CommonSettings(LibrarySettings):
     deployment: str = Field(default="lienthong", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     """Name of this road: part of the consumer group and of the ledger's key. Changing it starts anew."""
-
-    @property
-    def contract_folders(self) -> tuple[Path, ...]:
-        return tuple(Path(folder) for folder in self.contracts.split(os.pathsep) if folder)
 
 
 class BrokerSettings(_CommonSettings):

@@ -1,6 +1,7 @@
 """The national-sync consumer on a real broker: what a ministry's integration team relies on."""
 
 import base64
+import gc
 import json
 import os
 import signal
@@ -9,8 +10,8 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import polars as pl
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import RetriableError
 from prometheus_client import CollectorRegistry
 
 from consumers.metrics import ConsumeMetrics
@@ -30,8 +32,11 @@ from schemas.formats import WIRE_FIELDS, NationalFormat, load_format
 from schemas.library import Library, load_library
 from schemas.registry import FileRegistry, RegisteredSchema
 
+# kafka-python 3.0 does not always close a socket that is connecting when its client is closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 #: A member that was killed holds its partitions for this long.
-QUICK = {"session_timeout_ms": 2_000, "heartbeat_interval_ms": 500}
+QUICK = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 1_000}
 
 
 @dataclass
@@ -43,9 +48,19 @@ class Ground:
     format: NationalFormat
     library: Library
     registered: RegisteredSchema
-    producer: KafkaProducer
-    admin: KafkaAdminClient
     seq: int = 0
+
+    def __post_init__(self) -> None:
+        self.connect()
+
+    def connect(self) -> None:
+        self.admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        self.producer = KafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all")
+
+    def disconnect(self) -> None:
+        self.producer.close()
+        self.admin.close()
+        del self.producer, self.admin
 
     def change(self, key: str, seq: int | None = None, **more: Any) -> dict[str, Any]:
         """One national change; numbers count up by themselves."""
@@ -111,12 +126,6 @@ class Ground:
 
 @pytest.fixture
 def ground(kafka: KafkaNode, tmp_path: Path) -> Iterator[Ground]:
-    with prepared(kafka, tmp_path) as ground:
-        yield ground
-
-
-@contextmanager
-def prepared(kafka: KafkaNode, tmp_path: Path) -> Iterator[Ground]:
     entity = f"thu{uuid.uuid4().hex[:10]}"
     avsc = tmp_path / "library" / "formats" / "thu" / entity / "v1.avsc"
     avsc.parent.mkdir(parents=True)
@@ -132,13 +141,15 @@ def prepared(kafka: KafkaNode, tmp_path: Path) -> Iterator[Ground]:
     number = registry.register(national.subject, national.wire_schema)
     library = load_library([tmp_path / "library"])
     assert library.formats[national.full_id] == national
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-    admin.create_topics([NewTopic(name=national.topic, num_partitions=2, replication_factor=1)])
-    ground = Ground(kafka, tmp_path, national, library, registry.schema(number), producer, admin)
-    yield ground
-    producer.close()
-    admin.close()
+    ground = Ground(kafka, tmp_path, national, library, registry.schema(number))
+    try:
+        ground.admin.create_topics([NewTopic(name=national.topic, num_partitions=2, replication_factor=1)])
+        yield ground
+    finally:
+        ground.disconnect()
+        with warnings.catch_warnings():  # what kafka-python left open is this test's, not the next one's
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def keys(batches: Sequence[NationalBatch]) -> list[str]:
@@ -152,9 +163,16 @@ def to_end(consumer: NationalConsumer, **more: Any) -> list[NationalBatch]:
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except RetriableError:  # a broker that has just started does not know its groups yet
+        return False
 
 
 # --- commit after the work ---------------------------------------------------------------------------
@@ -242,7 +260,7 @@ def test_a_member_killed_before_its_commit_loses_nothing(ground: Ground) -> None
         ground.kafka.bootstrap,
         ground.group,
         str(ground.folder / "library"),
-        "2000",
+        "6000",
     ]
     died = subprocess.run(
         [sys.executable, "-c", DIES, *args], capture_output=True, text=True, timeout=60, check=False
@@ -382,11 +400,10 @@ class Member:
 
 
 def test_two_members_share_the_partitions_and_each_record_comes_once(ground: Ground) -> None:
-    members = [Member(ground.consumer()).start() for _ in range(2)]
-    groups = ground.admin
+    members = [Member(ground.consumer(kafka_options={})).start() for _ in range(2)]
 
     def both_have_one() -> bool:
-        described = groups.describe_groups([ground.group])[ground.group]
+        described = ground.admin.describe_groups([ground.group])[ground.group]
         return described["group_state"] == "Stable" and len(described["members"]) == 2
 
     try:
@@ -479,32 +496,48 @@ def test_changes_deleted_by_retention_before_they_were_read_stop_the_line(ground
     assert keys(to_end(ground.consumer(from_start=True))) == ["D"]
 
 
-def test_a_broker_that_dies_during_the_work_is_waited_for_and_gets_its_commit(tmp_path: Path) -> None:
-    node = KafkaNode(tmp_path / "kafka")
-    node.start()
-    try:
-        with prepared(node, tmp_path) as ground:
-            ground.put(*[ground.change(key) for key in "AB"])
-            died = threading.Event()
+WAITS = """
+import sys
+from pathlib import Path
+from consumers.national import NationalConsumer
+from schemas.library import load_library
+name, broker, group, folder = sys.argv[1:]
+with NationalConsumer(name, broker=broker, group=group, library=load_library([Path(folder)])) as consumer:
+    for batch in consumer.batches(timeout_seconds=0.5):
+        if batch.records:
+            print(*(record.key for record in batch.records), flush=True)
+            sys.stdin.readline()
+            print(batch.commit(), flush=True)
+"""
 
-            def broker_dies(batch: NationalBatch) -> None:
-                if batch.records and not died.is_set():
-                    node.kill()
-                    died.set()
 
-            member = Member(ground.consumer(kafka_options={}), work=broker_dies).start()
-            try:
-                until(lambda: member.commits)
-                assert member.commits == [False]
-                node.start()
-                until(lambda: ground.committed() == {0: 2})  # without any new record
-                ground.put(ground.change("C"))
-                until(lambda: ground.committed() == {0: 3})
-            finally:
-                member.end()
-            assert member.seen == ["A", "B", "C"]
-    finally:
-        node.kill()
+def test_a_broker_that_dies_during_the_work_is_waited_for_and_gets_its_commit(ground: Ground) -> None:
+    ground.put(*[ground.change(key) for key in "AB"])
+    # In a process of its own, for kafka-python leaves a socket behind for each connection that is refused.
+    args = [ground.format.full_id, ground.kafka.bootstrap, ground.group, str(ground.folder / "library")]
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as member:
+        assert member.stdin is not None
+        assert member.stdout is not None
+        try:
+            assert member.stdout.readline() == "A B\n"
+            ground.disconnect()
+            ground.kafka.kill()
+            member.stdin.write("go on\n")
+            member.stdin.flush()
+            assert member.stdout.readline() == "False\n"
+            ground.kafka.start()
+            ground.connect()
+            until(lambda: ground.committed() == {0: 2})  # without any new record
+            ground.put(ground.change("C"))
+            assert member.stdout.readline() == "C\n"
+            member.stdin.write("go on\n")
+            member.stdin.flush()
+            assert member.stdout.readline() == "True\n"
+            assert ground.committed() == {0: 3}
+        finally:
+            member.kill()
 
 
 def test_an_unknown_format_names_those_there_are(ground: Ground) -> None:

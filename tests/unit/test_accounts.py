@@ -115,14 +115,14 @@ def test_all_pages_of_rejects_are_read() -> None:
 def test_the_json_form_holds_every_number_once() -> None:
     found = answer(applied="1-3,5", stale="4", rejected="6", waiting="7-8")
     (account,), _ = accounts(Answered([found], [reject(6)]).store, "hotich_qnam")
-    told = as_json(account, lambda rule, name: f"why {rule} {name}")
+    told = as_json(account, "en")
     assert told["applied"] == {"how_many": 4, "seqs": "1-3,5"}
     assert told["waiting"] == {"how_many": 2, "seqs": "7-8"}
     assert told["refused"] == [
         {
             "rule": "code_unknown",
             "field": "nksDanToc",
-            "reason": "why code_unknown nksDanToc",
+            "reason": "nksDanToc: the value is not in the code list. Correct it, or extend the list.",
             "how_many": 1,
             "seqs": "6",
         }
