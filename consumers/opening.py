@@ -18,7 +18,7 @@ def open_store(url: str, *, effect_log: bool = False) -> NationalStore:
     """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # Without its text: a mistyped URL may still hold a password.
         raise _wrong("is not an SQLAlchemy URL") from None
     backend = parsed.get_backend_name()

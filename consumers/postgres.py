@@ -76,6 +76,9 @@ class PostgresStore(SqlStore):
         sa.event.listen(engine, "connect", lambda connection, _: _set_up(connection, limits))
         super().__init__(engine, effect_log=effect_log)
 
+    def _judge_at_once(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
     def _lock_migration(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('lienthong store migrate'))")
 
@@ -98,7 +101,7 @@ class PostgresStore(SqlStore):
         if not connection.invalidated and getattr(connection.connection.driver_connection, "closed", True):
             connection.invalidate()
 
-    def _understand(self, error: Exception) -> LienthongError | Refused:
+    def _understand(self, error: Exception) -> LienthongError:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
         if not isinstance(cause, psycopg.Error) or state is None:
@@ -129,6 +132,7 @@ def _set_up(connection: Any, limits: Timeouts) -> None:
         encoding = cursor.execute("SHOW server_encoding").fetchone()
     connection.commit()
     if encoding != ("UTF8",):
+        connection.close()  # the pool does not know it yet
         raise StoreError(
             "the national store's database cannot hold Vietnamese text: its encoding is not UTF8",
             next_step="make one with ENCODING 'UTF8' TEMPLATE template0, and correct LIENTHONG_STORE",

@@ -165,8 +165,9 @@ def _plan(rows: pl.DataFrame, every_version: bool) -> tuple[pl.Series, tuple[Ste
     frame = rows.select("lt_key", "lt_op").with_row_index("row")
     if not repeated.any():
         # By key: transactions that meet lock rows in one order, and neighbours share index pages.
-        ordered = frame.sort(["lt_op", "lt_key"], descending=[True, False])
-        upserts = int((ordered["lt_op"] == "u").sum())
+        upserts = int((rows["lt_op"] == "u").sum())
+        by = ["lt_key"] if upserts == rows.height else ["lt_op", "lt_key"]
+        ordered = frame.sort(by, descending=[name == "lt_op" for name in by])
         steps = [Step(op="u", start=0, stop=upserts), Step(op="d", start=upserts, stop=rows.height)]
         return ordered["row"], tuple(step for step in steps if step.stop > step.start), ()
     rounds, riders = _rounds(rows, repeated, every_version)
@@ -211,12 +212,24 @@ def _rounds(
 
 def receipts_of_rows(rows: pl.DataFrame, full_id: str, outcome: Outcome) -> tuple[Receipt, ...]:
     """One receipt for each dataset among the rows that answer for a change."""
-    answering = rows.lazy().filter(pl.col("lt_answers").fill_null(True)).select(*WHOSE, "lt_seq").collect()
-    groups = answering.partition_by(*WHOSE, as_dict=True) if answering.height else {}
+    # Nulls count as true: a producer that does not know the flag answers with every record.
+    answering = rows if rows["lt_answers"].all() else rows.filter(pl.col("lt_answers").fill_null(True))
     return tuple(
-        receipt_of(str(system), str(dataset), full_id, outcome, group["lt_seq"])
-        for (system, dataset), group in sorted(groups.items())
+        receipt_of(system, dataset, full_id, outcome, seqs)
+        for (system, dataset), seqs in _by_dataset(answering).items()
     )
+
+
+def _by_dataset(rows: pl.DataFrame) -> dict[tuple[str, str], pl.Series]:
+    """Sequence numbers for each (system, dataset)."""
+    if not rows.height:
+        return {}
+    if all(rows[name].n_unique() == 1 for name in WHOSE):  # nearly always: a topic is fed by one dataset
+        return {(rows["lt_system"][0], rows["lt_dataset"][0]): rows["lt_seq"]}
+    groups = rows.select(*WHOSE, "lt_seq").partition_by(*WHOSE, as_dict=True)
+    return {
+        (str(system), str(dataset)): group["lt_seq"] for (system, dataset), group in sorted(groups.items())
+    }
 
 
 def receipt_of(

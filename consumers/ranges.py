@@ -83,6 +83,8 @@ def encode(numbers: pl.Series) -> str:
     """Distinct numbers of an integer column as text, in order. Empty column: empty text."""
     ordered = numbers.drop_nulls().unique().sort()
     begins = ordered.diff().fill_null(0) != 1
+    if begins.sum() == 1:
+        return f"{ordered[0]}-{ordered[-1]}" if ordered.len() > 1 else str(ordered[0])
     first = ordered.filter(begins).cast(pl.String)
     last = ordered.filter(begins.shift(-1, fill_value=True)).cast(pl.String)
     texts = first.zip_with(first == last, first + "-" + last)

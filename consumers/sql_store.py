@@ -8,6 +8,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
@@ -36,11 +37,14 @@ from schemas.formats import NationalFormat
 MIGRATE = "lienthong store migrate"
 
 
-class Refused(Exception):
-    """The database refuses the content of a row, whatever one does."""
+class Refused(StoreError):
+    """The database refuses the content of a row. In a batch the row is found and rejected."""
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.detail)
+        super().__init__(
+            f"national store: the database refuses a row ({refusal.detail})",
+            next_step="see which constraint or trigger was added to the tables of the store",
+        )
         self.refusal = refusal
 
 
@@ -58,8 +62,11 @@ class SqlStore(Readings, ABC):
         self._statements: dict[tuple[str, ...], MergeSql] = {}
 
     @abstractmethod
-    def _understand(self, error: Exception) -> LienthongError | Refused:
-        """What a driver's error means. Its text may carry personal values and must not be passed on."""
+    def _understand(self, error: Exception) -> LienthongError:
+        """What a driver's error means; ``Refused`` if a row causes it.
+
+        The error's own text may carry personal values and must not be passed on.
+        """
 
     @abstractmethod
     def _stage(self, connection: sa.Connection, sql: MergeSql, prepared: Prepared) -> None:
@@ -72,6 +79,9 @@ class SqlStore(Readings, ABC):
     def _moment(self, connection: sa.Connection) -> str:
         """SQL of this transaction's time."""
         return self.now
+
+    def _judge_at_once(self, connection: sa.Connection) -> None:
+        """Let no constraint of this transaction wait for the commit."""
 
     def _lock_migration(self, connection: sa.Connection) -> None:
         """Wait until no other process migrates this database."""
@@ -160,7 +170,7 @@ class SqlStore(Readings, ABC):
                     AND COALESCE(lienthong_ledger.updated_at < {self.ten_minutes_ago}, true))
             RETURNING topic, "partition", epoch, next_offset"""
         with self._transaction() as connection:
-            found = connection.execute(sa.text(text), {**known, **parameters}).all()
+            found = connection.execute(_text(text), {**known, **parameters}).all()
         claims = [
             Claim(position=Position(topic=topic, partition=partition), epoch=epoch, next_offset=offset)
             for topic, partition, epoch, offset in found
@@ -186,7 +196,7 @@ class SqlStore(Readings, ABC):
 
     def _move(self, position: Position, statement: sa.Update) -> None:
         with self._transaction() as connection:
-            moved = connection.execute(statement.values(updated_at=sa.text(self.now)))
+            moved = connection.execute(statement.values(updated_at=_text(self.now)))
             if moved.rowcount != 1:
                 raise Fenced([position])
 
@@ -207,7 +217,7 @@ class SqlStore(Readings, ABC):
             FROM mine WHERE lienthong_ledger.deployment = :deployment
                 AND lienthong_ledger.topic = mine.topic AND lienthong_ledger."partition" = mine."partition"
             RETURNING lienthong_ledger.topic, lienthong_ledger."partition" """
-        found = connection.execute(sa.text(text), {"deployment": deployment, **parameters}).all()
+        found = connection.execute(_text(text), {"deployment": deployment, **parameters}).all()
         moved = {Position(topic=topic, partition=partition) for topic, partition in found}
         fenced = [one.position for one in ordered if one.position not in moved]
         if fenced:
@@ -233,6 +243,8 @@ class SqlStore(Readings, ABC):
                 sql = self._sql(batch.format)
                 self._stage(connection, sql, prepared)
                 moment = self._moment(connection)
+                if bisect:
+                    self._judge_at_once(connection)
                 for step in prepared.steps:
                     if bisect:
                         self._bisect(connection, sql, step, moment, tally)
@@ -289,7 +301,7 @@ class SqlStore(Readings, ABC):
             columns = "system, dataset, format, outcome, seqs, first_seq, last_seq, how_many, rule, field"
             marks = ", ".join(f":{name}" for name in columns.split(", "))
             text = f"INSERT INTO lienthong_receipt ({columns}, at) VALUES ({marks}, {self.now})"
-            connection.execute(sa.text(text), [_storable(one) for one in receipts])
+            self._insert(connection, text, [_storable(one) for one in receipts])
 
     def _write_rejects(self, connection: sa.Connection, deployment: str, rejects: Sequence[Reject]) -> None:
         if rejects:
@@ -300,7 +312,11 @@ class SqlStore(Readings, ABC):
                     :offset, :rule, :field, :detail, :original, :key, {self.now})
                 ON CONFLICT DO NOTHING"""
             rows = [{"deployment": deployment, **_storable(one)} for one in rejects]
-            connection.execute(sa.text(text), rows)
+            self._insert(connection, text, rows)
+
+    def _insert(self, connection: sa.Connection, text: str, rows: list[dict[str, Any]]) -> None:
+        # One row goes as one statement: the driver's way for many costs more.
+        connection.execute(_text(text), rows if len(rows) > 1 else rows[0])
 
     def _log_effects(self, connection: sa.Connection, prepared: Prepared) -> None:
         if self._effect_log and prepared.rows.height:
@@ -311,10 +327,12 @@ class SqlStore(Readings, ABC):
                     :lt_seq, {self.now})"""
             names = ("__partition", "__offset", "lt_system", "lt_dataset", "lt_source_key", "lt_seq")
             rows = prepared.rows.select(names).rows(named=True)
-            connection.execute(sa.text(text), [{"topic": prepared.batch.topic, **row} for row in rows])
+            self._insert(connection, text, [{"topic": prepared.batch.topic, **row} for row in rows])
 
 
 T = TypeVar("T")
+#: Parsing a statement for its parameters costs as much as running it.
+_text = lru_cache(maxsize=256)(sa.text)
 
 
 def _values(items: Sequence[T], columns: Callable[[T], tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:

@@ -63,7 +63,7 @@ class SqliteStore(SqlStore):
             f"INSERT INTO {sql.staging} (lt_row, {', '.join(columns)}) VALUES ({marks})", rows
         )
 
-    def _understand(self, error: Exception) -> LienthongError | Refused:
+    def _understand(self, error: Exception) -> LienthongError:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         name = getattr(cause, "sqlite_errorname", "")
         if name.startswith(ROW):

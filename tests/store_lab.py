@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from consumers.opening import open_store
 from consumers.store import Applied, NationalStore, Position, Reject, Slice, SyncBatch
 from schemas.formats import WIRE_FIELDS, FormatField, NationalFormat
 
@@ -187,6 +188,11 @@ class Lab:
         told = {name: str(getattr(answers, name)) for name in ("applied", "stale", "rejected", "waiting")}
         return {name: text for name, text in told.items() if text}
 
+    def column_type(self, column: str) -> str:
+        """The SQL type of a column of the national table, as the database tells it."""
+        columns = sa.inspect(self.engine).get_columns(self.national.table)
+        return next(str(one["type"]) for one in columns if one["name"] == column)
+
     def execute(self, *statements: str) -> None:
         with self.engine.begin() as connection:
             for statement in statements:
@@ -195,6 +201,13 @@ class Lab:
     def close(self) -> None:
         self.store.close()
         self.engine.dispose()
+
+
+def make_lab(url: str, shift_claims: Callable[[sa.Connection], None]) -> Lab:
+    """A migrated store with its effect log on. ``shift_claims`` puts the ledger's times ten minutes back."""
+    store = open_store(url, effect_log=True)
+    store.migrate([BOOK])
+    return Lab(store=store, url=url, shift_claims=shift_claims)
 
 
 def moment(stored: Any) -> datetime:

@@ -1,13 +1,17 @@
-"""The laws on PostgreSQL, and what only a server can do wrong."""
+"""The laws on PostgreSQL."""
 
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 
-from consumers.opening import open_store
-from tests.store_lab import BOOK, Lab
-from tests.store_laws import StoreLaws
+from tests.laws.answers import AnswerLaws
+from tests.laws.content import ContentLaws
+from tests.laws.ledger import LedgerLaws
+from tests.laws.rows import RowLaws
+from tests.laws.tables import TableLaws
+from tests.laws.versions import VersionLaws
+from tests.store_lab import BOOK, Lab, make_lab
 
 
 def _shift_claims(connection: sa.Connection) -> None:
@@ -17,16 +21,17 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-@pytest.fixture
-def lab(database: str) -> Iterator[Lab]:
-    store = open_store(database, effect_log=True)
-    store.migrate([BOOK])
-    lab = Lab(store=store, url=database, shift_claims=_shift_claims)
-    yield lab
-    lab.close()
+class TestPostgres(RowLaws, VersionLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
+    @pytest.fixture
+    def address(self, database: str) -> str:
+        return database
 
+    @pytest.fixture
+    def lab(self, address: str) -> Iterator[Lab]:
+        lab = make_lab(address, _shift_claims)
+        yield lab
+        lab.close()
 
-class TestPostgres(StoreLaws):
     @pytest.fixture
     def guarded(self, lab: Lab) -> Lab:
         """A store whose table refuses one value, as an agency's own constraint might."""

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from consumers.opening import open_store
-from tests.store_lab import BOOK, Lab
-from tests.store_laws import StoreLaws
+from tests.laws.answers import AnswerLaws
+from tests.laws.content import ContentLaws
+from tests.laws.ledger import LedgerLaws
+from tests.laws.rows import RowLaws
+from tests.laws.tables import TableLaws
+from tests.laws.versions import VersionLaws
+from tests.store_lab import BOOK, Lab, make_lab
 
 
 def _shift_claims(connection: sa.Connection) -> None:
@@ -19,10 +23,14 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestSqlite(StoreLaws):
+class TestSqlite(RowLaws, VersionLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
     @pytest.fixture
-    def lab(self, tmp_path: Path) -> Iterator[Lab]:
-        lab = make_lab(f"sqlite:///{tmp_path}/national.db")
+    def address(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/national.db"
+
+    @pytest.fixture
+    def lab(self, address: str) -> Iterator[Lab]:
+        lab = make_lab(address, _shift_claims)
         yield lab
         lab.close()
 
@@ -35,9 +43,3 @@ class TestSqlite(StoreLaws):
                 " BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
         return lab
-
-
-def make_lab(url: str) -> Lab:
-    store = open_store(url, effect_log=True)
-    store.migrate([BOOK])
-    return Lab(store=store, url=url, shift_claims=_shift_claims)

@@ -1,0 +1,91 @@
+"""Laws of a national store: several versions and partitions in one batch."""
+
+import itertools
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.store_lab import Change, Lab, delete, upsert
+
+#: Examples share the store of their test, and the law its two adapters: each example has keys of its own.
+SAME_STORE = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executors)
+
+
+_spaces = itertools.count()
+
+
+class VersionLaws:
+    """A batch does what its records would do one after the other."""
+
+    # --- several versions in one batch ---------------------------------------------------------------
+
+    def test_several_versions_in_one_batch_leave_the_newest(self, lab: Lab) -> None:
+        told = lab.apply(upsert(1, hoTen="A"), upsert(2, hoTen="B"), upsert(3, hoTen="C"))
+        assert (told.applied, told.stale) == (3, 0)
+        assert (lab.live() or {})["hoten"] == "C"
+        assert lab.said() == {"applied": "1-3"}
+
+    def test_an_older_version_behind_a_newer_one_in_one_batch_is_stale(self, lab: Lab) -> None:
+        told = lab.apply(upsert(3, hoTen="C"), upsert(1, hoTen="A"), upsert(3, hoTen="C"))
+        assert (told.applied, told.stale, told.duplicate) == (1, 1, 1)
+        assert (lab.live() or {})["hoten"] == "C"
+        assert lab.said() == {"applied": "3", "stale": "1", "waiting": "2"}
+
+    def test_a_create_and_its_delete_in_one_batch_keep_the_values(self, lab: Lab) -> None:
+        told = lab.apply(upsert(1, hoTen="A"), upsert(2, hoTen="B"), delete(3))
+        assert (told.applied, told.deleted) == (3, 1)
+        row = lab.row()
+        assert row is not None
+        assert row["hoten"] == "B"
+        assert lab.live() is None
+
+    def test_a_key_that_changes_hands_within_a_batch(self, lab: Lab) -> None:
+        told = lab.apply(
+            upsert(1, person="p1", hoTen="A"),
+            upsert(2, person="p2", hoTen="B"),  # refused: p1 lives
+            delete(3, person="p1"),
+            upsert(4, person="p2", hoTen="D"),  # takes the tombstone over
+            delete(5, person="p1"),  # stale: p1 holds nothing
+        )
+        assert (told.applied, told.deleted, told.stale, len(told.rejected)) == (3, 1, 1, 1)
+        assert (lab.live() or {})["hoten"] == "D"
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=SAME_STORE)
+    @given(data=st.data())
+    def test_a_batch_does_what_its_records_do_one_by_one(self, lab: Lab, data: st.DataObject) -> None:
+        """However records are cut into batches, rows and folded receipts are the same."""
+        space = f"{next(_spaces)}-"
+        steps = data.draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from("AB"), st.integers(1, 3), st.integers(1, 9), st.sampled_from("uud")
+                ),
+                min_size=1,
+                max_size=14,
+            )
+        )
+        cuts = data.draw(st.lists(st.integers(1, 5), min_size=14, max_size=14))
+        one_by_one = _feed(lab, f"1-{space}", steps, [1] * len(steps))
+        in_batches = _feed(lab, f"n-{space}", steps, cuts)
+        assert in_batches == one_by_one
+
+
+def _feed(lab: Lab, space: str, steps: list[tuple[str, int, int, str]], cuts: list[int]) -> object:
+    """Apply ``steps`` in batches of ``cuts``; return rows and folded answers, without the space's name."""
+    system = f"s{space}"
+    changes = [
+        Change(key=space + key, person=f"p{person}", seq=seq, op=op, system=system, values={"hoTen": f"{at}"})
+        for at, (key, person, seq, op) in enumerate(steps)
+    ]
+    left = iter(changes)
+    accounted = 0
+    for cut in cuts:
+        told = lab.apply(*itertools.islice(left, cut))
+        accounted += told.applied + told.stale + told.duplicate + len(told.rejected)
+    assert accounted == len(steps)
+    rows = [lab.row(space + key) for key in "AB"]
+    seen = [
+        row and (row["hoten"], row["lt_seq"], row["lt_source_key"], row["lt_deleted_at"] is None)
+        for row in rows
+    ]
+    return seen, sorted(row.reject.seq or 0 for row in lab.store.rejects(system))
