@@ -137,7 +137,8 @@ def show(
 ) -> None:
     """Tell what became of every change: applied, superseded by a newer one, rejected and why, or waiting.
 
-    Numbers count up from 1 in each dataset; each is in exactly one outcome for each national format.
+    Numbers count up from 1 in each dataset; each up to the highest one that has an answer is in exactly
+    one outcome for each national format. Changes above it have not reached the store yet.
     """
     settings = load_settings(StoreSettings)
     tongue = language or settings.language
@@ -192,7 +193,7 @@ def _tell_unnumbered(system: str, one: Unnumbered, language: reasons.Language) -
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table for people on a terminal; the title and tab-separated lines for whatever reads a pipe."""
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         for line in ([title] if title else []) + ["\t".join(cells) for cells in (columns, *rows)]:
             typer.echo(line)

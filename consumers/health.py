@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import ParamSpec
 
 import sqlalchemy
+from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 
 from consumers.brokers import require_listener
 from consumers.opening import open_store
-from schemas.errors import LienthongError
+from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
 from schemas.library import Library, load_library
 from schemas.registry import UnknownSchema, fingerprint
@@ -149,7 +150,16 @@ def broker_answers(broker: str) -> str:
         brokers = admin.describe_cluster()["brokers"]
     finally:
         admin.close()
-    return f"{broker} answers ({_many(len(brokers), 'broker')})"
+    return f"{broker} answers: {_many(len(brokers), 'broker')}, Kafka {_version(broker)}"
+
+
+def _version(broker: str) -> str:
+    """The broker's release, as far as the requests it understands tell: ``4.3``."""
+    consumer = KafkaConsumer(bootstrap_servers=broker.split(","), bootstrap_timeout_ms=_ANSWER_MS)
+    try:
+        return ".".join(str(part) for part in consumer.config["api_version"])
+    finally:
+        consumer.close()
 
 
 @_finding("topics", "create them: lienthong road topics")
@@ -182,12 +192,14 @@ def _admin(broker: str) -> KafkaAdminClient:
     )
 
 
-@_finding("store", "start the database or correct LIENTHONG_STORE; then run: lienthong store migrate")
+@_finding("store", "start the database or correct LIENTHONG_STORE")
 def store_ready(url: str, formats: Iterable[NationalFormat]) -> str:
     """The store answers and has every table and column that ``formats`` need."""
     store = open_store(url)
     try:
         needed = store.plan(list(formats))
+    except TryAgain as problem:
+        raise LienthongError(f"{shown(url)} does not answer: {problem.message}") from problem
     finally:
         store.close()
     if needed:
@@ -213,6 +225,10 @@ def clock_agrees(url: str, now: Callable[[], datetime] = lambda: datetime.now(UT
             before = now()
             there = connection.execute(sqlalchemy.text("SELECT clock_timestamp()")).scalar_one()
             after = now()
+    except sqlalchemy.exc.OperationalError as problem:
+        raise LienthongError(
+            "the store's clock could not be read", next_step="see the line about the store"
+        ) from problem
     finally:
         engine.dispose()
     skew = (there - (before + (after - before) / 2)).total_seconds()

@@ -1,0 +1,56 @@
+"""The doctor's pieces against a real broker and a real database."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from consumers import health
+from consumers.opening import open_store
+from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
+from schemas.library import load_library
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+def test_a_broker_that_answers_is_named_with_its_version(kafka: KafkaNode) -> None:
+    found = health.broker_answers(kafka.bootstrap)
+    assert (found.ok, found.detail) == (True, f"{kafka.bootstrap} answers: 1 broker, Kafka 4.3")
+
+
+def test_topics_that_are_missing_or_too_small_are_named(kafka: KafkaNode, unique: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.create_topics([NewTopic(name=unique, num_partitions=2, replication_factor=1)])
+    admin.close()
+    assert health.topics_present(kafka.bootstrap, {unique: 2}).ok
+    found = health.topics_present(kafka.bootstrap, {unique: 6, f"{unique}.missing": 1})
+    assert not found.ok
+    assert found.detail == f"{unique}.missing is missing; {unique} has 2 partitions instead of 6"
+    assert "lienthong road topics" in found.next_step
+    assert not health.topics_present(kafka.bootstrap, {f"{unique}.missing": 1}).ok
+
+
+def test_a_store_is_ready_when_it_is_migrated_and_told_when_it_is_away(
+    postgres: PostgresNode, database: str
+) -> None:
+    formats = list(load_library().formats.values())
+    found = health.store_ready(database, formats)
+    assert not found.ok
+    assert "still to be run" in found.detail
+    store = open_store(database)
+    store.migrate(formats)
+    store.close()
+    assert health.store_ready(database, formats).ok
+    postgres.stop("immediate")
+    away = health.store_ready(database, formats), health.clock_agrees(database)
+    assert [one.ok for one in away] == [False, False]
+    assert "LIENTHONG_STORE" in away[0].next_step
+
+
+def test_clocks_that_disagree_are_told_with_their_distance(database: str) -> None:
+    assert health.clock_agrees(database).ok
+    found = health.clock_agrees(database, now=lambda: datetime.now(UTC) - timedelta(seconds=90))
+    assert not found.ok
+    assert found.detail.startswith("the store's clock is +90.")
+    assert "NTP" in found.next_step
