@@ -623,6 +623,24 @@ def test_the_command_stops_after_so_many_records_or_at_a_signal(ground: Ground) 
     assert ground.committed() == {0: 3}
 
 
+def test_a_reader_that_goes_away_ends_the_command_quietly_and_commits_nothing_it_did_not_get(
+    ground: Ground,
+) -> None:
+    # More than a pipe holds, so that the command is still writing when its reader goes.
+    ground.put(*[ground.change(f"{at:04}", hoTen="x" * 1000) for at in range(300)])
+    run = command(ground, ground.format.topic, "--group", ground.group)
+    assert run.stdout is not None
+    assert run.stderr is not None
+    assert json.loads(run.stdout.readline())["key"] == "0000"
+    run.stdout.close()
+    err = run.stderr.read()
+    run.stderr.close()
+    assert run.wait(60) == 0, err
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+    assert ground.committed() == {}
+
+
 def test_the_command_names_the_setting_or_the_format_that_is_wrong(ground: Ground) -> None:
     run = command(ground, "national.hotich.kahisinh.v1")
     out, err = run.communicate(timeout=60)
