@@ -94,8 +94,8 @@ def _verdict(known: _Holder | None, record: NationalRecord) -> str:
         return "newer" if record.seq > known.seq else "stale"
     if record.deleted:
         return "stale"  # only the holder of a key can delete it
-    if not known.deleted:
-        return "taken"
     if not same_dataset:
         return "taken"  # two datasets count separately: nobody can say which came later
-    return "newer" if record.seq > known.seq else "stale"
+    if record.seq <= known.seq:
+        return "stale"  # the road repeats what was true before the key had its present holder
+    return "newer" if known.deleted else "taken"

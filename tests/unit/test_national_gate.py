@@ -95,6 +95,14 @@ def test_a_key_that_was_left_may_be_taken_by_a_later_change_of_the_same_dataset(
     assert gate.admit([record(4, source_key="B")]).stale == 1
 
 
+def test_what_was_true_before_a_key_had_its_present_holder_is_only_stale() -> None:
+    gate = NewestOnly(10)
+    past = [record(1), record(2, deleted=True), record(3, source_key="B")]
+    worked(gate, *past)
+    again = gate.admit(past)
+    assert (seqs(again), again.stale, again.taken) == ([], 3, ())
+
+
 def test_two_datasets_count_separately_so_neither_overwrites_the_other() -> None:
     gate = NewestOnly(10)
     worked(gate, record(5, deleted=True))
