@@ -4,7 +4,7 @@ Reads tables and topics directly and not through our own commands, so that it wo
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,6 +106,15 @@ class Observer:
                     for record in batch:
                         yield _message(record)
 
+    def first_versions(self, keys: Iterable[str]) -> list[Message]:
+        """The oldest version of each of these records."""
+        wanted, first = set(keys), dict[str, Message]()
+        for message in self.messages():
+            key = message.key.decode()
+            if key in wanted and (key not in first or message.seq < first[key].seq):
+                first[key] = message
+        return list(first.values())
+
     def publish_again(self, messages: Iterable[Message]) -> None:
         """Send old records once more, unchanged, to the partition they came from."""
         producer = KafkaProducer(bootstrap_servers=self._broker, acks="all")
@@ -141,9 +150,9 @@ class Observer:
     def reject_examples(self) -> list[tuple[str, str, int, str, str]]:
         """(field, rule, how many, source key of one, where it lies), the most frequent first."""
         query = (
-            "SELECT field, rule, count(*), min(source_key),"
-            " min(topic || '/' || partition || '@' || \"offset\") FROM lienthong_reject"
-            " WHERE system = :system GROUP BY field, rule ORDER BY count(*) DESC, field, rule"
+            "SELECT field, rule, count(DISTINCT seq), (array_agg(source_key ORDER BY id))[1],"
+            " (array_agg(topic || '/' || partition || '@' || \"offset\" ORDER BY id))[1]"
+            " FROM lienthong_reject WHERE system = :system GROUP BY field, rule ORDER BY 3 DESC, field, rule"
         )
         return [(f, r, int(n), str(k), str(place)) for f, r, n, k, place in self._rows(query)]
 
@@ -228,13 +237,3 @@ def numbers(ranges: str) -> Iterator[int]:
     for part in ranges.split(","):
         first, _, last = part.partition("-")
         yield from range(int(first), int(last or first) + 1)
-
-
-def first_versions(messages: Iterable[Message], keys: Mapping[str, object]) -> dict[str, list[Message]]:
-    """All versions of some records, oldest first."""
-    found: dict[str, list[Message]] = {}
-    for message in messages:
-        key = message.key.decode()
-        if key in keys:
-            found.setdefault(key, []).append(message)
-    return {key: sorted(versions, key=lambda message: message.seq) for key, versions in found.items()}

@@ -72,7 +72,9 @@ def show_both(
     for name, origin in ORIGINS.items():
         value = national[name.lower()]
         if value is not None:
-            label = Text(labels.get(name.lower(), ""), style="dim")
+            label = Text(
+                labels.get(name.lower(), "").partition(" (")[0], style="dim"
+            )  # without the list's name
             table.add_row(origin, visible(row[origin]), name, label, Text(str(value), style="green"))
     console.print(table)
     if national["lt_warnings"]:
@@ -80,11 +82,12 @@ def show_both(
 
 
 def show_rejects(console: Console, rejects: Iterable[tuple[str, str, int, str, str, str]]) -> None:
-    """(field, rule, how many, source key of one, where it lies, reason)."""
-    columns = ("field", "rule", "changes", "for example record", "original bytes kept at", "reason")
-    table = _table("Rejected, and why", columns)
+    """(field, rule, how many, source key of one, the record it came as, reason): one line each."""
+    table = _table("Rejected, and why", ("field", "rule", "changes", "e.g. id", "kept record", "reason"))
     for field, rule, count, key, place, reason in rejects:
-        table.add_row(field, rule, str(count), key, Text(place, style="dim"), reason)
+        short = place.replace(".hotich_qnam.khaisinh/", " ").replace(".hotich.khaisinh.v1/", " ")
+        sentence = reason.removeprefix(f"{field}: ").partition(". ")[0]
+        table.add_row(field, rule, str(count), key, Text(short, style="dim"), sentence)
     console.print(table)
 
 

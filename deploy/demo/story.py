@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Final
 
 from rich.console import Console
@@ -17,7 +17,7 @@ from deploy.demo import pictures
 from deploy.demo.agency import Clerks, create_table, load
 from deploy.demo.changes import Change, Register, kinds
 from deploy.demo.national import Live, Rejected
-from deploy.demo.observe import SYSTEM, Observer, first_versions
+from deploy.demo.observe import SYSTEM, Observer
 from deploy.demo.oracle import Check, Oracle, compare
 from deploy.demo.render import NBSP
 from deploy.demo.stage import Addresses, Stage, shown
@@ -106,6 +106,11 @@ class Story:
         try:
             self._live(clerks, observer, transactions)
             self._drain(observer)
+            self._act(
+                f"{LATE_VERSIONS} older versions arrive late: sent to Kafka again with their old numbers"
+            )
+            self._publish_late(observer)
+            self._drain(observer)
             self._act("Entries typed in anew under a freed national key, and entries typed in twice")
             for change in (*register.entered_anew(25), *register.typed_twice(5)):
                 clerks.write([change])
@@ -121,7 +126,7 @@ class Story:
     def _live(self, clerks: Clerks, observer: Observer, transactions: list[list[Change]]) -> None:
         self._act("The clerks go on working: corrections, cancelled entries, deletes, moved national keys")
         total = len(transactions)
-        crash_at, late_at = total // 2, total * 3 // 4
+        crash_at = total // 2
         begun = time.monotonic()
         with self._progress() as progress:
             task = progress.add_task("transactions of the clerks", total=total)
@@ -133,8 +138,6 @@ class Story:
                     self.stage.restart_postgres()
                     clerks.reconnect()
                     begun = time.monotonic() - place / TRANSACTIONS_PER_SECOND
-                if place == late_at:
-                    self._publish_late(observer, progress.console)
                 clerks.write(group)
                 self.oracle.add(group)
                 progress.update(task, advance=1)
@@ -143,16 +146,11 @@ class Story:
         counted = kinds([change for group in transactions for change in group])
         self._say(", ".join(f"{count:,} {kind}" for kind, count in counted.items()))
 
-    def _publish_late(self, observer: Observer, console: Console) -> None:
+    def _publish_late(self, observer: Observer) -> None:
         """Publish the first version of some records once more, after newer ones, with its old number."""
-        wanted = _with_two_versions(self.oracle.changes)
-        versions = first_versions(observer.messages(), wanted)
-        late = [seen[0] for seen in versions.values() if len(seen) >= 2][:LATE_VERSIONS]
+        late = observer.first_versions(_with_two_versions(self.oracle.changes))
         observer.publish_again(late)
         self.oracle.late.extend((message.key.decode(), message.seq) for message in late)
-        console.print(
-            f"  {len(late)} older versions arrive late: sent to Kafka once more with their old numbers"
-        )
 
     def _drain(self, observer: Observer) -> None:
         """Wait until every change is answered and the ledger has reached the end of every topic."""
@@ -186,9 +184,12 @@ class Story:
         )
         self._act(f"The publisher asks what became of its changes: lienthong receipts show {SYSTEM}")
         told = self.stage.command(
-            "receipts", "show", SYSTEM, addresses=addresses, FORCE_COLOR="1", COLUMNS="118"
+            "receipts", "show", SYSTEM, addresses=addresses, FORCE_COLOR="1", COLUMNS="160"
         )
-        self.console.print(Text.from_ansi(told.rstrip()))
+        for line in told.rstrip().splitlines():
+            text = Text.from_ansi(line)
+            text.rstrip()
+            self.console.print(text, no_wrap=True, overflow="ellipsis")
         self.extra.append(self._receipts_agree(addresses, observer))
 
         self._act("Metrics, one address for each process")
@@ -206,7 +207,7 @@ class Story:
     def _receipts_agree(self, addresses: Addresses, observer: Observer) -> Check:
         """The command tells the publisher the same as the tables do."""
         told = json.loads(self.stage.command("receipts", "show", SYSTEM, "--json", addresses=addresses))
-        counts = {name: told[0][name]["how_many"] for name in ("applied", "rejected", "waiting")}
+        counts = {name: told["accounts"][0][name]["how_many"] for name in ("applied", "rejected", "waiting")}
         answers = observer.answered()
         due = {"applied": len(answers["applied"]), "rejected": len(answers["rejected"]), "waiting": 0}
         return Check("`lienthong receipts show` tells what the tables hold", counts == due, f"{counts}")
@@ -272,7 +273,7 @@ def _mess(change: Change) -> int:
     return (
         3 * str(row["ho_ten"]).isupper()
         + 3 * (became.fields["nksDanToc"] in ("14", "26", "27"))
-        + 2 * bool(became.warnings)
+        + 5 * bool(became.warnings)
         + 2 * (len(str(row["me_ngay_sinh"] or "").strip()) in (4, 7))
         + 2 * any(cell.lower() in ("null", "không có thông tin") for cell in cells)
         + 2 * min(decomposed, 2)
@@ -281,8 +282,8 @@ def _mess(change: Change) -> int:
     )
 
 
-def _with_two_versions(changes: list[Change]) -> dict[str, None]:
-    """Records with two versions, both to be applied, and of all kinds of change."""
+def _with_two_versions(changes: list[Change]) -> list[str]:
+    """Some ``LATE_VERSIONS`` records with two versions, both to be applied, by each kind of change."""
     versions: dict[int, list[Change]] = {}
     for change in changes:
         versions.setdefault(change.id, []).append(change)
@@ -290,8 +291,8 @@ def _with_two_versions(changes: list[Change]) -> dict[str, None]:
     for id_, seen in versions.items():
         if len(seen) == 2 and isinstance(seen[0].outcome, Live) and not isinstance(seen[1].outcome, Rejected):
             by_kind.setdefault(seen[1].kind, []).append(str(id_))
-    share = LATE_VERSIONS // max(1, len(by_kind)) + 1
-    return {key: None for keys in by_kind.values() for key in islice(keys, 2 * share)}
+    turns = zip_longest(*by_kind.values())
+    return list(islice((key for turn in turns for key in turn if key is not None), LATE_VERSIONS))
 
 
 def _scrape(address: str) -> list[str]:

@@ -7,11 +7,12 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 import psycopg
 from sqlalchemy import text
@@ -25,6 +26,8 @@ from deploy.local.postgres import PostgresNode
 from schemas.codec import encode
 from streams.publisher import Outgoing, Publisher
 from tests.benchmarks import wide
+from tests.benchmarks.ceiling import ceiling, measure_store, shuffled_rows
+from tests.benchmarks.codec import codec
 from tests.benchmarks.measure import Measure, against
 from tests.changes import Events
 from tests.road import Road, road, wait_for
@@ -52,7 +55,7 @@ class Context:
 
 
 def drain_rate(one: Road, topics: tuple[str, ...], start: int, total: int) -> float:
-    """Records a second from the first ledger step after ``start`` to ``total``: the worker's start is out."""
+    """Records a second from the first ledger step behind ``start`` to ``total``; the start is not counted."""
     first: tuple[int, float] | None = None
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -74,32 +77,52 @@ async def _publish(broker: str, topic: str, records: list[Outgoing]) -> None:
     await publisher.stop()
 
 
-def _fill_national(one: Road, width: int, *, version: int) -> None:
-    """Publish ``SYNC_ROWS`` national records of one version each."""
+def _fill_national(one: Road, width: int, rows: pl.DataFrame) -> None:
+    """Publish national records, in the order of the rows."""
     national = one.library.formats[f"bench.wide{width}.v1"]
     registered = one.library.registry.current(national.subject)
-    for first in range(0, SYNC_ROWS, 20_000):
-        frame = wide.national_rows(width, 20_000, first=first, version=version)
-        keys = frame["lt_key"].to_list()
-        values = encode(frame, registered)
-        records = [Outgoing(key=k.encode(), value=v) for k, v in zip(keys, values, strict=True)]
-        asyncio.run(_publish(one.broker, national.topic, records))
+    values = encode(rows, registered)
+    records = [
+        Outgoing(key=key.encode(), value=value)
+        for key, value in zip(rows["lt_key"].to_list(), values, strict=True)
+    ]
+    asyncio.run(_publish(one.broker, national.topic, records))
 
 
-def _sync(context: Context, width: int) -> tuple[float, float]:
-    """Rows a second of one worker that only syncs: inserting, then updating the same rows."""
+def _sync_rates(context: Context, width: int, versions: Sequence[pl.DataFrame]) -> list[float]:
+    """Rows a second of one worker that only syncs, for each frame in turn: inserting, then updating."""
     folder = context.folder / f"wide{width}"
     wide.make_library(folder, width)
     topic = f"national.bench.wide{width}.v1"
     store = context.database(f"sync{width}")
+    rates, done = [], 0
     with road(context.kafka.bootstrap, store, folder / "logs", contracts=str(folder)) as one:
-        rates = []
-        for version in (1, 2):
-            _fill_national(one, width, version=version)
+        for rows in versions:
+            _fill_national(one, width, rows)
             one.worker("w1", "--only", "sync")
-            rates.append(drain_rate(one, (topic,), SYNC_ROWS * (version - 1), SYNC_ROWS * version))
+            rates.append(drain_rate(one, (topic,), done, done + rows.height))
             one.end("w1")
-    return rates[0], rates[1]
+            done += rows.height
+    return rates
+
+
+def sync(context: Context) -> list[Measure]:
+    """One worker's sync hop, all of it, against what COPY and merge alone do in the same run."""
+    measures = []
+    for width, kinds in ((14, ("insert", "update")), (60, ("insert",))):
+        versions = [shuffled_rows(width, SYNC_ROWS, version=version) for version in range(1, len(kinds) + 1)]
+        libpq = context.database(f"ceiling{width}").replace("+psycopg", "")
+        top = ceiling(libpq, width, versions)
+        got = _sync_rates(context, width, versions)
+        what = f"one worker, {SYNC_ROWS:,} records from Kafka, gate, ledger and receipts; ceiling: COPY and merge"
+        for kind, value, limit in zip(kinds, got, top, strict=True):
+            measures.append(against(f"sync_{width}_{kind}", value, "rows/s", limit, what))
+    return measures
+
+
+def store(context: Context) -> list[Measure]:
+    """The store without Kafka."""
+    return measure_store(context.database("store_alone"))
 
 
 # --- translate ---------------------------------------------------------------------------------------
@@ -262,3 +285,14 @@ def memory(context: Context) -> list[Measure]:
         f"peak resident over {done:,} changes minus {start:.0f} MB after the first 10,000, one worker"
     )
     return [against("worker_growth_mb", growth, "MB", 250, conditions + "; ceiling: the limit")]
+
+
+PARTS: dict[str, Callable[[Context], list[Measure]]] = {
+    "codec": lambda _: codec(),
+    "store": store,
+    "sync": sync,
+    "translate": translate,
+    "e2e": end_to_end,
+    "recovery": recovery,
+    "memory": memory,
+}
