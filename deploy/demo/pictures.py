@@ -57,7 +57,7 @@ def visible(cell: Cell) -> Text:
 
 def show_legacy(console: Console, row: LegacyRow) -> None:
     """The row as the vendor's table has it. ⍽ is a no-break space, · a space too many."""
-    table = _table("A row of the agency's table ht_khaisinh", ("column", "meaning", "what stands in it"))
+    table = _table("column of ht_khaisinh", "meaning", "what stands in it")
     for name, (_, label) in COLUMNS.items():
         table.add_row(name, Text(label, style="dim"), visible(row[name]))
     console.print(table)
@@ -66,16 +66,14 @@ def show_legacy(console: Console, row: LegacyRow) -> None:
 def show_both(
     console: Console, row: LegacyRow, national: Mapping[str, Any], labels: Mapping[str, str]
 ) -> None:
-    """The national row beside the cells it was made from."""
-    columns = ("legacy column", "legacy value", "national field", "label", "national value")
-    table = _table("The same row in the national birth register (fields that have a value)", columns)
+    """The national row, as far as it has values, beside the cells it was made from."""
+    table = _table("legacy column", "legacy value", "national field", "label", "national value")
     for name, origin in ORIGINS.items():
         value = national[name.lower()]
         if value is not None:
-            label = Text(
-                labels.get(name.lower(), "").partition(" (")[0], style="dim"
-            )  # without the list's name
-            table.add_row(origin, visible(row[origin]), name, label, Text(str(value), style="green"))
+            label = labels.get(name.lower(), "").partition(" (")[0]  # without the code list's name
+            shown = (visible(row[origin]), name, Text(label, style="dim"), Text(str(value), style="green"))
+            table.add_row(origin, *shown)
     console.print(table)
     if national["lt_warnings"]:
         console.print(f"  with a warning, not a reject: [yellow]{national['lt_warnings']}[/]")
@@ -83,7 +81,7 @@ def show_both(
 
 def show_rejects(console: Console, rejects: Iterable[tuple[str, str, int, str, str, str]]) -> None:
     """(field, rule, how many, source key of one, the record it came as, reason): one line each."""
-    table = _table("Rejected, and why", ("field", "rule", "changes", "e.g. id", "kept record", "reason"))
+    table = _table("field", "rule", "changes", "e.g. id", "kept record", "reason")
     for field, rule, count, key, place, reason in rejects:
         short = place.replace(".hotich_qnam.khaisinh/", " ").replace(".hotich.khaisinh.v1/", " ")
         sentence = reason.removeprefix(f"{field}: ").partition(". ")[0]
@@ -100,15 +98,15 @@ def show_metrics(console: Console, scraped: Sequence[tuple[str, str, Sequence[st
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
-    table = _table("The store against an oracle that never saw our mapping", ("", "check", "detail"))
+    table = _table("", "check", "detail")
     for check in checks:
         mark = Text("passed", style="green") if check.passed else Text("FAILED", style="bold red")
         table.add_row(mark, check.name, check.detail)
     console.print(table)
 
 
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", show_edge=False)
+def _table(*columns: str) -> Table:
+    table = Table(header_style="dim", show_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")
     return table
