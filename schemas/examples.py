@@ -95,7 +95,7 @@ def _events(file: _File, contract: Contract) -> pl.DataFrame:
     def side(differences: list[Values | None]) -> pl.Series:
         rows = [None if one is None else {**file.row, **one} for one in differences]
         columns = [
-            _column(name, [row and row.get(name) for row in rows], avro)
+            _column(name, [None if row is None else row.get(name) for row in rows], avro)
             for name, avro in contract.columns.items()
         ]
         there = pl.Series([row is not None for row in rows])
