@@ -19,7 +19,7 @@ from deploy.demo.story import Story
 from deploy.demo.trouble import DemoError, last_lines
 from schemas.errors import LienthongError
 
-LEAST_BIRTHS = 300
+LEAST_BIRTHS = 2000
 
 
 def main() -> int:
@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stop", action="store_true", help="end what --keep left running")
     options = parser.parse_args()
     if options.births < LEAST_BIRTHS:
-        parser.error(f"--births must be at least {LEAST_BIRTHS}: fewer do not show every kind of change")
+        parser.error(f"--births must be at least {LEAST_BIRTHS}: fewer are through before a worker can be killed")
     return options
 
 
