@@ -40,7 +40,7 @@ receipts = typer.Typer(no_args_is_help=True, help="What became of a system's cha
 
 @contextmanager
 def _opened(settings: StoreSettings) -> Iterator[NationalStore]:
-    with closing(open_store(settings.store)) as opened:
+    with closing(open_store(settings.store, effect_log=settings.effect_log)) as opened:
         yield opened
 
 

@@ -30,6 +30,9 @@ class StoreSettings(_CommonSettings):
     store: str = Field(min_length=1)
     """SQLAlchemy URL of the national store, ``postgresql+psycopg://…`` or ``sqlite:///…``."""
 
+    effect_log: bool = False
+    """Keep one ungated row per applied record in ``lienthong_effect``; for crash tests only."""
+
 
 class ConsumerSettings(BrokerSettings, StoreSettings):
     """For those who need both."""

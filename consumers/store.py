@@ -22,6 +22,8 @@ Outcome = Literal["applied", "stale", "rejected"]
 class StoreError(LienthongError):
     """The store is not as the formats need it, or answers what it should not; waiting will not help."""
 
+    exit_code = 70
+
 
 class Fenced(LienthongError):
     """Another claim owns some partitions now, or their ledger moved. Nothing at all was written.

@@ -10,6 +10,3 @@ class RoadSettings(ConsumerSettings):
 
     stall_seconds: float = Field(default=120.0, ge=30, le=3600)
     """A worker without progress for this long ends itself. Above the longest rebalance and transaction."""
-
-    effect_log: bool = False
-    """Write one ungated row per applied record to ``lienthong_effect``; for crash tests only."""

@@ -101,6 +101,7 @@ class Worker:
         with contextlib.closing(store), tempfile.TemporaryDirectory(prefix="lienthong-") as home:
             store_threads = ThreadPoolExecutor(STORE_THREADS, "store")
             try:
+                store.check(list(self._library.formats.values()))
                 await self._assemble(self._app(home), store, publisher, store_threads)
             finally:
                 store_threads.shutdown(wait=False, cancel_futures=True)
