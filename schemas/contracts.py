@@ -258,8 +258,6 @@ class _Loading:
                         f"{other.field} does not tell its {other.fact}",
                         f"name a field whose rule finds a {other.fact}",
                     )
-        if stuck := waiting_in_circles(rules):
-            raise self._error((*place, "fields", stuck), f"{stuck} waits for itself", "break the circle")
 
     def _column(self, name: str, place: Place, avro: str | None = None) -> None:
         if name not in self.file.columns:
@@ -278,12 +276,3 @@ class _Loading:
 
 def _in_order(rules: Mapping[str, Rule], national: NationalFormat) -> Mapping[str, Rule]:
     return {field.name: rules[field.name] for field in national.fields if field.name in rules}
-
-
-def waiting_in_circles(rules: Mapping[str, Rule]) -> str | None:
-    """A field that can never be obtained because it waits for itself, directly or through others."""
-    waiting = {name: {other.field for other in rule.others().values()} for name, rule in rules.items()}
-    while free := [name for name, others in waiting.items() if not others & waiting.keys()]:
-        for name in free:
-            del waiting[name]
-    return next(iter(waiting), None)

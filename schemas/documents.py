@@ -41,7 +41,8 @@ class Document:
         """An error at a place; if that place has no line of its own, at the nearest one above it."""
         while place and place not in self.lines:
             place = place[:-1]
-        return ContractError(f"{self.path}:{self.lines.get(place, 1)}: {text}", next_step=next_step)
+        line = self.lines[place] if place else 1
+        return ContractError(f"{self.path}:{line}: {text}", next_step=next_step)
 
     def take(self, model: type[M], place: Place = ()) -> M:
         """The part at ``place`` as a ``model``. Raises ``ContractError`` for the first thing wrong."""
@@ -54,13 +55,19 @@ class Document:
             raise self._explained(model, place, error) from None
 
     def _explained(self, model: type[BaseModel], place: Place, error: ValidationError) -> ContractError:
-        first = error.errors(include_url=False)[0]
-        at = place + tuple(first["loc"])
+        every = error.errors(include_url=False)
+        # A misspelt key is also a missing one: tell what was written, not what was not.
+        first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
+        at, missing = place, first["type"] == "missing"
+        for step in first["loc"]:  # the way as pydantic tells it also names types; those are no keys
+            if (*at, step) in self.lines or missing:
+                at = (*at, step)
         key = ".".join(map(str, at)) or "the file"
-        known = _keys_at(model, tuple(first["loc"])[:-1])
         if first["type"] == "extra_forbidden":
-            return self.error(at, f"unknown key {key}", suggestion(str(at[-1]), known))
-        if first["type"] == "missing":
+            return self.error(
+                at, f"unknown key {key}", suggestion(str(at[-1]), _keys_at(model, first["loc"]))
+            )
+        if missing:
             return self.error(at, f"key {key} is missing", f"add {at[-1]}")
         return self.error(at, f"{key}: {first['msg']}", _REPAIR)
 
@@ -115,12 +122,11 @@ def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -
 
 
 def _keys_at(model: type[BaseModel], loc: Place) -> list[str]:
-    """The keys that the model under ``loc`` knows."""
+    """The keys that the model on the way to ``loc`` knows."""
     for step in loc:
         for name, field in model.model_fields.items():
-            inner = [one for one in _models_in(field.annotation) if step in (name, field.alias)]
-            if inner:
-                model = inner[0]
+            if step in (name, field.alias):
+                model = next(_models_in(field.annotation), model)
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -1,0 +1,191 @@
+"""A wrong library file is refused as a whole, with file, line, rule and next step."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import ContractError
+from schemas.library import SHIPPED, load_library
+
+CONTRACT = (SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml").read_text(encoding="utf-8")
+AVSC, LIST = "formats/a/b/v1.avsc", "codes/x.csv"
+HEAD = "# title: a\n# source: b\n# evidence: c\n"
+FORMAT = (SHIPPED / "formats" / "hotich" / "khaisinh" / "v1.avsc").read_text(encoding="utf-8")
+
+
+def refused(folder: Path, name: str, text: str) -> ContractError:
+    """The error of a province's folder with this one file."""
+    path = folder / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ContractError) as caught:
+        load_library([folder])
+    return caught.value
+
+
+def told(error: ContractError, path: Path, line: int, text: str, next_step: str) -> bool:
+    assert error.message.startswith(f"{path}:{line}: "), error.message
+    assert text in error.message
+    assert next_step in error.next_step
+    return True
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "next_step"),
+    [
+        ("precision: day", "precison: day", "unknown key", "did you mean precision?"),
+        ("        precision: day\n", "", "ngayDangKy.precision is missing", "add precision"),
+        ("precision: day", "precision: hour", "precision: Input should be 'day' or 'kept'", "correct"),
+        ("rule: code_at", "rule: splitt", "unknown rule splitt", "did you mean split?"),
+        ("        rule: code_at\n", "", "key rule is missing", "known here: code, code_at, copy"),
+        ("rule: code_at", "rule: personal_id", "unknown rule personal_id", "code_at"),
+        ("  so_dk: string", "  id: string", "key id is given twice", "keep one"),
+        ("      trangSo: {", "      so: {", "key so is given twice", "keep one"),
+        ("list: dvhc.xa", "list: dvhc.xaa", "no code list dvhc.xaa", "dvhc.tinh, dvhc.xa,"),
+        ("list: dvhc.xa", "list: dvhc.tinh", "the field's code list is dvhc.xa", "use that list"),
+        ("list: dantoc", "list: hotich.gioiTinh", "the field's code list is dantoc", "use that"),
+        ('"Quá hạn": "4"', '"Quá hạn": "44"', "hotich.ks.loaiDangKy has no code 44", "use a code it has"),
+        ("at: ngayDangKy", "at: nksNgaySinhh", "no rule obtains nksNgaySinhh", "mapped field"),
+        ("at: ngayDangKy", "at: so", "so does not tell its date", "finds a date"),
+        ("from: ngay_dk", "from: ngay_dky", "no column ngay_dky", "did you mean ngay_dk?"),
+        ("from: ngay_dk", "from: trang_thai", "column trang_thai is long", "of type string"),
+        ("      trangSo: {", "      trangSoo: {", "has no field trangSoo", "did you mean trangSo?"),
+        ("  hotich.khaisinh.v1:", "  hotich.khaisinh.v9:", "no national format", "mean hotich.khaisinh.v1?"),
+        ("key: [id]", "key: [ma]", "no column ma", "known here: id, so_dk"),
+        ("  live: [1] ", "  live: [x] ", "not all are of type long", "correct"),
+        ("  column: trang_thai", "  column: tinh_trang", "no column tinh_trang", "known here"),
+        ("unless: du_lieu_cu", "unless: so_dk", "column so_dk is string", "of type boolean"),
+        ("unless: du_lieu_cu", "unlass: du_lieu_cu", "unknown key", "unless"),
+        ("part: first", "part: second", "part: Input should be 'first' or 'rest'", "correct"),
+        ('value: "1"}', 'value: "77"}', "77 is no code of the field's list", "codes of the list"),
+        ('form: "[0-9]{9}"', 'form: "[0-9"', "no regular expression", "correct"),
+        ("prefixes: dinhdanh.tinh", "prefixes: dinhdanh", "no code list dinhdanh", "known lists"),
+        ("place: noiDangKy", "place: so", "so does not tell its parent", "finds a parent"),
+        ("version: 1", "version: one", "version: Input should be a valid integer", "correct"),
+        ("owner: Sở", "ownr: Sở", "unknown key ownr", "did you mean owner?"),
+        ("  id: long", "  id: int", "columns.id: Input should be", "correct"),
+        ("table: ht_khaisinh", "table: [ht_khaisinh", "expected", "correct the file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_contract_names_line_rule_and_next_step(
+    before: str, after: str, text: str, next_step: str, tmp_path: Path
+) -> None:
+    assert CONTRACT.count(before) >= 1
+    path = "contracts/other/births.yaml"
+    error = refused(tmp_path, path, CONTRACT.replace(before, after, 1))
+    line = int(error.message.removeprefix(f"{tmp_path / path}:").split(":")[0])
+    assert told(error, tmp_path / path, line, text, next_step)
+    # The line is the one that was changed, or belongs to the same rule or part.
+    changed = CONTRACT[: CONTRACT.index(before)].count("\n") + 1
+    assert -8 <= line - changed <= 2 or line == 1
+
+
+def test_the_line_is_exact(tmp_path: Path) -> None:
+    error = refused(tmp_path, "contracts/a/b.yaml", CONTRACT.replace("list: dantoc", "list: dan_toc", 1))
+    line = CONTRACT[: CONTRACT.index("list: dantoc")].count("\n") + 1
+    assert error.message == f"{tmp_path}/contracts/a/b.yaml:{line}: no code list dan_toc"
+
+
+def test_a_required_field_must_be_mapped(tmp_path: Path) -> None:
+    without = "".join(line for line in CONTRACT.splitlines(keepends=True) if "nksHoTen:" not in line)
+    error = refused(tmp_path, "contracts/a/b.yaml", without)
+    line = CONTRACT[: CONTRACT.index("    fields:")].count("\n") + 1
+    assert told(error, tmp_path / "contracts/a/b.yaml", line, "requires nksHoTen", "add a rule for nksHoTen")
+
+
+def test_no_exception_from_what_the_format_requires(tmp_path: Path) -> None:
+    rule = "      nksHoTen: {rule: name, from: ho_ten, "
+    text = CONTRACT.replace(rule, rule + "required: {unless: du_lieu_cu}, ")
+    error = refused(tmp_path, "contracts/a/b.yaml", text)
+    line = CONTRACT[: CONTRACT.index(rule)].count("\n") + 1
+    assert told(error, tmp_path / "contracts/a/b.yaml", line, "requires nksHoTen of every", "exception")
+
+
+def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
+    error = refused(tmp_path, "contracts/a/b.yaml", CONTRACT.replace('["null"', '["Null"'))
+    assert "small letters" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "expected", "next_step"),
+    [
+        ("contracts/births.yaml", CONTRACT, 1, "not in a place for contracts", "<system>/<dataset>.yaml"),
+        ("contracts/hotich_qnam/khaisinh.yaml", CONTRACT, 1, "is already in", "another name"),
+        ("contracts/a/b.yaml", "- a\n", 1, "not a mapping", "correct"),
+        ("contracts/a/b.yaml", "a: 1\n? [x]\n: 2\n", 2, "a key must be a word", "correct"),
+        ("contracts/a/b.yaml", "a: \t1\n\tb: 2\n", 2, "", "correct"),
+        ("formats/v1.avsc", FORMAT, 1, "not in a place for formats", "<domain>/<entity>/v<N>.avsc"),
+        (AVSC, FORMAT.replace('"position": 3', '"position": 4'), 11, "has position 4", "number 3"),
+        (AVSC, FORMAT.replace('"trangSo"', '"SO"'), 11, "name SO is taken", "once"),
+        (AVSC, FORMAT.replace('"trangSo"', '"lt_op"'), 11, "lt_op is taken", "once"),
+        (AVSC, FORMAT.replace('["noiDangKy"', '["noiDK"'), 7, "no field: noiDK", "fields of"),
+        (AVSC, FORMAT.replace('"evidence": "V"', '"evidence": "X"', 1), 9, "evidence", "correct"),
+        (AVSC, FORMAT[:300], 6, "", "correct the file"),
+        (LIST, "code,name\n1,a\n", 1, "does not tell the list's title", "# title"),
+        (LIST, "# titel: a b\ncode\n", 1, "does not tell the list's title", "# title"),
+        (LIST, "# just words\ncode\n", 1, "a head line is", "keys: title"),
+        (LIST, HEAD + "code,nam\n1,a\n", 4, "unknown column nam", "known"),
+        (LIST, HEAD + "code\n1\n", 4, "column name is missing", "add"),
+        (LIST, HEAD + "code,name\n1,a\n2,\n", 6, "name is empty", "fill"),
+        (LIST, HEAD + "code,name\n1,a\n1,b\n", 6, "already has", "end one"),
+        (LIST, HEAD + "code,name\n1, a\n", 5, "not clean", "NFC"),
+        (
+            LIST,
+            HEAD + "code,name,valid_from,valid_to\n1,a,,2020-01-02\n1,b,2020-01-01,\n",
+            6, "already has a meaning", "before the other begins",
+        ),
+        (
+            LIST,
+            HEAD + "code,name,valid_from\n1,a,2020-13-01\n", 5, "is no date", "YYYY",
+        ),
+        (
+            LIST,
+            HEAD + "# parent: dvhc.tinh\ncode,name,parent\n1,a,99\n",
+            1, "parent 99 is no code of dvhc.tinh", "add it",
+        ),
+        (
+            LIST, HEAD + "# parent: y\ncode,name\n1,a\n",
+            1, "no code list y", "add the parent list",
+        ),
+        (
+            LIST, HEAD + "code,name,parent\n1,a,01\n",
+            1, "does not name the parent list", "# parent",
+        ),
+        ("codes/dantoc.csv", HEAD + "code,name\n1,a\n", 1, "is already in", "name"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_names_line_and_next_step(
+    name: str, text: str, line: int, expected: str, next_step: str, tmp_path: Path
+) -> None:
+    error = refused(tmp_path, name, text)
+    assert told(error, tmp_path / name, line, expected, next_step)
+
+
+def test_an_unknown_code_list_of_a_format(tmp_path: Path) -> None:
+    error = refused(tmp_path, AVSC, FORMAT.replace('"dantoc"', '"dan"', 1))
+    assert "a.b.v1: field nksDanToc: no code list dan" in error.message
+    assert "codes/dan.csv" in error.next_step
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="no such folder") as caught:
+        load_library([tmp_path / "nowhere"])
+    assert "LIENTHONG_CONTRACTS" in caught.value.next_step
+
+
+def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "contracts" / "a" / "b.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes("title: Sổ".encode("utf-16"))
+    with pytest.raises(ContractError, match="not UTF-8"):
+        load_library([tmp_path])
+
+
+def test_a_province_may_add_a_contract_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "contracts" / "other" / "births.yaml"
+    path.parent.mkdir(parents=True)
+    shutil.copy(SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml", path)
+    library = load_library([tmp_path])
+    assert set(library.contracts) >= {"hotich_qnam/khaisinh", "other/births"}
+    assert library.contracts["other/births"].topic == "province.other.births"
