@@ -67,7 +67,7 @@ class Ranges:
             while look < len(holes) and holes[look][0] <= last:
                 if holes[look][0] > begin:
                     left.append((begin, holes[look][0] - 1))
-                begin = max(begin, holes[look][1] + 1)
+                begin = holes[look][1] + 1
                 look += 1
             if begin <= last:
                 left.append((begin, last))

@@ -38,6 +38,15 @@ class AnswerLaws:
             assert (one.first_seq, one.last_seq) == (numbers_of_one[0], numbers_of_one[-1])
             assert bool(one.rule) == (one.outcome == "rejected")
 
+    def test_a_record_that_does_not_answer_gets_no_receipt_whatever_becomes_of_it(self, lab: Lab) -> None:
+        lab.apply(Change(seq=5, answers=False))
+        told = lab.apply(Change(seq=6, person="p2", answers=False), Change(seq=4, answers=False))
+        assert (len(told.rejected), told.stale) == (1, 1)
+        assert lab.store.receipts(SYSTEM) == []
+        assert len(lab.store.rejects(SYSTEM)) == 1
+        lab.apply(Change(seq=7, answers=None))
+        assert lab.said() == {"applied": "7", "waiting": "1-6"}
+
     def test_the_answer_applied_outlasts_lesser_ones(self, lab: Lab) -> None:
         lab.apply(upsert(1), upsert(2))
         lab.apply(upsert(1))  # stale now

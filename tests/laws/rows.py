@@ -54,6 +54,7 @@ class RowLaws:
         told = lab.apply(upsert(3, hoTen="A"))
         assert (told.applied, told.duplicate, told.stale) == (0, 1, 0)
         assert lab.row() == before
+        assert [row.outcome for row in lab.store.receipts(SYSTEM)] == ["applied", "applied"]
         assert lab.said() == {"applied": "3", "waiting": "1-2"}
 
     def test_a_replay_of_everything_changes_no_row(self, lab: Lab) -> None:
