@@ -67,9 +67,11 @@ class Translator:
         national: dict[str, pl.DataFrame] = {}
         warnings = [NO_WARNINGS]
         for one, target, problem in zip(obtained, self._targets, problems, strict=True):
-            keep = None
-            if problem is not None:
-                keep = problem.is_null() & ~records.rows.is_in(rejects["__row"].implode())
+            # A problem that is in no reject is that of a record as it was: it needs no delete.
+            keep = None if problem is None else problem.is_null()
+            if not rejects.is_empty():
+                accepted = ~records.rows.is_in(rejects["__row"].implode())
+                keep = accepted if keep is None else keep & accepted
             changes, warned = target.changes(one, records, source_keys, keep)
             national[target.format.full_id] = changes
             warnings += warned

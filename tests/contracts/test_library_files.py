@@ -1,0 +1,178 @@
+"""Every file of the shipped library is used, owned, in its place, and says what its source says."""
+
+import subprocess
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.contracts import Contract
+from schemas.examples import check_examples
+from schemas.library import EXAMPLES, SHIPPED, Library, load_library
+from schemas.rules import KINDS, Check, Rule
+
+HERE = Path(__file__).parent
+CONTRACTS = sorted(load_library().contracts)
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library()
+
+
+def examples_of(contract: Contract) -> Path:
+    return SHIPPED / "contracts" / contract.system / f"{contract.dataset}{EXAMPLES}"
+
+
+@pytest.mark.parametrize("contract_id", CONTRACTS)
+def test_the_examples_beside_a_contract_come_true(contract_id: str, library: Library) -> None:
+    contract = library.contracts[contract_id]
+    assert check_examples(examples_of(contract), contract, library) == []
+
+
+@pytest.mark.parametrize("contract_id", CONTRACTS)
+def test_examples_show_every_rule_and_every_outcome(contract_id: str, library: Library) -> None:
+    text = examples_of(library.contracts[contract_id]).read_text(encoding="utf-8")
+    assert text.count("- name:") >= 12
+    for word in ("gives:", "refused:", "deletes:", "leaves:", "warnings:"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference"),
+    [
+        ('loaiDangKy: "1"', 'loaiDangKy: "4"', "gives: loaiDangKy: expected '4', found '1'"),
+        ("date_precision", "date_unreadable", "rule: expected 'date_unreadable', found 'date_precision'"),
+        (
+            "refused: {field: trang_thai, rule: status_unknown}", "gives: {}",
+            "expected ['gives'], found ['status_unknown']",
+        ),
+        (
+            "warnings: [personal_id_form]", "warnings: []",
+            "expected ['gives'], found ['gives', 'personal_id_form']",
+        ),
+        (
+            'leaves: {so: "54/2016"}', 'leaves: {so: "55/2016"}',
+            "leaves: so: expected '55/2016', found '54/2016'",
+        ),
+    ],
+)  # fmt: skip
+def test_an_example_can_fail(
+    before: str, after: str, difference: str, library: Library, tmp_path: Path
+) -> None:
+    contract = library.contracts["hotich_qnam/khaisinh"]
+    text = examples_of(contract).read_text(encoding="utf-8")
+    assert before in text
+    path = tmp_path / "khaisinh.examples.yaml"
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    found = check_examples(path, contract, library)
+    assert any(difference in one for one in found), found
+    assert all(one.startswith(f"{path}:") for one in found)
+
+
+def files(kind: str) -> list[str]:
+    """Paths of a kind below the library, as they are in the repository or the wheel."""
+    folder = SHIPPED / kind
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_format_and_contract_file_is_loaded(library: Library) -> None:
+    formats = [f"{one.domain}/{one.entity}/v{one.version}.avsc" for one in library.formats.values()]
+    assert files("formats") == sorted(formats)
+    named = [f"{one.id}{end}" for one in library.contracts.values() for end in (".yaml", EXAMPLES)]
+    assert files("contracts") == sorted(named)
+
+
+def test_every_format_is_fed_and_every_contract_is_owned(library: Library) -> None:
+    fed = {target.format for contract in library.contracts.values() for target in contract.targets}
+    assert fed == set(library.formats)
+    assert all(contract.owner and contract.title for contract in library.contracts.values())
+
+
+def test_every_code_list_is_used(library: Library) -> None:
+    used = {field.code_list for one in library.formats.values() for field in one.fields if field.code_list}
+    for contract in library.contracts.values():
+        for target in contract.targets:
+            for step in (*target.rules.values(), *target.checks):
+                used |= {getattr(step, name) for name in ("list", "prefixes") if hasattr(step, name)}
+    used |= {one.head["parent"] for one in library.codes.values() if "parent" in one.head}
+    assert files("codes") == sorted(f"{name}.csv" for name in used)
+
+
+def test_every_kind_of_rule_is_used(library: Library) -> None:
+    steps: list[Rule | Check] = []
+    for contract in library.contracts.values():
+        for target in contract.targets:
+            steps += [*target.rules.values(), *target.checks]
+    assert {step.rule for step in steps} == set(KINDS)
+
+
+def test_every_wire_schema_is_registered_as_it_is(library: Library) -> None:
+    for national in library.formats.values():
+        assert library.registry.current(national.subject).schema == national.wire_schema
+    for contract in library.contracts.values():
+        assert library.registry.current(contract.subject).schema == contract.envelope_schema
+
+
+def test_the_birth_register_has_the_fields_of_its_source_in_order(library: Library) -> None:
+    lines = (HERE / "ks_sohoa_fields.txt").read_text(encoding="utf-8").splitlines()
+    fields = [line for line in lines if not line.startswith("#")]
+    assert len(fields) == 60
+    national = library.formats["hotich.khaisinh.v1"]
+    assert [field.name for field in national.fields] == fields
+    assert [field.position for field in national.fields] == list(range(1, 61))
+
+
+def test_ethnicity_is_sensitive_and_names_are_personal(library: Library) -> None:
+    for national in library.formats.values():
+        for field in national.fields:
+            if field.code_list == "dantoc":
+                assert field.sensitivity == "sensitive", field.name  # NĐ 356/2025/NĐ-CP
+            elif "HoTen" in field.name:
+                assert field.sensitivity == "personal", field.name
+
+
+def test_the_key_of_a_format_is_neither_personal_nor_sensitive(library: Library) -> None:
+    """It travels as a Kafka key and stands in logs of brokers."""
+    for national in library.formats.values():
+        of_key = [field for field in national.fields if field.name in national.key]
+        assert {field.sensitivity for field in of_key} == {"public"}
+
+
+def test_every_data_file_tells_its_source_and_evidence() -> None:
+    for path in text_files():
+        head = path.read_text(encoding="utf-8")[:1200].lower()
+        if path.name.endswith((".yaml", ".csv", "v1.avsc")):
+            assert "evidence" in head or "made up" in head, path
+
+
+def test_every_data_file_is_clean_text() -> None:
+    for path in text_files():
+        text = path.read_text(encoding="utf-8")
+        assert text == unicodedata.normalize("NFC", text), path
+        assert "\r" not in text, path
+        assert text.endswith("\n"), path
+
+
+def text_files() -> Sequence[Path]:
+    return [
+        path
+        for kind in ("formats", "contracts", "codes")
+        for path in (SHIPPED / kind).rglob("*")
+        if path.is_file()
+    ]
+
+
+def test_no_data_file_is_left_out_of_the_repository() -> None:
+    """What git ignores would be missing from a fresh clone."""
+    done = subprocess.run(
+        ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "schemas"],
+        cwd=SHIPPED.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("not in a git working tree")
+    assert [name for name in done.stdout.split() if not name.endswith(".pyc")] == []

@@ -1,0 +1,89 @@
+"""Runs one rule alone over a few texts, the full way; and the usual way where it has one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from schemas.cleaning import Cleaner
+from schemas.codelists import CodeLists
+from schemas.rules import KINDS, Check, Columns, Given, Inputs, Rule
+
+MISSING = ["null", "không có thông tin", "-", "không rõ"]
+
+
+class Found(NamedTuple):
+    value: str | None
+    problem: str | None
+
+
+def obtained(
+    kind: str,
+    texts: Sequence[str | None],
+    codes: CodeLists,
+    others: Mapping[str, pl.Series] | None = None,
+    **given: Any,
+) -> list[Found]:
+    """What a rule finds for each text, which is taken to be clean already."""
+    frame, columns = _run(kind, texts, codes, others or {}, given)
+    results = [
+        columns.value.alias("value"),
+        (pl.lit(None) if columns.problem is None else columns.problem).alias("p"),
+    ]
+    return [Found(*row) for row in frame.select(results).cast(pl.String).iter_rows()]
+
+
+def usual(kind: str, texts: Sequence[str | None], codes: CodeLists, **given: Any) -> list[str | None]:
+    """What a rule's faster way finds; null where it leaves the text to the full way."""
+    frame, columns = _run(kind, texts, codes, {}, given)
+    assert columns.usual is not None
+    return frame.select(columns.usual.alias("value")).to_series().to_list()
+
+
+def fact(
+    kind: str,
+    name: str,
+    texts: Sequence[str | None],
+    codes: CodeLists,
+    others: Mapping[str, pl.Series],
+    **given: Any,
+) -> list[Any]:
+    """A fact that a rule finds out."""
+    frame, columns = _run(kind, texts, codes, others, given)
+    return frame.with_columns(columns.value.alias("f")).select(columns.facts[name]).to_series().to_list()
+
+
+def warned(
+    kind: str, texts: Sequence[str], codes: CodeLists, others: Mapping[str, pl.Series], **given: Any
+) -> list[set[str]]:
+    """The warnings of a check for each text."""
+    check = KINDS[kind].model_validate({"rule": kind, "from": "x", **given})
+    assert isinstance(check, Check)
+    frame, take = _frame(texts, others)
+    found = frame.select(one.alias(str(at)) for at, one in enumerate(check.warnings(take, _given(codes))))
+    return [{code for code in row if code} for row in found.iter_rows()]
+
+
+def _run(
+    kind: str,
+    texts: Sequence[str | None],
+    codes: CodeLists,
+    others: Mapping[str, pl.Series],
+    given: Mapping[str, Any],
+) -> tuple[pl.DataFrame, Columns]:
+    rule = KINDS[kind].model_validate({"rule": kind, "from": "x", **given})
+    assert isinstance(rule, Rule)
+    frame, take = _frame(texts, others)
+    columns = rule.columns(take, _given(codes))
+    for step in columns.prepare:
+        frame = frame.with_columns(expression.alias(f"f.{name}") for name, expression in step.items())
+    return frame, columns
+
+
+def _frame(texts: Sequence[str | None], others: Mapping[str, pl.Series]) -> tuple[pl.DataFrame, Inputs]:
+    columns = [pl.Series("x", texts, pl.String), *(column.alias(name) for name, column in others.items())]
+    return pl.DataFrame(columns), Inputs("f", pl.col("x"), {name: pl.col(name) for name in others})
+
+
+def _given(codes: CodeLists) -> Given:
+    return Given(codes, Cleaner(MISSING).missing)

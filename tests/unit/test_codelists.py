@@ -1,0 +1,78 @@
+"""Code lists answer exactly, or say why they cannot."""
+
+from datetime import date
+
+import pytest
+
+from schemas.codelists import Ambiguous, CodeLists, Exact, NotThen, Unknown, fold
+from schemas.library import load_library
+
+
+@pytest.fixture(scope="module")
+def codes() -> CodeLists:
+    return load_library().codes
+
+
+def test_a_code_without_a_date_is_ambiguous_if_its_meaning_changed(codes: CodeLists) -> None:
+    answer = codes.resolve("dvhc.tinh", "15")
+    assert isinstance(answer, Ambiguous)
+    assert [entry.name for entry in answer.candidates] == ["Tỉnh Yên Bái", "Tỉnh Lào Cai"]
+    assert isinstance(codes.resolve("dvhc.tinh", "04"), Exact)
+
+
+def test_a_code_with_a_date_means_what_it_meant_then(codes: CodeLists) -> None:
+    before = codes.resolve("dvhc.tinh", "15", date(2025, 6, 30))
+    after = codes.resolve("dvhc.tinh", "15", date(2025, 7, 1))
+    assert isinstance(before, Exact)
+    assert isinstance(after, Exact)
+    assert (before.entry.name, after.entry.name) == ("Tỉnh Yên Bái", "Tỉnh Lào Cai")
+    assert before.entry.valid_to == date(2025, 7, 1) == after.entry.valid_from
+
+
+def test_a_dissolved_unit_is_known_but_not_then(codes: CodeLists) -> None:
+    answer = codes.resolve("dvhc.tinh", "49", date(2025, 7, 1))
+    assert isinstance(answer, NotThen)
+    assert [entry.name for entry in answer.candidates] == ["Tỉnh Quảng Nam"]
+    assert isinstance(codes.resolve("dvhc.tinh", "03", date(2025, 7, 1)), Unknown)
+
+
+def test_all_province_codes_that_changed_their_meaning_on_one_day_are_there(codes: CodeLists) -> None:
+    changed = {
+        code
+        for code in codes["dvhc.tinh"].codes
+        if isinstance(old := codes.resolve("dvhc.tinh", code, date(2025, 6, 30)), Exact)
+        and isinstance(new := codes.resolve("dvhc.tinh", code, date(2025, 7, 1)), Exact)
+        and old.entry.name != new.entry.name
+    }
+    assert changed == {"15", "24", "44", "52", "80", "82", "91"}  # domain facts, section 2, trap 1
+
+
+def test_names_are_answers_too(codes: CodeLists) -> None:
+    assert codes.resolve("dantoc", "CƠ TU") == codes.resolve("dantoc", "26")
+    answer = codes.resolve("dantoc", "Ca-tang")
+    assert isinstance(answer, Ambiguous)
+    assert [entry.code for entry in answer.candidates] == ["26", "27"]
+    dated = codes.resolve("dvhc.tinh", "tỉnh quảng nam", date(2020, 1, 1))
+    assert isinstance(dated, Exact)
+    assert dated.entry.code == "49"
+
+
+def test_a_list_that_is_not_there_is_a_mistake(codes: CodeLists) -> None:
+    with pytest.raises(KeyError):
+        codes.resolve("dvhc.huyen", "519")
+
+
+def test_no_official_name_of_a_plain_list_stands_for_two_codes(codes: CodeLists) -> None:
+    for one in codes.values():
+        if not one.dated:
+            names = [fold(name) for name in one.entries["name"]]
+            assert len(names) == len(set(names)), one.name
+
+
+def test_the_lists_are_whole(codes: CodeLists) -> None:
+    communes = codes["dvhc.xa"].entries
+    assert communes["code"].n_unique() == 10_621  # 10,599 of 2022 and those made since
+    now = communes.filter(communes["valid_to"].is_null())
+    assert len(now) == 3_321  # QĐ 19/2025/QĐ-TTg
+    assert len(codes["dinhdanh.tinh"].entries) == 63
+    assert len(codes["dantoc"].entries) == 56
