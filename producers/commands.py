@@ -106,7 +106,7 @@ def run(
 ) -> None:
     """Publish captured changes until SIGTERM. A second relay of the same database waits for the first.
 
-    Exit status: 0 ended by a signal, 1 or 2 something is missing or wrong, 75 no progress for long: try again.
+    Exit status: 0 ended by a signal, 1 or 2 something is missing or wrong, 75 no progress for long.
     """
     from producers.logs import configure_logs
     from producers.running import run_relay  # Kafka's client takes a moment that --help need not wait for

@@ -157,7 +157,7 @@ class PostgresSite:
         return int(written)
 
     def waiting(self, at_most: int) -> int:
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {OUTBOX} WHERE published_at IS NULL LIMIT %s) AS some"
+        query = f"SELECT count(*) FROM (SELECT 1 FROM {OUTBOX} WHERE published_at IS NULL LIMIT %s) AS w"
         return int(self._session.rows(query, (at_most,))[0][0])
 
     def close(self) -> None:

@@ -1,0 +1,214 @@
+"""An agency's database under capture, PostgreSQL or SQLite, and hands that change its rows like clerks."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+from sqlalchemy import make_url
+
+from producers import postgres_sql, sqlite_sql
+from producers.opening import open_outbox, open_site
+from producers.outbox import Capture, Change, Outbox, Pending, Site
+from schemas.contracts import AvroType, Contract
+
+COLUMNS: dict[str, AvroType] = {
+    "id": "long",
+    "ho_ten": "string",
+    "ngay": "string",
+    "le_phi": "string",
+    "diem": "double",
+    "con_lai": "boolean",
+}
+
+
+def a_contract(
+    *,
+    dataset: str = "soho",
+    table: str = "so_ho",
+    key: tuple[str, ...] = ("id",),
+    columns: Mapping[str, AvroType] = COLUMNS,
+) -> Contract:
+    """A contract with a source side only."""
+    return Contract(
+        system="thu",
+        dataset=dataset,
+        version=1,
+        owner="Cơ quan thử nghiệm",
+        title="Sổ thử",
+        table=table,
+        key=key,
+        columns=columns,
+        status=None,
+        missing=(),
+        targets=(),
+    )
+
+
+SOHO = Capture.of(a_contract())
+
+#: What the outbox or a table says: key -> image.
+Images = dict[str, dict[str, Any]]
+
+
+class Hand(Protocol):
+    """One clerk's connection: each statement commits, but in ``transaction``."""
+
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement with ``?`` for values."""
+
+    def close(self) -> None: ...
+
+
+class PostgresHand:
+    def __init__(self, url: str) -> None:
+        self.connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        marked = sql.replace("%", "%%").replace("?", "%s") if values else sql
+        cursor = self.connection.execute(marked.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class SqliteHand:
+    def __init__(self, url: str) -> None:
+        path = make_url(url).database
+        assert path
+        self.connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self.connection.execute("PRAGMA synchronous = OFF")  # a test's power is not cut
+
+    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@dataclass
+class CaptureLab:
+    """One agency's database, with its table ``so_ho``."""
+
+    source: str
+    outbox: Outbox = field(init=False)
+    site: Site = field(init=False)
+    hand: Hand = field(init=False)
+    _hands: list[Hand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.is_postgres:
+            path = make_url(self.source).database
+            assert path
+            Path(path).touch()
+        self.outbox, self.site = open_outbox(self.source), open_site(self.source)
+        self.hand = self.another_hand()
+        self.create_table()
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.source.startswith("postgresql")
+
+    def create_table(self) -> None:
+        """``ghi_chu`` is not in the contract; ``ma`` is unique, as citizens' numbers are."""
+        self.hand.run(
+            "CREATE TABLE so_ho (id bigint PRIMARY KEY, ho_ten text, ngay date, le_phi numeric(12,2),"
+            " diem double precision, con_lai boolean, ghi_chu text, ma text UNIQUE)"
+            if self.is_postgres
+            else "CREATE TABLE so_ho (id INTEGER PRIMARY KEY, ho_ten TEXT, ngay TEXT, le_phi,"
+            " diem REAL, con_lai BOOLEAN, ghi_chu TEXT, ma TEXT UNIQUE)"
+        )
+
+    def another_hand(self) -> Hand:
+        hand: Hand = PostgresHand(self.source) if self.is_postgres else SqliteHand(self.source)
+        self._hands.append(hand)
+        return hand
+
+    def install(self, capture: Capture = SOHO) -> None:
+        self.site.run(self.site.needed(capture))
+
+    @contextmanager
+    def transaction(self, hand: Hand | None = None) -> Iterator[Hand]:
+        """Commits at the end, rolls back on an error."""
+        one = hand or self.hand
+        one.run("BEGIN")
+        try:
+            yield one
+        except BaseException:
+            one.run("ROLLBACK")
+            raise
+        one.run("COMMIT")
+
+    def insert(
+        self, id_: int, ho_ten: str | None = "Người thử", hand: Hand | None = None, **more: Any
+    ) -> None:
+        row = {"id": id_, "ho_ten": ho_ten, **more}
+        marks = ", ".join("?" for _ in row)
+        (hand or self.hand).run(f"INSERT INTO so_ho ({', '.join(row)}) VALUES ({marks})", *row.values())
+
+    def rows(self, capture: Capture = SOHO) -> list[Change]:
+        """The outbox of a dataset in order of id; rows without a number have seq 0."""
+        printed = "before::text, after::text, 0" if self.is_postgres else "before, after, changed_at"
+        found = self.hand.run(
+            f"SELECT id, op, key, {printed}, coalesce(seq, 0) FROM lienthong_outbox"
+            " WHERE dataset = ? ORDER BY id",
+            capture.dataset,
+        )
+        return [
+            Change(id=i, dataset=capture.dataset, op=op, key=key, before=b, after=a, changed_ms=at, seq=seq)
+            for i, op, key, b, a, at, seq in found
+        ]
+
+    def told(self, capture: Capture = SOHO) -> list[tuple[str, str]]:
+        """(op, key) of each outbox row."""
+        return [(row.op, row.key) for row in self.rows(capture)]
+
+    def table(self, capture: Capture = SOHO) -> Images:
+        """What the table holds now, as the outbox would print it."""
+        with closing(self.another_hand()) as hand:
+            if self.is_postgres:
+                for name, value in postgres_sql.SESSION.items():
+                    hand.run(f"SET {name} = '{value}'")
+                image, key = postgres_sql.image("t", capture), postgres_sql.key_of("t", capture)
+            else:
+                image, key = sqlite_sql.image("t", capture), sqlite_sql.key_of("t", capture)
+            printed = f"{image}::text" if self.is_postgres else image
+            return {
+                k: json.loads(i) for k, i in hand.run(f"SELECT {key}, {printed} FROM {capture.table} AS t")
+            }
+
+    def number(self, *captures: Capture, limit: int = 1000) -> list[Pending]:
+        return self.outbox.number([one.dataset for one in captures or (SOHO,)], limit)
+
+    def close(self) -> None:
+        self.outbox.close()
+        self.site.close()
+        for hand in self._hands:
+            hand.close()
+
+
+def replayed(rows: Sequence[Change]) -> Images:
+    """What somebody who reads nothing but the outbox believes the table to hold."""
+    state: Images = {}
+    for row in rows:
+        if row.op == "d":
+            state.pop(row.key, None)
+        else:
+            assert row.after is not None
+            state[row.key] = json.loads(row.after)
+    return state
+
+
+def wait_for(what: str, ready: Callable[[], Any], *, seconds: float) -> Any:
+    """Poll until ``ready()`` is true and return its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := ready()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.02)
+    return value
