@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stop", action="store_true", help="end what --keep left running")
     options = parser.parse_args()
     if options.births < LEAST_BIRTHS:
-        parser.error(f"--births must be at least {LEAST_BIRTHS}: fewer are through before a worker can be killed")
+        parser.error(f"--births must be at least {LEAST_BIRTHS}: fewer pass before a worker can be killed")
     return options
 
 

@@ -15,7 +15,6 @@ from kafka.structs import TopicPartition
 from sqlalchemy import Engine, Inspector, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from consumers.ddl import effect
 from deploy.demo.agency import TABLE
 from deploy.demo.national import FIELDS
 from deploy.demo.oracle import Observed, StoredRow
@@ -79,10 +78,6 @@ class Observer:
         with self._consumer() as consumer:
             ends = consumer.end_offsets(self._partitions(consumer, PROVINCE_TOPIC, NATIONAL_TOPIC))
         return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
-
-    def create_effect_log(self) -> None:
-        """The table that workers fill if ``LIENTHONG_EFFECT_LOG`` is set; for crash tests."""
-        effect.create(self._store)
 
     def _ends(self, topic: str) -> dict[int, int]:
         with self._consumer() as consumer:

@@ -70,7 +70,6 @@ class Story:
 
         observer = Observer(store=addresses.store, source=addresses.source, broker=addresses.broker)
         try:
-            observer.create_effect_log()
             self._travel(addresses, observer, register, transactions)
             return self._show_and_compare(addresses, observer, hero, started_at)
         finally:
