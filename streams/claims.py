@@ -16,7 +16,7 @@ Everything here runs on the worker's main loop; only the store's calls leave it.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -50,13 +50,23 @@ class Log(Protocol):
         """The group's generation, or None while (re)joining or without a coordinator."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one fetch took from one partition."""
+
+    records: Sequence[Record]
+    before: int | None  #: the consumer's position when the fetch began; None: it had none
+    after: int  #: and when it ended: behind the last record, and behind what is hidden after it
+
+
 @dataclass(slots=True)
 class Held:
     """A partition we may write."""
 
     epoch: int
     generation: int
-    position: int  #: where the next batch starts
+    start: int  #: the ledger's offset that the next batch must find
+    position: int  #: where the consumer must read next; past ``start`` only over records nobody sees
     fetched: int = 0  #: batches handed out and not yet settled or dropped
     milled: int = 0  #: of those, the ones that reached a mill
     committed: int = 0  #: the ledger's offset as we last wrote it
@@ -126,14 +136,26 @@ class Claims:
             self._ask(missing, generation)
         return ready, full
 
-    def batch(self, position: Position, held: Held, records: list[Record]) -> Batch | None:
-        """Wrap fetched records; None if the claim changed while they were on their way."""
-        if self._held.get(position) is not held:
+    def batch(self, position: Position, held: Held, fetched: Fetched) -> Batch | None:
+        """Wrap what was fetched; None if it holds nothing, or if it does not continue what we hold.
+
+        A rebalance during the fetch sets the consumer back to the group's offset, and a fetch that was
+        cancelled on its way takes records with it: what was read then would be read twice, or never.
+        """
+        mine = self._held.get(position) is held
+        if not mine or fetched.before != held.position or self._log.generation() != held.generation:
+            if mine:
+                del self._held[position]  # to be claimed again, and read from the ledger
             return None
-        start, held.position = held.position, records[-1].offset + 1
+        held.position = fetched.after
+        if not fetched.records:
+            return None
+        start, held.start = held.start, fetched.after
         held.fetched += 1
-        held.ages.append((held.position, records[0].timestamp / 1000))
-        return Batch(position=position, records=records, start=start, next=held.position, epoch=held.epoch)
+        held.ages.append((held.start, fetched.records[0].timestamp / 1000))
+        return Batch(
+            position=position, records=fetched.records, start=start, next=held.start, epoch=held.epoch
+        )
 
     # --- what became of a batch ------------------------------------------------------------------
 
@@ -252,7 +274,9 @@ class Claims:
             return  # a rebalance came in between: nobody claims while rejoining
         for position, offset in begin_at.items():
             epoch = claims[position].epoch
-            self._held[position] = Held(epoch=epoch, generation=generation, position=offset, committed=offset)
+            self._held[position] = Held(
+                epoch=epoch, generation=generation, start=offset, position=offset, committed=offset
+            )
             self.halted.pop(position, None)
         if begin_at:
             logger.info("partitions claimed", partitions=len(begin_at), generation=generation)

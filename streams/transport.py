@@ -18,8 +18,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, Message
 
 from consumers.store import Position
-from streams.batch import Batch, Record
-from streams.claims import Claims
+from streams.batch import Batch
+from streams.claims import Claims, Fetched
 
 FETCH_WAIT_SECONDS = 0.5
 FETCH_WAIT_WHILE_FULL_SECONDS = 0.03  # soon look again whether a full partition has room
@@ -97,6 +97,30 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether the group's coordinator answers; False while the broker is away."""
         return self._consumer is not None and self._consumer._coordinator.coordinator_id is not None
 
+    async def fetch(self, wanted: set[TP], seconds: float) -> dict[TP, Fetched]:
+        """What came for these partitions, with the consumer's positions before and after."""
+        consumer = self._ensure_consumer()
+        before = {tp: self._position(tp) for tp in wanted}
+        records = await self._fetch_records(
+            consumer, wanted, timeout=seconds, max_records=consumer._max_poll_records
+        )
+        by_tp = {TP(tp.topic, tp.partition): found for tp, found in records.items()}
+        fetched = {}
+        for tp in wanted:
+            after = self._position(tp)
+            if after is not None:
+                fetched[tp] = Fetched(by_tp.get(tp, ()), before[tp], after)
+        return fetched
+
+    def _position(self, tp: TP) -> int | None:
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription is not None else None
+        partition = TopicPartition(tp.topic, tp.partition)
+        if assignment is None or partition not in assignment.tps:
+            return None
+        state = assignment.state_value(partition)
+        return int(state.position) if state.has_valid_position else None
+
     async def seek_all(self, offsets: Mapping[TP, int]) -> None:
         """Set positions; must run in this thread's loop."""
         for tp, offset in offsets.items():
@@ -128,17 +152,16 @@ class BatchConsumer(driver.Consumer):
             return {}
         wait = FETCH_WAIT_WHILE_FULL_SECONDS if full else FETCH_WAIT_SECONDS
         try:
-            fetched = await self._thread.getmany({assigned[p] for p in ready}, wait)
+            fetched = await self._thread.call_thread(self._thread.fetch, {assigned[p] for p in ready}, wait)
         except NoOffsetForPartitionError:
             return {}  # raised for what was assigned and is now sought to the ledger's offset
         except OffsetOutOfRangeError as error:
             self.claims.forget(_positions(error.args[0] if error.args else ready))
             return {}
         batches: dict[TP, list[Batch]] = {}
-        for tp, records in fetched.items():
+        for tp, one in fetched.items():
             position = Position(topic=tp.topic, partition=tp.partition)
-            held = ready.get(position)
-            batch = self.claims.batch(position, held, cast(list[Record], records)) if held else None
+            batch = self.claims.batch(position, ready[position], one)
             if batch is not None:
                 batches[assigned[position]] = [batch]
         return batches

@@ -17,7 +17,7 @@ from consumers.opening import open_store
 from consumers.store import Fenced, NationalStore, Position
 from streams import claims as claims_module
 from streams.batch import Batch, slices_of
-from streams.claims import Claims
+from streams.claims import Claims, Fetched
 
 P0 = Position(topic="province.test.one", partition=0)
 P1 = Position(topic="province.test.one", partition=1)
@@ -88,9 +88,14 @@ async def until_ready(claims: Claims, positions: Collection[Position], *, second
 
 def fetch(claims: Claims, position: Position, *offsets: int) -> Batch:
     held = claims.held[position]
-    batch = claims.batch(position, held, [PlayedRecord(offset) for offset in offsets])  # type: ignore[misc]
+    batch = claims.batch(position, held, fetched(*offsets, before=held.position))
     assert batch is not None
     return batch
+
+
+def fetched(*offsets: int, before: int, after: int | None = None) -> Fetched:
+    records: list[Any] = [PlayedRecord(offset) for offset in offsets]
+    return Fetched(records, before, after if after is not None else offsets[-1] + 1)
 
 
 def test_reading_starts_where_the_ledger_stands(store: NationalStore, threads: ThreadPoolExecutor) -> None:
@@ -174,6 +179,41 @@ def test_a_batch_lost_on_the_way_is_noticed_and_read_again(
         claims.dropped(second)
         await until_ready(claims, [P0])
         assert log.sought[P0] == 0
+
+    play(test)
+
+
+def test_what_was_fetched_across_a_rebalance_is_read_again(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        log = PlayedLog()
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        held = claims.held[P0]
+        fetch(claims, P0, 0, 1, 2, 3)
+        # The rebalance set the consumer back to the group's offset while the fetch was on its way.
+        assert claims.batch(P0, held, fetched(2, 3, 4, before=2)) is None
+        assert P0 not in claims.held  # a claim whose consumer stands elsewhere must be made anew
+        await until_ready(claims, [P0])
+        log.at = 2
+        assert claims.batch(P0, claims.held[P0], fetched(0, 1, before=0)) is None
+        assert P0 not in claims.held
+
+    play(test)
+
+
+def test_records_nobody_sees_are_stepped_over(store: NationalStore, threads: ThreadPoolExecutor) -> None:
+    """Markers of transactions and what compaction took move the consumer, and give no record."""
+
+    async def test() -> None:
+        claims = worker(store, PlayedLog(), threads)
+        await until_ready(claims, [P0])
+        fetch(claims, P0, 0, 1)
+        assert claims.batch(P0, claims.held[P0], fetched(before=2, after=5)) is None
+        batch = claims.batch(P0, claims.held[P0], fetched(5, before=5, after=8))
+        assert batch is not None
+        assert (batch.start, batch.next) == (2, 8)
 
     play(test)
 
