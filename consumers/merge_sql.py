@@ -33,6 +33,8 @@ class MergeSql:
     upsert: str
     delete: str
     losers: str  #: rows (lt_row, verdict) of the staged rows that the merge before did not write
+    left: str  #: staged rows (lt_row, lt_key) whose record may still stand under another key
+    bury: str  #: make that other row a tombstone, if it is that record's and older; takes lt_key, lt_row
 
 
 def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
@@ -47,6 +49,8 @@ def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
         upsert=_upsert(table, staged, fields, dialect),
         delete=_delete(table, staged, dialect),
         losers=_losers(table, staged),
+        left=_left(national, staging),
+        bury=_bury(table, staging, dialect),
     )
 
 
@@ -88,3 +92,21 @@ def _losers(table: str, staged: str) -> str:
     verdict = f"CASE WHEN NOT ({same}) THEN 'held' WHEN t.lt_seq = s.lt_seq THEN 'duplicate' ELSE 'stale' END"
     joined = staged.replace(" s WHERE", f" s JOIN {table} t ON t.lt_key = s.lt_key WHERE")
     return f"SELECT s.lt_row, {verdict} {joined} AND NOT ({same} AND {written})"
+
+
+def _left(national: NationalFormat, staging: str) -> str:
+    return (
+        f"SELECT s.lt_row, l.lt_key FROM lienthong_left l JOIN {staging} s ON s.lt_system = l.system"
+        " AND s.lt_dataset = l.dataset AND s.lt_source_key = l.source_key AND s.lt_key <> l.lt_key"
+        f" WHERE l.format = '{national.full_id}' ORDER BY l.lt_key"
+    )
+
+
+def _bury(table: str, staging: str, dialect: Dialect) -> str:
+    changed = [f"{name} = s.{name}" for name in ("lt_seq", "lt_contract")]
+    changed += [f"lt_committed_at = {dialect.committed_at}", "lt_applied_at = {now}", "lt_deleted_at = {now}"]
+    return (
+        f"UPDATE {table} AS t SET {', '.join(changed)} FROM {staging} s"
+        f" WHERE t.lt_key = {dialect.mark} AND s.lt_row = {dialect.mark} AND {_same(WHOSE, 's')}"
+        " AND t.lt_seq < s.lt_seq AND t.lt_deleted_at IS NULL"
+    )

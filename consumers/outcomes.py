@@ -44,7 +44,8 @@ class Tally:
         ride(self.prepared.riders, self.verdicts)
         rows = self.prepared.rows
         if not self.verdicts:
-            deleted = int((rows["lt_op"] == "d").sum())
+            deleted = sum(step.stop - step.start for step in self.prepared.steps if step.op == "d")
+            deleted += sum(rows["lt_op"][rider.row] == "d" for rider in self.prepared.riders)
             applied = Applied(applied=rows.height, deleted=deleted, stale=0, duplicate=0, rejected=())
             return applied, [*self.prepared.receipts, *self._receipts_of_prepared_rejects()], []
         return self._settle_mixed(rows)

@@ -6,10 +6,9 @@ A subclass brings the engine, the staging of a batch, and what its database's er
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -22,6 +21,7 @@ from consumers.store import (
     Applied,
     Claim,
     Fenced,
+    Left,
     Position,
     Prepared,
     Receipt,
@@ -154,12 +154,12 @@ class SqlStore(Readings, ABC):
     ) -> Mapping[Position, Claim]:
         if not positions:
             return {}
-        known = {"deployment": deployment, "generation": generation, "owner": owner}
-        rows, parameters = _values(sorted(set(positions)), lambda p: (p.topic, p.partition))
+        mark = self.dialect.mark
+        rows, parameters = self._values([(p.topic, p.partition) for p in sorted(set(positions))])
         text = f"""
             INSERT INTO lienthong_ledger
                 (deployment, topic, "partition", epoch, generation, owner, claimed_at)
-            SELECT :deployment, v.column1, v.column2, 1, :generation, :owner, {self.now}
+            SELECT {mark}, v.column1, v.column2, 1, {mark}, {mark}, {self.now}
             FROM (VALUES {rows}) AS v WHERE true
             ON CONFLICT (deployment, topic, "partition") DO UPDATE SET epoch = lienthong_ledger.epoch + 1,
                 generation = excluded.generation, owner = excluded.owner, claimed_at = excluded.claimed_at
@@ -170,7 +170,8 @@ class SqlStore(Readings, ABC):
                     AND COALESCE(lienthong_ledger.updated_at < {self.ten_minutes_ago}, true))
             RETURNING topic, "partition", epoch, next_offset"""
         with self._transaction() as connection:
-            found = connection.execute(_text(text), {**known, **parameters}).all()
+            known = (deployment, generation, owner)
+            found = connection.exec_driver_sql(text, (*known, *parameters)).all()
         claims = [
             Claim(position=Position(topic=topic, partition=partition), epoch=epoch, next_offset=offset)
             for topic, partition, epoch, offset in found
@@ -196,28 +197,30 @@ class SqlStore(Readings, ABC):
 
     def _move(self, position: Position, statement: sa.Update) -> None:
         with self._transaction() as connection:
-            moved = connection.execute(statement.values(updated_at=_text(self.now)))
+            moved = connection.execute(statement.values(updated_at=sa.text(self.now)))
             if moved.rowcount != 1:
                 raise Fenced([position])
 
     def _advance(self, connection: sa.Connection, deployment: str, slices: Sequence[Slice]) -> None:
         """Compare and swap all slices; ``Fenced`` rolls the transaction back."""
+        if not slices:
+            return
         ordered = sorted(slices, key=lambda one: one.position)
-        rows, parameters = _values(
-            ordered, lambda s: (s.position.topic, s.position.partition, s.start, s.next, s.epoch)
-        )
+        steps = [(s.position.topic, s.position.partition, s.start, s.next, s.epoch) for s in ordered]
+        rows, parameters = self._values(steps)
+        mark = self.dialect.mark
         text = f"""
             WITH mine AS (
                 SELECT l.topic, l."partition", v.column4 AS next_offset
                 FROM lienthong_ledger AS l JOIN (VALUES {rows}) AS v
                     ON l.topic = v.column1 AND l."partition" = v.column2
                     AND l.next_offset = v.column3 AND l.epoch = v.column5
-                WHERE l.deployment = :deployment ORDER BY l.topic, l."partition" {self.for_update})
+                WHERE l.deployment = {mark} ORDER BY l.topic, l."partition" {self.for_update})
             UPDATE lienthong_ledger SET next_offset = mine.next_offset, updated_at = {self.now}
-            FROM mine WHERE lienthong_ledger.deployment = :deployment
+            FROM mine WHERE lienthong_ledger.deployment = {mark}
                 AND lienthong_ledger.topic = mine.topic AND lienthong_ledger."partition" = mine."partition"
             RETURNING lienthong_ledger.topic, lienthong_ledger."partition" """
-        found = connection.execute(_text(text), {"deployment": deployment, **parameters}).all()
+        found = connection.exec_driver_sql(text, (*parameters, deployment, deployment)).all()
         moved = {Position(topic=topic, partition=partition) for topic, partition in found}
         fenced = [one.position for one in ordered if one.position not in moved]
         if fenced:
@@ -250,6 +253,7 @@ class SqlStore(Readings, ABC):
                         self._bisect(connection, sql, step, moment, tally)
                     else:
                         self._merge(connection, sql, step, moment, tally)
+                self._bury_left(connection, sql, moment)
             applied, receipts, rejects = tally.settle()
             self._log_effects(connection, prepared)
             self._write_receipts(connection, receipts)
@@ -264,6 +268,11 @@ class SqlStore(Readings, ABC):
             text = sql.losers.replace("{now}", moment)
             found = connection.exec_driver_sql(text, (step.start, step.stop)).all()
             tally.lost([(lt_row, verdict) for lt_row, verdict in found])
+
+    def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str) -> None:
+        """Two steps, so that no plan ever reads the national table as a whole: almost always the first is empty."""
+        for lt_row, key in connection.exec_driver_sql(sql.left).all():
+            connection.exec_driver_sql(sql.bury.replace("{now}", moment), (key, lt_row))
 
     def _bisect(
         self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally
@@ -294,64 +303,59 @@ class SqlStore(Readings, ABC):
             self._write_rejects(connection, deployment, rejects)
             self._advance(connection, deployment, slices)
 
+    def note_left(self, left: Sequence[Left]) -> None:
+        text = """
+            INSERT INTO lienthong_left (system, dataset, source_key, format, lt_key)
+            VALUES (:system, :dataset, :source_key, :format, :key) ON CONFLICT DO NOTHING"""
+        rows = [_storable(one) for one in sorted(left, key=lambda one: (one.source_key, one.key))]
+        with self._transaction() as connection:
+            connection.execute(sa.text(text), rows)
+
     # --- what goes with the rows ---------------------------------------------------------------------
 
     def _write_receipts(self, connection: sa.Connection, receipts: Sequence[Receipt]) -> None:
-        if receipts:
-            columns = "system, dataset, format, outcome, seqs, first_seq, last_seq, how_many, rule, field"
-            marks = ", ".join(f":{name}" for name in columns.split(", "))
-            text = f"INSERT INTO lienthong_receipt ({columns}, at) VALUES ({marks}, {self.now})"
-            self._insert(connection, text, [_storable(one) for one in receipts])
+        self._insert(connection, "lienthong_receipt", [_storable(one) for one in receipts])
 
     def _write_rejects(self, connection: sa.Connection, deployment: str, rejects: Sequence[Reject]) -> None:
-        if rejects:
-            text = f"""
-                INSERT INTO lienthong_reject (deployment, system, dataset, seq, source_key, topic,
-                    "partition", "offset", rule, field, detail, original, record_key, at)
-                VALUES (:deployment, :system, :dataset, :seq, :source_key, :topic, :partition,
-                    :offset, :rule, :field, :detail, :original, :key, {self.now})
-                ON CONFLICT DO NOTHING"""
-            rows = [{"deployment": deployment, **_storable(one)} for one in rejects]
-            self._insert(connection, text, rows)
-
-    def _insert(self, connection: sa.Connection, text: str, rows: list[dict[str, Any]]) -> None:
-        # One row goes as one statement: the driver's way for many costs more.
-        connection.execute(_text(text), rows if len(rows) > 1 else rows[0])
+        rows = [{"deployment": deployment, **_storable(one)} for one in rejects]
+        for row in rows:
+            row["record_key"] = row.pop("key")
+        self._insert(connection, "lienthong_reject", rows)
 
     def _log_effects(self, connection: sa.Connection, prepared: Prepared) -> None:
-        if self._effect_log and prepared.rows.height:
-            text = f"""
-                INSERT INTO lienthong_effect
-                    (topic, "partition", "offset", system, dataset, source_key, seq, at)
-                VALUES (:topic, :__partition, :__offset, :lt_system, :lt_dataset, :lt_source_key,
-                    :lt_seq, {self.now})"""
+        if self._effect_log:
             names = ("__partition", "__offset", "lt_system", "lt_dataset", "lt_source_key", "lt_seq")
-            rows = prepared.rows.select(names).rows(named=True)
-            self._insert(connection, text, [{"topic": prepared.batch.topic, **row} for row in rows])
+            plain = {name: name.removeprefix("__").removeprefix("lt_") for name in names}
+            rows = prepared.rows.select(names).rename(plain).rows(named=True)
+            topic = prepared.batch.topic
+            self._insert(connection, "lienthong_effect", [{"topic": topic, **row} for row in rows])
+
+    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows of one shape, as of now; one that is there already is left alone."""
+        if not rows:
+            return
+        columns = ", ".join(f'"{name}"' for name in rows[0])
+        marks = ", ".join([self.dialect.mark] * len(rows[0]))
+        text = f"INSERT INTO {table} ({columns}, at) VALUES ({marks}, {self.now}) ON CONFLICT DO NOTHING"
+        values = [tuple(row.values()) for row in rows]
+        # One row goes as one statement: the driver's way for many costs more.
+        connection.exec_driver_sql(text, values if len(values) > 1 else values[0])
+
+    def _values(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, list[Any]]:
+        """Rows for ``VALUES`` as placeholders, and their parameters."""
+        row = "(" + ", ".join([self.dialect.mark] * len(rows[0])) + ")"
+        return ", ".join([row] * len(rows)), [value for one in rows for value in one]
 
 
-T = TypeVar("T")
-#: Parsing a statement for its parameters costs as much as running it.
-_text = lru_cache(maxsize=256)(sa.text)
-
-
-def _values(items: Sequence[T], columns: Callable[[T], tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:
-    """Rows for ``VALUES`` as placeholders, and their parameters."""
-    rows: list[str] = []
-    parameters: dict[str, Any] = {}
-    for number, item in enumerate(items):
-        named = {f"v{number}_{at}": value for at, value in enumerate(columns(item))}
-        rows.append("(" + ", ".join(f":{name}" for name in named) + ")")
-        parameters |= named
-    return ", ".join(rows), parameters
-
-
-def _storable(row: Receipt | Reject) -> dict[str, Any]:
+def _storable(row: Receipt | Reject | Left) -> dict[str, Any]:
     """As parameters. A key of broken bytes must not stop the line a second time, now in the reject itself."""
     values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
-    return {
-        name: value.replace("\0", "␀").encode("utf-8", "replace").decode()
-        if isinstance(value, str)
-        else value
-        for name, value in values.items()
-    }
+    return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _clean(text: str) -> str:
+    return (
+        text
+        if text.isascii() and "\0" not in text
+        else text.replace("\0", "␀").encode("utf-8", "replace").decode()
+    )

@@ -105,6 +105,21 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A national key that a source record had before an update of it was refused.
+
+    The update may have moved the record. Its next good version stands under the new key, and does not know
+    of the old one, because a change tells only the version right before it.
+    """
+
+    system: str
+    dataset: str
+    source_key: str = field(repr=False)
+    format: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RejectRow:
     """A reject as it is stored."""
 
@@ -292,6 +307,7 @@ class NationalStore(Protocol):
         - a delete leaves a tombstone with its date and the last values; only the key's holder can delete it;
         - a key held by another living source record is refused (``national_key_taken``); a tombstone can be
           taken over by a later record of the same dataset;
+        - whatever else the record still holds under keys it has ``left`` is deleted with it;
         - a row the database refuses becomes a reject (``database_refused``); the others are applied.
 
         Returns after the commit. Safe to repeat. Raises ``Fenced`` and then nothing was written.
@@ -307,6 +323,12 @@ class NationalStore(Protocol):
                 a ``seq`` gets a receipt in each.
 
         Safe to repeat: a reject that is there already is not written twice. Raises ``Fenced``.
+        """
+
+    def note_left(self, left: Sequence[Left]) -> None:
+        """Remember keys that records may have left; to be called before a later version is published.
+
+        Safe to repeat.
         """
 
     def publish_receipts(self, limit: int, publish: Callable[[Sequence[ReceiptRow]], None]) -> int:
