@@ -17,6 +17,7 @@ logger = structlog.get_logger(__name__)
 
 #: So many rows of one dataset may wait behind parked keys before it halts; they are read again at each try.
 MOST_ROWS: Final = 1000
+_MOST_TOLD: Final = 20  #: of one dataset, one by one; a flood of them would say no more
 
 #: Rule -> what is wrong, and what to do.
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
@@ -50,7 +51,7 @@ class Parking:
 
     rows: Counter[str] = field(default_factory=Counter)  #: dataset -> rows that wait here
     _keys: set[tuple[str, str]] = field(default_factory=set)
-    _told: set[tuple[str, int]] = field(default_factory=set)
+    _told: dict[str, set[int]] = field(default_factory=dict)
 
     def holds(self, change: Change) -> bool:
         """Whether this change waits behind a parked one; if so it is counted."""
@@ -62,8 +63,9 @@ class Parking:
     def park(self, change: Change, rule: str, place: str) -> None:
         """Keep a change that was refused. ``place`` is a column or a size, never a value."""
         self._keys.add((change.dataset, change.key))
-        if (change.dataset, change.seq) not in self._told:
-            self._told.add((change.dataset, change.seq))
+        told = self._told.setdefault(change.dataset, set())
+        if change.seq not in told and len(told) < _MOST_TOLD:
+            told.add(change.seq)
             text, next_step = REASONS[rule]
             logger.error(
                 "a change cannot be published; it waits, and later changes of its key behind it",

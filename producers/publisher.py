@@ -71,12 +71,30 @@ class Publisher:
             waiting: called each second until all are answered. What it raises ends the wait, and the
                 producer with it.
 
-        If a verdict is UNKNOWN, the producer is gone: later records of a partition may have overtaken a
-        failed one, and only publishing all of them again from the outbox puts them in order.
+        If a verdict is UNKNOWN, later records of its key may have overtaken it; only publishing all of them
+        again from the outbox puts them in order.
 
         Raises:
             TryAgain: nothing was sent, for the broker does not answer.
         """
+        verdicts = self._attempt(records, waiting)
+        if Verdict.TOO_LARGE not in verdicts or len(records) == 1:
+            return verdicts
+        # After a refusal for size kafka-python's producer is broken, and says the same of whatever comes
+        # behind it. So ask again, one at a time; repeats keep the order of each key.
+        first = verdicts.index(Verdict.TOO_LARGE)
+        refused: set[tuple[str, bytes]] = set()
+        for at in range(first, len(records)):
+            name = (records[at].topic, records[at].key)
+            if name in refused:
+                verdicts[at] = Verdict.UNKNOWN  # must not overtake
+                continue
+            verdicts[at] = self._attempt(records[at : at + 1], waiting)[0]
+            if verdicts[at] is Verdict.TOO_LARGE:
+                refused.add(name)
+        return verdicts
+
+    def _attempt(self, records: Sequence[Outgoing], waiting: Callable[[], None]) -> list[Verdict]:
         futures = self._send(records)
         try:
             while not all(future.is_done for future in futures):
@@ -88,7 +106,7 @@ class Publisher:
             raise
         verdicts = [self._verdict(future) for future in futures]
         verdicts += [Verdict.UNKNOWN] * (len(records) - len(futures))
-        if Verdict.UNKNOWN in verdicts:
+        if set(verdicts) != {Verdict.ACKNOWLEDGED}:
             self.abandon()
         return verdicts
 

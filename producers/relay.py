@@ -207,6 +207,8 @@ class Relay:
             if verdict is Verdict.TOO_LARGE:
                 self._error(change, "record_too_large")
                 self._parking.park(change, "record_too_large", f"{len(record.value)} bytes")
+            elif self._parking.holds(change):
+                continue
             elif verdict is Verdict.UNKNOWN:
                 self._error(change, self._publisher.failure)
                 unknown += 1

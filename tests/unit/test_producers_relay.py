@@ -1,0 +1,474 @@
+"""The relay's decisions, with an outbox in memory, a broker that obeys, and a clock that does not tick."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from producers import relay as relay_module
+from producers.envelope import CannotEncode, Encoder, Outgoing
+from producers.metrics import CaptureMetrics
+from producers.outbox import ALONE, Capture, Change, Outbox, Pending, State, pages
+from producers.parking import MOST_ROWS
+from producers.publisher import Publisher, Verdict
+from producers.relay import LONGEST_PAUSE, Relay, RelayOptions
+from schemas.errors import LienthongError, TryAgain
+
+ACK, LARGE, UNKNOWN = Verdict.ACKNOWLEDGED, Verdict.TOO_LARGE, Verdict.UNKNOWN
+A, B = "thu/a", "thu/b"
+
+
+def capture(dataset: str) -> Capture:
+    return Capture(dataset=dataset, table="t", key=("id",), columns={"id": "long"})
+
+
+@dataclass
+class MemoryOutbox:
+    """An outbox of changes; ``seq`` 0 means not numbered. ``trouble`` is raised by the next call."""
+
+    changes: list[Change] = field(default_factory=list)
+    marked: list[int] = field(default_factory=list)
+    others_lead: int = 0  #: so many more times another relay is found at work
+    trouble: list[TryAgain] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    captures: dict[str, bool] = field(default_factory=lambda: {A: True, B: True})
+    connector: str = "memory"
+    database: str = "thu"
+    leading: bool = False
+
+    def write(self, key: str, *, dataset: str = A, seq: int = 0, size: int = 10) -> Change:
+        change = Change(
+            id=len(self.changes) + 1, dataset=dataset, op="u", key=key, before=None,
+            after=json.dumps({"id": 1}).ljust(size), changed_ms=1000, seq=seq,
+        )  # fmt: skip
+        self.changes.append(change)
+        return change
+
+    def lead(self) -> bool:
+        self._called("lead")
+        self.others_lead -= 1
+        self.leading = self.others_lead < 0
+        return self.leading
+
+    def still_leads(self) -> None:
+        self._called("still_leads")
+
+    def states(self) -> list[State]:
+        self._called("states")
+        return [
+            State(
+                capture=capture(dataset), captured=True, in_place=in_place, next_seq=1, waiting=2,
+                oldest_seconds=3.0, snapshot="none", snapshot_rows=0,
+            )
+            for dataset, in_place in self.captures.items()
+        ]  # fmt: skip
+
+    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
+        assert self.leading
+        self._called("number")
+        fresh = [one for one in self.changes if one.seq == 0 and one.dataset in datasets][:limit]
+        for one in fresh:
+            last = max(other.seq for other in self.changes if other.dataset == one.dataset)
+            self.changes[one.id - 1] = replace(one, seq=last + 1)
+        return [Pending(id=one.id, size=len(one.after or "")) for one in fresh]
+
+    def pending(self, after: int, limit: int) -> list[Pending]:
+        self._called("pending")
+        waiting = [one for one in self.changes if one.seq and one.id > after and one.id not in self.marked]
+        return [Pending(id=one.id, size=len(one.after or "")) for one in waiting[:limit]]
+
+    def load(self, ids: Sequence[int]) -> list[Change]:
+        return [one for one in self.changes if one.id in ids]
+
+    def mark(self, ids: Sequence[int]) -> None:
+        self._called("mark")
+        assert not set(ids) & set(self.marked)
+        self.marked += ids
+
+    def prune(self, days: float, limit: int) -> int:
+        self._called(f"prune {days:g}")
+        return 0
+
+    def close(self) -> None:
+        self.leading = False
+
+    def _called(self, what: str) -> None:
+        self.calls.append(what)
+        if self.trouble and what != "lead":
+            raise self.trouble.pop(0)
+
+
+class ObedientPublisher(Publisher):
+    """Gives the verdicts it is told to; ACKNOWLEDGED if it is told nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere:1", client_id="test")
+        self.sent: list[tuple[str, str]] = []
+        self.batches: list[int] = []
+        self.verdicts: Callable[[Outgoing], Verdict] = lambda _: ACK
+        self.seconds_of_silence = 0
+        self.abandoned = 0
+        self.failure = "NotEnoughReplicasError"
+
+    def publish(
+        self, records: Sequence[Outgoing], *, waiting: Callable[[], None] = lambda: None
+    ) -> list[Verdict]:
+        self.batches.append(len(records))
+        for _ in range(self.seconds_of_silence):
+            waiting()
+        found = [self.verdicts(record) for record in records]
+        self.sent += [
+            (record.topic, record.key.decode())
+            for record, verdict in zip(records, found, strict=True)
+            if verdict is ACK
+        ]
+        return found
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+
+
+class PlainEncoder(Encoder):
+    def __init__(self, dataset: str) -> None:
+        self.topic = dataset
+        self.bad: dict[str, str] = {}  #: key -> rule
+
+    def encode(self, change: Change, *, now_ms: int) -> Outgoing:
+        if change.key in self.bad:
+            raise CannotEncode("cot", self.bad[change.key])
+        value = f"{change.seq}".encode()
+        return Outgoing(self.topic, change.key.encode(), value, [], min(change.changed_ms, now_ms))
+
+
+@dataclass
+class StillClock:
+    """Moves only when the relay pauses; ``script`` is run at each pause, and its end stops the relay."""
+
+    stop: Event
+    script: list[Callable[[], None]]
+    now: float = 100.0
+    pauses: list[float] = field(default_factory=list)
+
+    def now_ms(self) -> int:
+        return int(self.now * 1000)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def pause(self, stop: Event, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+        if self.script:
+            self.script.pop(0)()
+        else:
+            self.stop.set()
+
+
+class Bench:
+    """A relay on its bench."""
+
+    def __init__(self) -> None:
+        self.outbox = MemoryOutbox()
+        self.publisher = ObedientPublisher()
+        self.encoders = {A: PlainEncoder(A), B: PlainEncoder(B)}
+        self.registry = CollectorRegistry()
+        self.stop = Event()
+        self.clock = StillClock(self.stop, [])
+        self.prepared = 0
+        self.options = RelayOptions(keep_days=30, stall_seconds=300)
+
+    def run(self, *script: Callable[[], None]) -> None:
+        """Run until the script is at its end and there is nothing left to do."""
+        self.clock.script = list(script)
+        outbox: Outbox = self.outbox
+        Relay(
+            outbox, self.publisher, self.prepare, CaptureMetrics(self.registry),
+            clock=self.clock, options=self.options,
+        ).run(self.stop)  # fmt: skip
+
+    def prepare(self, outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
+        self.prepared += 1
+        return self.encoders
+
+    def forward(self, seconds: float) -> Callable[[], None]:
+        """A step of a script: time goes by."""
+
+        def go() -> None:
+            self.clock.now += seconds
+
+        return go
+
+    def write(self, key: str, **more: Any) -> Callable[[], None]:
+        """A step of a script: a clerk's change."""
+
+        def go() -> None:
+            self.outbox.write(key, **more)
+
+        return go
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"lienthong_capture_{name}", labels)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+# --- the usual way -------------------------------------------------------------------------------------
+
+
+def test_changes_are_numbered_published_and_marked_in_order(bench: Bench) -> None:
+    for key in "xyx":
+        bench.outbox.write(key)
+    bench.outbox.write("z", dataset=B)
+    bench.run(bench.write("late"))
+    assert bench.publisher.sent == [(A, "x"), (A, "y"), (A, "x"), (B, "z"), (A, "late")]
+    assert bench.outbox.marked == [1, 2, 3, 4, 5]
+    assert [one.seq for one in bench.outbox.changes] == [1, 2, 3, 1, 4]
+    assert bench.metric("published_total", system="thu", dataset="a", op="u") == 4
+    assert bench.metric("outbox_waiting", system="thu", dataset="a") == 2
+    assert bench.metric("oldest_waiting_seconds", system="thu", dataset="b") == 3
+    assert bench.metric("triggers_in_place", system="thu", dataset="a") == 1
+
+
+def test_what_was_numbered_before_a_crash_goes_first_under_its_number(bench: Bench) -> None:
+    bench.outbox.write("x", seq=7)
+    bench.outbox.write("y", seq=8)
+    bench.outbox.write("x")
+    bench.outbox.marked.append(1)
+    bench.run()
+    assert bench.publisher.sent == [(A, "y"), (A, "x")]
+    assert [one.seq for one in bench.outbox.changes] == [7, 8, 9]
+    assert bench.outbox.calls.index("pending") < bench.outbox.calls.index("number")
+
+
+def test_pauses_grow_while_nothing_happens_and_shrink_when_something_does(bench: Bench) -> None:
+    nothing = [bench.forward(0)] * 8
+    bench.run(*nothing, bench.write("x"), bench.forward(0))
+    assert bench.clock.pauses[0] < bench.clock.pauses[3] < LONGEST_PAUSE
+    assert bench.clock.pauses[8] == LONGEST_PAUSE
+    assert bench.clock.pauses[9] == bench.clock.pauses[0]
+
+
+def test_old_rows_are_pruned_and_the_outbox_is_looked_at_now_and_then(bench: Bench) -> None:
+    bench.run(*[bench.forward(1)] * 130)
+    assert 2 <= bench.outbox.calls.count("prune 30") <= 4
+    assert 10 <= bench.outbox.calls.count("states") <= 16
+
+
+def test_a_second_relay_waits_and_takes_over(bench: Bench) -> None:
+    bench.outbox.others_lead = 5
+    bench.outbox.write("x")
+    bench.options = RelayOptions(stall_seconds=30)
+    bench.run(*[bench.forward(100)] * 5)
+    assert bench.publisher.sent == [(A, "x")]
+    assert bench.outbox.calls.count("lead") == 6
+
+
+def test_the_end_while_another_one_leads(bench: Bench) -> None:
+    bench.outbox.others_lead = 1000
+    bench.outbox.write("x")
+    bench.run(bench.forward(0))
+    assert bench.publisher.sent == []
+
+
+# --- what the broker refuses ---------------------------------------------------------------------------
+
+
+def test_nothing_behind_an_unacknowledged_change_of_its_key_is_marked(bench: Bench) -> None:
+    for key in ("x", "y", "x", "z", "y"):
+        bench.outbox.write(key)
+    lost = iter([ACK, UNKNOWN, ACK, ACK, ACK])
+    bench.publisher.verdicts = lambda _: next(lost, ACK)
+    marked: list[list[int]] = []
+    bench.run(lambda: marked.append(list(bench.outbox.marked)))
+    assert marked == [[1, 3, 4]], "5 was acknowledged, but 2 of the same key was not"
+    assert bench.outbox.marked == [1, 3, 4, 2, 5]
+    assert [key for _, key in bench.publisher.sent[-2:]] == ["y", "y"]
+    assert (
+        bench.metric("publish_errors_total", system="thu", dataset="a", reason="NotEnoughReplicasError") == 1
+    )
+    assert bench.metric("waits_total") == 1
+    assert bench.prepared == 2
+
+
+def test_a_record_too_large_parks_its_key_and_all_others_flow(bench: Bench) -> None:
+    bench.outbox.write("big", size=ALONE + 1)
+    for key in ("x", "big", "y"):
+        bench.outbox.write(key)
+    bench.publisher.verdicts = lambda record: LARGE if record.value == b"1" else ACK
+    bench.run(bench.write("big"), bench.write("z"), bench.forward(11), bench.forward(0))
+    assert [key for _, key in bench.publisher.sent] == ["x", "y", "z"]
+    assert bench.outbox.marked == [2, 4, 6]
+    assert bench.metric("parked", system="thu", dataset="a") == 3
+    assert bench.metric("publish_errors_total", system="thu", dataset="a", reason="record_too_large") == 1
+
+
+def test_a_parked_key_is_tried_again_and_drains_in_order(bench: Bench) -> None:
+    bench.outbox.write("big", size=ALONE + 1)
+    bench.outbox.write("big")
+    refuse = [True]
+    bench.publisher.verdicts = lambda record: LARGE if refuse and record.value == b"1" else ACK
+    bench.run(
+        bench.forward(61), lambda: refuse.clear(), bench.write("x"), bench.forward(61), bench.write("big")
+    )
+    assert [key for _, key in bench.publisher.sent] == ["x", "big", "big", "big"]
+    assert sorted(bench.outbox.marked) == [1, 2, 3, 4]
+    assert bench.metric("publish_errors_total", system="thu", dataset="a", reason="record_too_large") == 2
+
+
+def test_a_change_that_cannot_be_encoded_parks_its_key(bench: Bench) -> None:
+    bench.encoders[A].bad["x"] = "type_mismatch"
+    for key in ("x", "y", "x"):
+        bench.outbox.write(key)
+    bench.run(bench.write("z"))
+    assert [key for _, key in bench.publisher.sent] == ["y", "z"]
+    assert bench.metric("publish_errors_total", system="thu", dataset="a", reason="type_mismatch") == 1
+
+
+def test_a_flood_of_bad_changes_halts_its_dataset_only(bench: Bench) -> None:
+    for number in range(MOST_ROWS + 10):
+        bench.outbox.write(f"x{number}")
+        bench.encoders[A].bad[f"x{number}"] = "column_missing"
+    bench.outbox.write("good")
+    bench.run(bench.write("more"), bench.write("b", dataset=B), bench.forward(0))
+    assert bench.publisher.sent == [(B, "b")]
+    assert bench.outbox.changes[-2].seq == 0, "a halted dataset takes no more numbers"
+
+
+def test_a_halted_dataset_starts_again_by_itself(bench: Bench) -> None:
+    for number in range(MOST_ROWS + 1):
+        bench.outbox.write(f"x{number}")
+        bench.encoders[A].bad[f"x{number}"] = "column_missing"
+    bench.run(lambda: bench.encoders[A].bad.clear(), bench.write("y"), bench.forward(61), bench.forward(0))
+    assert len(bench.publisher.sent) == MOST_ROWS + 2
+
+
+# --- what is away --------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_away_is_waited_for_with_longer_and_longer_pauses(bench: Bench) -> None:
+    bench.outbox.trouble = [TryAgain("away") for _ in range(8)]
+    bench.outbox.write("x")
+    bench.run(*[bench.forward(0)] * 8)
+    assert bench.publisher.sent == [(A, "x")]
+    assert bench.clock.pauses[:8] == [0.5, 1, 2, 4, 8, 10, 10, 10]
+    assert bench.metric("up") == 1
+
+
+def test_progress_makes_pauses_short_again(bench: Bench) -> None:
+    bench.outbox.trouble = [TryAgain("away") for _ in range(3)]
+
+    def away() -> None:
+        bench.outbox.trouble = [TryAgain("away")]
+
+    bench.run(*[bench.forward(0)] * 3, bench.forward(0), away, bench.forward(0))
+    assert [pause for pause in bench.clock.pauses if pause >= 0.5] == [0.5, 1, 2, 0.5]
+
+
+def test_no_progress_for_long_ends_the_process(bench: Bench) -> None:
+    bench.options = RelayOptions(stall_seconds=60)
+    bench.outbox.trouble = [TryAgain("the database is away", next_step="start it") for _ in range(100)]
+    with pytest.raises(TryAgain, match="no progress for 6") as caught:
+        bench.run(*[bench.forward(0)] * 100)
+    assert (caught.value.exit_code, caught.value.next_step) == (75, "start it")
+    assert bench.metric("up") == 0
+
+
+def test_a_missing_topic_ends_the_process_at_the_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
+        raise LienthongError("no topic", next_step="make it")
+
+    monkeypatch.setattr(bench, "prepare", missing)
+    with pytest.raises(LienthongError, match="no topic"):
+        bench.run(bench.forward(0))
+
+
+def test_a_dataset_installed_later_is_relayed_and_a_bad_one_does_not_stop_others(bench: Bench) -> None:
+    bench.outbox.captures = {A: True}
+    calls = []
+    original = bench.prepare
+
+    def prepare(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
+        calls.append([state.capture.dataset for state in states])
+        if len(calls) == 2:
+            raise LienthongError("no contract", next_step="add it")
+        return original(outbox, states)
+
+    bench.prepare = prepare  # type: ignore[method-assign]
+
+    def installed() -> None:
+        bench.outbox.captures[B] = True
+
+    bench.run(installed, bench.forward(11), bench.write("x"), bench.forward(11), bench.write("b", dataset=B))
+    assert calls == [[A], [A, B], [A, B]]
+    assert bench.publisher.sent == [(A, "x"), (B, "b")]
+
+
+# --- the end -------------------------------------------------------------------------------------------
+
+
+def test_the_batch_at_hand_is_finished_when_the_process_is_told_to_end(bench: Bench) -> None:
+    bench.outbox.write("x")
+
+    def verdict(_: Outgoing) -> Verdict:
+        bench.stop.set()
+        return ACK
+
+    bench.publisher.verdicts = verdict
+    bench.run()
+    assert bench.outbox.marked == [1]
+    assert bench.publisher.abandoned == 1
+    assert not bench.outbox.leading
+    assert bench.metric("leading") == 0
+
+
+def test_a_silent_broker_does_not_hold_up_the_end(bench: Bench) -> None:
+    bench.outbox.write("x")
+    bench.publisher.seconds_of_silence = 4
+    bench.stop.clear()
+
+    class Late(ObedientPublisher):
+        def publish(
+            self, records: Sequence[Outgoing], *, waiting: Callable[[], None] = lambda: None
+        ) -> list[Verdict]:
+            bench.stop.set()
+            for second in range(1, 100):
+                waiting()
+                assert second < relay_module._LAST_WORDS_SECONDS
+            raise AssertionError
+
+    bench.publisher = Late()
+    bench.run()
+    assert bench.outbox.marked == []
+
+
+def test_a_lead_that_is_lost_while_the_broker_is_silent_ends_the_wait(bench: Bench) -> None:
+    bench.outbox.write("x")
+    bench.publisher.seconds_of_silence = 3
+    bench.run(bench.forward(0))
+    assert bench.outbox.calls.count("still_leads") == 3
+    assert bench.outbox.marked == [1]
+
+
+# --- pages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [
+        ([], 10, []),
+        ([3, 3, 4], 10, [[0, 1, 2]]),
+        ([3, 3, 5], 10, [[0, 1], [2]]),
+        ([11, 1], 10, [[0], [1]]),
+        ([1, ALONE + 1, 1, 1], 10**9, [[0], [1], [2, 3]]),
+        ([ALONE + 1, ALONE + 1], 10**9, [[0], [1]]),
+    ],
+)
+def test_rows_are_cut_into_pages(sizes: list[int], most: int, expected: list[list[int]]) -> None:
+    assert pages([Pending(id=at, size=size) for at, size in enumerate(sizes)], most) == expected
