@@ -130,6 +130,7 @@ left = sa.Table(
     _text("source_key", primary_key=True),
     _text("format", primary_key=True),
     _text("lt_key", primary_key=True),
+    sa.Column("gone_seq", sa.BigInteger),
     comment="Khóa quốc gia mà một bản ghi có thể đã rời đi trong một thay đổi bị từ chối",
 )
 

@@ -3,6 +3,7 @@
 Names of tables and columns come from national formats, whose loader allows letters, digits and ``_`` only;
 values never enter these texts.
 """
+# ruff: noqa: S608 (for that reason)
 
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ class Dialect:
 
     staging_schema: str  #: of temporary tables
     mark: str  #: placeholder of the driver
+    lock_left: str  #: clause that locks the rows of ``lienthong_left``, where rows can be locked
     committed_at: str  #: SQL of the time that ``s.lt_committed_ms`` means
 
 
@@ -33,8 +35,8 @@ class MergeSql:
     upsert: str
     delete: str
     losers: str  #: rows (lt_row, verdict) of the staged rows that the merge before did not write
-    left: str  #: staged rows (lt_row, lt_key) whose record may still stand under another key
-    bury: str  #: make that other row a tombstone, if it is that record's and older; takes lt_key, lt_row
+    left: str  #: staged rows of records that may stand under another key, locked: see ``sql_store``
+    bury: str  #: make a record's older row a tombstone; takes seq, key, lt_row of the staged row, seq
 
 
 def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
@@ -49,7 +51,7 @@ def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
         upsert=_upsert(table, staged, fields, dialect),
         delete=_delete(table, staged, dialect),
         losers=_losers(table, staged),
-        left=_left(national, staging),
+        left=_left(national, staging, dialect),
         bury=_bury(table, staging, dialect),
     )
 
@@ -94,19 +96,20 @@ def _losers(table: str, staged: str) -> str:
     return f"SELECT s.lt_row, {verdict} {joined} AND NOT ({same} AND {written})"
 
 
-def _left(national: NationalFormat, staging: str) -> str:
+def _left(national: NationalFormat, staging: str, dialect: Dialect) -> str:
     return (
-        f"SELECT s.lt_row, l.lt_key FROM lienthong_left l JOIN {staging} s ON s.lt_system = l.system"
-        " AND s.lt_dataset = l.dataset AND s.lt_source_key = l.source_key AND s.lt_key <> l.lt_key"
-        f" WHERE l.format = '{national.full_id}' ORDER BY l.lt_key"
+        "SELECT s.lt_row, s.lt_key AS mine, s.lt_seq, l.*"
+        f" FROM lienthong_left l JOIN {staging} s ON s.lt_system = l.system"
+        " AND s.lt_dataset = l.dataset AND s.lt_source_key = l.source_key"
+        f" WHERE l.format = '{national.full_id}' ORDER BY l.source_key, l.lt_key {dialect.lock_left}"
     )
 
 
 def _bury(table: str, staging: str, dialect: Dialect) -> str:
-    changed = [f"{name} = s.{name}" for name in ("lt_seq", "lt_contract")]
+    changed = [f"lt_seq = {dialect.mark}", "lt_contract = s.lt_contract"]
     changed += [f"lt_committed_at = {dialect.committed_at}", "lt_applied_at = {now}", "lt_deleted_at = {now}"]
     return (
         f"UPDATE {table} AS t SET {', '.join(changed)} FROM {staging} s"
         f" WHERE t.lt_key = {dialect.mark} AND s.lt_row = {dialect.mark} AND {_same(WHOSE, 's')}"
-        " AND t.lt_seq < s.lt_seq AND t.lt_deleted_at IS NULL"
+        f" AND t.lt_seq < {dialect.mark} AND t.lt_deleted_at IS NULL"
     )

@@ -54,6 +54,7 @@ class PostgresStore(SqlStore):
     dialect = Dialect(
         staging_schema="pg_temp",
         mark="%s",
+        lock_left="FOR UPDATE OF l",
         committed_at="to_timestamp(s.lt_committed_ms * 0.001::float8)",
     )
     driver_error = psycopg.Error

@@ -270,9 +270,20 @@ class SqlStore(Readings, ABC):
             tally.lost([(lt_row, verdict) for lt_row, verdict in found])
 
     def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str) -> None:
-        """Two steps, so that no plan ever reads the national table as a whole: almost always the first is empty."""
-        for lt_row, key in connection.exec_driver_sql(sql.left).all():
-            connection.exec_driver_sql(sql.bury.replace("{now}", moment), (key, lt_row))
+        """Delete what a record holds under a key that it has left; hardly ever is there one.
+
+        The two keys lie in different partitions, so the newer row may come first, or at the same time in
+        another worker: the lock on ``lienthong_left`` puts them in a row, ``gone_seq`` tells the later one.
+        """
+        bury = sql.bury.replace("{now}", moment)
+        for one in connection.exec_driver_sql(sql.left).all():
+            if one.mine != one.lt_key:
+                connection.exec_driver_sql(bury, (one.lt_seq, one.lt_key, one.lt_row, one.lt_seq))
+                this = [column == getattr(one, column.name) for column in ddl.left.primary_key.columns]
+                older = sa.or_(ddl.left.c.gone_seq.is_(None), ddl.left.c.gone_seq < one.lt_seq)
+                connection.execute(ddl.left.update().where(*this, older).values(gone_seq=one.lt_seq))
+            elif one.gone_seq is not None and one.lt_seq < one.gone_seq:
+                connection.exec_driver_sql(bury, (one.gone_seq, one.lt_key, one.lt_row, one.gone_seq))
 
     def _bisect(
         self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally

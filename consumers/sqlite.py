@@ -31,6 +31,7 @@ class SqliteStore(SqlStore):
     dialect = Dialect(
         staging_schema="temp",
         mark="?",
+        lock_left="",
         committed_at=f"strftime('{MOMENT}', s.lt_committed_ms / 1000.0, 'unixepoch')",
     )
     driver_error = sqlite3.Error

@@ -114,9 +114,9 @@ class Left:
 
     system: str
     dataset: str
-    source_key: str = field(repr=False)
+    source_key: str = dataclasses.field(repr=False)
     format: str
-    key: str = field(repr=False)
+    key: str = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

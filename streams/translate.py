@@ -1,20 +1,21 @@
 """The translate hop: change events of one dataset to national records, by contract.
 
-Order of things, so that a crash at any point loses nothing: publish to the national topics and wait
+Order of things, so that a crash at any point loses nothing: note the keys that refused updates may have
+left (a later version must find them); publish to the national topics and wait
 for every acknowledgement; then one transaction of the store takes the rejects, their receipts and the
 ledger's step. A crash in between publishes the same records again; the version gate makes that harmless.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import polars as pl
 import structlog
 
-from consumers.store import NationalStore, Reject
+from consumers.store import Left, NationalStore, Reject
 from schemas.codec import decode, encode
 from schemas.contracts import Contract
 from schemas.library import Library
@@ -35,6 +36,7 @@ class Translation:
     outgoing: dict[str, list[Outgoing]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     warnings: list[tuple[str, int]] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
     published: bool = False
 
 
@@ -112,8 +114,14 @@ class TranslateHop:
             subject=contract.subject,
             fingerprints=[header(record, "schema-sha256") for _, record in records],
         )
-        results = [self._translators[topic].translate(frame) for _, frame in decoded.groups]
+        translator = self._translators[topic]
+        results = [translator.translate(frame) for _, frame in decoded.groups]
         outgoing = self._encode(results)
+        left = [
+            one
+            for (_, frame), result in zip(decoded.groups, results, strict=True)
+            for one in keys_left(contract, translator, frame, result)
+        ]
         for fault in decoded.faults:
             partition, record = records[fault.row]
             out.rejects.append(_reject(contract, topic, partition, record, fault.rule, "", fault.detail))
@@ -127,6 +135,7 @@ class TranslateHop:
                 )
                 out.rejects.append(reject)
             out.warnings += result.warnings.group_by("rule").len().rows()
+        out.left += left
         for national_topic, values in outgoing.items():
             out.outgoing.setdefault(national_topic, []).extend(values)
 
@@ -154,20 +163,24 @@ class TranslateHop:
         """Publish, then settle in the store; see the module's text for why in this order."""
         contract = prepared.contract
         if not prepared.published:
+            if prepared.left:
+                await self._in_store(lambda: self._store.note_left(prepared.left))
             started = time.perf_counter()
             await publish_all(self._publisher, prepared.outgoing)
             prepared.published = True
             self._metrics.step(self.name, "publish", time.perf_counter() - started)
-        await asyncio.get_running_loop().run_in_executor(
-            self._executor,
+        await self._in_store(
             lambda: self._store.settle(
                 self._deployment,
                 slices_of(prepared.batches),
                 rejects=prepared.rejects,
                 formats=[target.format for target in contract.targets],
-            ),
+            )
         )
         self._count(prepared)
+
+    def _in_store(self, call: Callable[[], None]) -> Awaitable[None]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def _count(self, prepared: Translation) -> None:
         contract, metrics = prepared.contract, self._metrics
@@ -180,6 +193,28 @@ class TranslateHop:
             metrics.warned.labels(*name, rule).inc(count)
         for reject in prepared.rejects:
             metrics.rejected.labels(*name, reject.rule).inc()
+
+
+def keys_left(
+    contract: Contract, translator: Translator, frame: pl.DataFrame, result: Translated
+) -> list[Left]:
+    """The national keys that the refused updates of a batch had before: their records may have moved.
+
+    ``before`` is translated as if it were deleted; one that has no key then never stood in the store.
+    """
+    refused = frame.filter(
+        pl.col("__row").is_in(result.rejects["__row"].implode())
+        & (pl.col("op") == "u")
+        & pl.col("before").is_not_null()
+    )
+    if refused.is_empty():
+        return []
+    deleted = translator.translate(refused.with_columns(op=pl.lit("d")))
+    return [
+        Left(system=contract.system, dataset=contract.dataset, source_key=source_key, format=full_id, key=key)
+        for full_id, national in deleted.national.items()
+        for source_key, key in national.select("lt_source_key", "lt_key").iter_rows()
+    ]
 
 
 def _reject(

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from tests.laws.answers import AnswerLaws
 from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
+from tests.laws.moved import MovedLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -21,7 +22,7 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestPostgres(RowLaws, VersionLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
+class TestPostgres(RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
     @pytest.fixture
     def address(self, database: str) -> str:
         return database

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from tests.laws.answers import AnswerLaws
 from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
+from tests.laws.moved import MovedLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -23,7 +24,7 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestSqlite(RowLaws, VersionLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
+class TestSqlite(RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/national.db"
