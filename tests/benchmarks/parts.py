@@ -114,7 +114,7 @@ def sync(context: Context) -> list[Measure]:
         libpq = context.database(f"ceiling{width}").replace("+psycopg", "")
         top = ceiling(libpq, width, versions)
         got = _sync_rates(context, width, versions)
-        what = f"one worker, {SYNC_ROWS:,} records from Kafka, gate, ledger and receipts; ceiling: COPY and merge"
+        what = f"one worker, {SYNC_ROWS:,} records, gate, ledger and receipts; ceiling: COPY and merge"
         for kind, value, limit in zip(kinds, got, top, strict=True):
             measures.append(against(f"sync_{width}_{kind}", value, "rows/s", limit, what))
     return measures
