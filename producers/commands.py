@@ -111,8 +111,9 @@ def run(
     from producers.logs import configure_logs
     from producers.running import run_relay  # Kafka's client takes a moment that --help need not wait for
 
+    settings = load_settings(RelaySettings)
     configure_logs(json_lines=json_logs)
-    run_relay(load_settings(RelaySettings))
+    run_relay(settings)
 
 
 @capture.command()

@@ -1,0 +1,466 @@
+"""The relay as a process of its own: real databases, a real broker, and kill -9."""
+
+import io
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import fastavro
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+
+from deploy.demo.agency import COLUMNS
+from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
+from producers.outbox import Capture
+from schemas.contracts import Contract
+from schemas.library import SHIPPED, Library, load_library
+from tests.capture_lab import CaptureLab, Hand, wait_for
+
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Event:
+    """One record as a reader finds it."""
+
+    partition: int
+    key: str
+    seq: int
+    op: str
+    before: Any
+    after: Any
+    committed_ms: int
+
+
+@dataclass
+class Agency:
+    """An agency's database with its own system name and topic, and a relay that can be killed."""
+
+    lab: CaptureLab
+    kafka: KafkaNode
+    library: Library
+    contract: Contract
+    folder: Path
+    relays: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "relay.log").read_text(encoding="utf-8")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONUTF8": "1",
+            "LIENTHONG_SOURCE": self.lab.source,
+            "LIENTHONG_BROKER": self.kafka.bootstrap,
+            "LIENTHONG_CONTRACTS": str(self.folder / "province"),
+        }
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "streams.cli", "capture", *words]
+        return subprocess.run(
+            line, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "relay.log").open("ab") as log:
+            line = [sys.executable, "-m", "streams.cli", "capture", "run"]
+            relay = subprocess.Popen(line, env=self.environment, stdout=log, stderr=log)
+        self.relays.append(relay)
+        return relay
+
+    def insert(self, first: int, last: int, hand: Hand | None = None) -> None:
+        """One transaction of new rows."""
+        with self.lab.transaction(hand) as one:
+            for id_ in range(first, last + 1):
+                one.run(
+                    "INSERT INTO ht_khaisinh (id, ho_ten, trang_thai, du_lieu_cu) VALUES (?, ?, 1, ?)",
+                    id_,
+                    f"Người thử {id_}",
+                    id_ % 2 == 0,
+                )
+
+    def waiting(self) -> int:
+        return int(
+            self.lab.hand.run("SELECT count(*) FROM lienthong_outbox WHERE published_at IS NULL")[0][0]
+        )
+
+    def published(self) -> int:
+        return int(
+            self.lab.hand.run("SELECT count(*) FROM lienthong_outbox WHERE published_at IS NOT NULL")[0][0]
+        )
+
+    def published_more_than(self, before: int) -> bool:
+        return self.published() > before
+
+    def drained(self) -> None:
+        wait_for("the outbox to be empty", lambda: self.waiting() == 0, seconds=SECONDS)
+
+    def events(self) -> list[Event]:
+        """Every record of the topic, in order per partition."""
+        consumer = KafkaConsumer(bootstrap_servers=self.kafka.bootstrap, enable_auto_commit=False)
+        with closing(consumer):
+            numbers = wait_for(
+                "the topic", lambda: consumer.partitions_for_topic(self.contract.topic), seconds=30
+            )
+            parts = [TopicPartition(self.contract.topic, number) for number in sorted(numbers)]
+            consumer.assign(parts)
+            ends = consumer.end_offsets(parts)
+            consumer.seek_to_beginning(*parts)
+            found = []
+            deadline = time.monotonic() + SECONDS
+            while any(consumer.position(part) < ends[part] for part in parts):
+                assert time.monotonic() < deadline
+                for batch in consumer.poll(timeout_ms=200).values():
+                    found += [self._decoded(record) for record in batch]
+            return found
+
+    def _decoded(self, record: Any) -> Event:
+        registered = self.library.registry.schema(int.from_bytes(record.value[1:5], "big"))
+        headers = dict(record.headers)
+        assert record.value[0] == 0
+        assert headers["schema-sha256"] == registered.sha256.encode()
+        body = io.BytesIO(record.value[5:])
+        envelope: Any = fastavro.schemaless_reader(body, registered.schema, None)
+        assert body.read() == b""
+        source = envelope["source"]
+        assert int(headers["seq"]) == source["seq"]
+        assert (source["name"], source["dataset"]) == (self.contract.system, self.contract.dataset)
+        assert source["snapshot"] == ("true" if envelope["op"] == "r" else "false")
+        assert record.timestamp == source["ts_ms"] <= envelope["ts_ms"]
+        return Event(
+            record.partition, record.key.decode(), source["seq"], envelope["op"],
+            envelope["before"], envelope["after"], source["ts_ms"],
+        )  # fmt: skip
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def agency(request: pytest.FixtureRequest, kafka: KafkaNode, tmp_path: Path, unique: str) -> Iterator[Agency]:
+    source = (
+        request.getfixturevalue("database")
+        if request.param == "postgres"
+        else f"sqlite:///{tmp_path}/ho_tich.db"
+    )
+    yield from _agency(source, kafka, tmp_path, unique)
+
+
+@pytest.fixture
+def on_postgres(database: str, kafka: KafkaNode, tmp_path: Path, unique: str) -> Iterator[Agency]:
+    yield from _agency(database, kafka, tmp_path, unique)
+
+
+def _agency(source: str, kafka: KafkaNode, folder: Path, system: str) -> Iterator[Agency]:
+    """The shipped contract under a system name of this test's own, so that its topic is its own too."""
+    place = folder / "province" / "contracts" / system
+    place.mkdir(parents=True)
+    shipped = SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml"
+    (place / "khaisinh.yaml").write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    library = load_library([folder / "province"])
+    contract = library.contracts[f"{system}/khaisinh"]
+    library.registry.register(contract.subject, contract.envelope_schema)
+    make_topic(kafka, contract.topic)
+    lab = CaptureLab(source)
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+    lab.hand.run(
+        f"CREATE TABLE ht_khaisinh ({columns if lab.is_postgres else columns.replace('bigint', 'INTEGER')})"
+    )
+    lab.install(Capture.of(contract))
+    one = Agency(lab, kafka, library, contract, folder)
+    try:
+        yield one
+    finally:
+        for relay in one.relays:
+            relay.kill()
+            relay.wait()
+        lab.close()
+
+
+def make_topic(kafka: KafkaNode, name: str, **settings: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    try:
+        admin.create_topics([NewTopic(name, num_partitions=3, replication_factor=1, topic_configs=settings)])
+    finally:
+        admin.close()
+
+
+def hold_to_account(agency: Agency) -> list[Event]:
+    """What must be true of topic, outbox and table when all is published, whatever happened on the way."""
+    agency.drained()
+    events = agency.events()
+    capture = Capture.of(agency.contract)
+    rows = {row.seq: row for row in agency.lab.rows(capture)}
+    assert sorted(rows) == list(range(1, len(rows) + 1)), "numbers without gaps"
+    assert {event.seq for event in events} == set(rows), "nothing is lost and nothing is invented"
+    assert len({event.key: event.partition for event in events}) == len(
+        {(e.key, e.partition) for e in events}
+    )
+    said: dict[int, Event] = {}
+    newest: dict[str, int] = {}
+    for event in events:
+        first = said.setdefault(event.seq, event)
+        assert (first.key, first.op, first.before, first.after) == (
+            event.key, event.op, event.before, event.after,
+        ), f"number {event.seq} stands for two changes"  # fmt: skip
+        row = rows[event.seq]
+        assert (event.key, event.op) == (row.key, row.op)
+        assert event.after == _typed(row.after)
+        assert event.before == _typed(row.before)
+    for key in {event.key for event in events}:
+        mine = [event.seq for event in events if event.key == key]
+        known = sorted(set(mine))
+        for at, seq in enumerate(mine):
+            before = newest.get(key)
+            # A repeated run is allowed; a number never comes before the one that it follows.
+            assert before is None or seq <= before or known.index(seq) == known.index(before) + 1, mine[
+                : at + 1
+            ]
+            newest[key] = max(seq, before or 0)
+        assert mine[-1] == known[-1], "the last record of a key is its newest"
+    state: dict[str, Any] = {}
+    for seq in sorted(said):
+        event = said[seq]
+        if event.op == "d":
+            state.pop(event.key, None)
+        else:
+            state[event.key] = event.after
+    assert state == {key: _typed(json.dumps(image)) for key, image in agency.lab.table(capture).items()}
+    return events
+
+
+def _typed(image: str | None) -> Any:
+    """SQLite has no booleans."""
+    if image is None:
+        return None
+    found = json.loads(image)
+    return {**found, "du_lieu_cu": None if found["du_lieu_cu"] is None else bool(found["du_lieu_cu"])}
+
+
+def work(agency: Agency, *, seed: int, seconds: float, ids: int) -> Callable[[], None]:
+    """Clerks who insert, correct, delete, move keys and change their minds. Gives what waits for their end."""
+    failures: list[BaseException] = []
+    until = time.monotonic() + seconds
+
+    def clerk(number: int) -> None:
+        chance = random.Random(seed + number)
+        try:
+            with closing(agency.lab.another_hand()) as hand:
+                while time.monotonic() < until:
+                    id_ = chance.randint(1, ids)
+                    hand.run("BEGIN")
+                    step = chance.randrange(6)
+                    if step == 0:
+                        hand.run("DELETE FROM ht_khaisinh WHERE id = ?", id_)
+                    elif step == 1:
+                        new = ids + 3 * chance.randrange(ids) + number
+                        hand.run(
+                            "UPDATE ht_khaisinh SET id = ? WHERE id = ?"
+                            " AND NOT EXISTS (SELECT 1 FROM ht_khaisinh WHERE id = ?)",
+                            new,
+                            id_,
+                            new,
+                        )
+                    elif step == 2:
+                        text = (
+                            "INSERT INTO ht_khaisinh (id, ho_ten) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
+                        )
+                        hand.run(text, id_, "Người mới")
+                    else:
+                        hand.run("UPDATE ht_khaisinh SET ho_ten = ? WHERE id = ?", f"{chance.random()}", id_)
+                    hand.run("ROLLBACK" if chance.random() < 0.1 else "COMMIT")
+                    time.sleep(0.002)
+        except BaseException as error:
+            failures.append(error)
+
+    clerks = [Thread(target=clerk, args=(number,)) for number in range(3)]
+    for one in clerks:
+        one.start()
+
+    def end() -> None:
+        for one in clerks:
+            one.join()
+        assert not failures, failures
+
+    return end
+
+
+def test_snapshot_and_live_changes_reach_the_topic(agency: Agency) -> None:
+    agency.insert(1, 300)
+    with agency.lab.transaction() as hand:
+        hand.run("DELETE FROM lienthong_outbox")  # as if they were there before capture
+    assert agency.command("snapshot").returncode == 0
+    relay = agency.start()
+    agency.insert(301, 310)
+    agency.lab.hand.run("UPDATE ht_khaisinh SET ho_ten = 'Sửa' WHERE id < 5")
+    agency.lab.hand.run("DELETE FROM ht_khaisinh WHERE id = 7")
+    events = hold_to_account(agency)
+    assert [sum(event.op == op for event in events) for op in "rcud"] == [300, 10, 4, 1]
+    relay.send_signal(signal.SIGTERM)
+    assert relay.wait(timeout=20) == 0
+    assert "Traceback" not in agency.log
+
+
+def test_a_relay_that_is_killed_loses_nothing(agency: Agency) -> None:
+    agency.insert(1, 500)
+    end = work(agency, seed=1, seconds=12, ids=500)
+    chance = random.Random(5)
+    kills, published = 0, []
+    while kills < 6:
+        relay = agency.start()
+        before = agency.published()
+        wait_for("the relay to publish", partial(agency.published_more_than, before), seconds=SECONDS)
+        time.sleep(chance.uniform(0, 0.3))
+        relay.kill()
+        relay.wait()
+        kills += 1
+        published.append(agency.waiting())
+    agency.start()
+    end()
+    events = hold_to_account(agency)
+    assert len(events) > 1000
+    assert any(published), "it was killed in the middle"
+
+
+def test_a_broker_that_restarts_loses_nothing(on_postgres: Agency) -> None:
+    agency = on_postgres
+    agency.insert(1, 500)
+    relay = agency.start()
+    end = work(agency, seed=2, seconds=14, ids=500)
+    for take_down in (agency.kafka.kill, agency.kafka.stop):
+        wait_for("the relay to catch up", lambda: agency.waiting() < 50, seconds=SECONDS)
+        take_down()
+        time.sleep(1)
+        agency.kafka.start()
+    end()
+    assert len(hold_to_account(agency)) > 1000
+    assert relay.poll() is None, "it went on by itself"
+
+
+def test_a_database_that_restarts_loses_nothing(on_postgres: Agency, postgres: PostgresNode) -> None:
+    agency = on_postgres
+    agency.insert(1, 5000)
+    relay = agency.start()
+    wait_for("the relay to publish", lambda: agency.waiting() < 5000, seconds=SECONDS)
+    for _ in range(2):
+        postgres.stop("immediate")
+        time.sleep(1)
+        postgres.start()
+        agency.lab.close()
+        agency.lab.hand = agency.lab.another_hand()
+        agency.insert(*((6000, 6500) if _ == 0 else (7000, 7500)))
+        agency.lab.hand.run("UPDATE ht_khaisinh SET ho_ten = 'Sau' WHERE id < 1000")
+    hold_to_account(agency)
+    assert relay.poll() is None, "it went on by itself"
+    assert "does not answer" in agency.log
+
+
+def test_a_second_relay_waits_and_takes_over(agency: Agency) -> None:
+    first = agency.start()
+    agency.insert(1, 10)
+    agency.drained()
+    second = agency.start()
+    wait_for(
+        "the second to say so", lambda: "another relay serves this database" in agency.log, seconds=SECONDS
+    )
+    agency.insert(11, 20)
+    agency.drained()
+    first.kill()
+    first.wait()
+    agency.insert(21, 30)
+    agency.drained()
+    assert second.poll() is None
+    assert [event.seq for event in sorted(agency.events(), key=lambda event: event.seq)] == list(range(1, 31))
+
+
+def test_sigterm_while_the_broker_is_away_ends_in_time(on_postgres: Agency) -> None:
+    agency = on_postgres
+    relay = agency.start()
+    agency.insert(1, 10)
+    agency.drained()
+    agency.kafka.kill()
+    agency.insert(11, 20)
+    wait_for(
+        "the relay to notice", lambda: "acknowledge" in agency.log or "waiting" in agency.log, seconds=SECONDS
+    )
+    relay.send_signal(signal.SIGTERM)
+    assert relay.wait(timeout=20) == 0
+    assert agency.waiting() == 10
+    agency.kafka.start()
+    agency.start()
+    hold_to_account(agency)
+
+
+def test_a_record_too_large_waits_and_others_go_on(on_postgres: Agency) -> None:
+    agency = on_postgres
+    set_limit(agency, 300_000)
+    noise = "".join(random.Random(3).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=700_000))
+    relay = agency.start()
+    agency.insert(1, 3)
+    agency.lab.hand.run("UPDATE ht_khaisinh SET noi_sinh = ? WHERE id = 2", noise)
+    agency.lab.hand.run("UPDATE ht_khaisinh SET noi_sinh = 'ngắn' WHERE id = 2")
+    agency.insert(4, 100)
+    wait_for("the others", lambda: agency.waiting() == 2, seconds=SECONDS)
+    assert {event.seq for event in agency.events()} == set(range(1, 101)) - {4, 5} | {101, 102}
+    assert "seq=4" in agency.log
+    assert "max.message.bytes" in agency.log
+    assert noise[:50] not in agency.log
+    address = re.findall(r"http://127\.0\.0\.1:\d+/metrics", agency.log)[-1]
+    labels = f'{{dataset="khaisinh",system="{agency.contract.system}"}}'
+
+    def scraped() -> str:
+        with urllib.request.urlopen(address) as page:
+            return str(page.read(), "utf-8")
+
+    wait_for("the metric", lambda: f"lienthong_capture_parked{labels} 2.0" in scraped(), seconds=15)
+    relay.send_signal(signal.SIGTERM)
+    assert relay.wait(timeout=20) == 0
+    set_limit(agency, 2_000_000)
+    agency.start()
+    hold_to_account(agency)
+
+
+def set_limit(agency: Agency, limit: int) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap)
+    try:
+        resource = ConfigResource(
+            ConfigResourceType.TOPIC, agency.contract.topic, configs={"max.message.bytes": str(limit)}
+        )
+        admin.alter_configs([resource])
+    finally:
+        admin.close()
+
+
+@pytest.mark.parametrize("agency", ["sqlite"], indirect=True)
+def test_what_is_missing_is_told_with_a_next_step(agency: Agency) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap)
+    admin.delete_topics([agency.contract.topic])
+    admin.close()
+    done = agency.command("run")
+    assert done.returncode == 1
+    assert f"the broker has no topic {agency.contract.topic}" in done.stderr
+    assert "next step: run: lienthong road topics" in done.stderr
+    (trigger, *_), *_ = agency.lab.hand.run("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    agency.lab.hand.run(f"DROP TRIGGER {trigger}")
+    done = agency.command("run")
+    assert "changes were missed" in done.stderr
+    assert done.returncode == 1
+    assert agency.command("uninstall", agency.contract.id).returncode == 0
+    done = agency.command("run")
+    assert "nothing is captured" in done.stderr
+    assert "capture install" in done.stderr
+    assert "Traceback" not in done.stderr

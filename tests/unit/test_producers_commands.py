@@ -1,0 +1,125 @@
+"""``lienthong capture …`` on an SQLite file: data on stdout, talk on stderr, errors with a next step."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from typer.testing import CliRunner, Result
+
+from deploy.demo.agency import COLUMNS
+from producers.commands import capture
+from producers.metrics import CaptureMetrics, serve_metrics
+from schemas.errors import LienthongError, SettingsError
+from tests.capture_lab import CaptureLab
+
+KHAISINH = "hotich_qnam/khaisinh"
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CaptureLab]:
+    """The vendor's table, as an SQLite file."""
+    one = CaptureLab(f"sqlite:///{tmp_path}/ho_tich.db")
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+    one.hand.run(f"CREATE TABLE ht_khaisinh ({columns.replace('bigint', 'INTEGER')}, ghi_chu TEXT)")
+    one.hand.run("INSERT INTO ht_khaisinh (id, ho_ten) VALUES (1, 'Người thử')")
+    monkeypatch.setenv("LIENTHONG_SOURCE", one.source)
+    yield one
+    one.close()
+
+
+def run(*words: str) -> Result:
+    done = CliRunner().invoke(capture, words)
+    if isinstance(done.exception, LienthongError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_install_captures_and_says_so_on_stderr(lab: CaptureLab) -> None:
+    done = run("install")
+    assert done.stdout == ""
+    assert "captured from now on" in done.stderr
+    assert "ghi_chu" in done.stderr, "what is not captured is told"
+    lab.hand.run("UPDATE ht_khaisinh SET ho_ten = 'Khác'")
+    assert lab.hand.run("SELECT dataset, op, key FROM lienthong_outbox") == [(KHAISINH, "u", "1")]
+    assert "captured already" in run("install", KHAISINH).stderr
+
+
+def test_a_dry_run_prints_sql_that_does_the_same(lab: CaptureLab) -> None:
+    printed = run("install", "--dry-run").stdout
+    assert lab.site.states() == []
+    lab.hand.connection.executescript(printed)  # type: ignore[attr-defined]
+    assert "captured already" in run("install").stderr
+    assert run("install", "--dry-run").stdout == ""
+
+
+def test_install_with_snapshot_and_status(lab: CaptureLab) -> None:
+    done = run("install", "--snapshot")
+    assert "snapshot of 1 rows" in done.stderr
+    head, line = run("status").stdout.splitlines()
+    found = dict(zip(head.split("\t"), line.split("\t"), strict=True))
+    assert float(found.pop("oldest_seconds")) < 60
+    assert found == {
+        "dataset": KHAISINH, "waiting": "1", "next_seq": "1", "triggers": "in place", "snapshot": "done",
+        "snapshot_rows": "1",
+    }  # fmt: skip
+
+
+def test_status_fails_when_changes_are_being_missed(lab: CaptureLab) -> None:
+    run("install")
+    lab.hand.run("ALTER TABLE ht_khaisinh RENAME TO cu")
+    lab.hand.run("DROP TABLE cu")
+    with pytest.raises(LienthongError, match="being missed") as caught:
+        run("status")
+    assert "capture install --snapshot" in caught.value.next_step
+
+
+def test_status_of_a_database_without_capture_is_an_empty_table(lab: CaptureLab) -> None:
+    assert len(run("status").stdout.splitlines()) == 1
+
+
+def test_snapshot_of_all_or_one(lab: CaptureLab) -> None:
+    with pytest.raises(LienthongError, match="nothing is captured"):
+        run("snapshot")
+    with pytest.raises(LienthongError, match="is not captured"):
+        run("snapshot", KHAISINH)
+    run("install")
+    run("snapshot")
+    run("snapshot", KHAISINH)
+    assert lab.hand.run("SELECT op, count(*) FROM lienthong_outbox GROUP BY op") == [("r", 2)]
+
+
+def test_uninstall(lab: CaptureLab) -> None:
+    run("install")
+    assert "DROP TRIGGER" in run("uninstall", KHAISINH, "--dry-run").stdout
+    assert [state.captured for state in lab.site.states()] == [True]
+    run("uninstall", KHAISINH)
+    lab.hand.run("UPDATE ht_khaisinh SET ho_ten = 'Khác'")
+    assert lab.hand.run("SELECT count(*) FROM lienthong_outbox") == [(0,)]
+    assert "uninstalled" in run("status").stdout
+    with pytest.raises(LienthongError, match="is not captured"):
+        run("uninstall", KHAISINH)
+
+
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in (["install"], ["status"], ["run"]):
+        with pytest.raises(SettingsError, match="LIENTHONG_SOURCE"):
+            run(*words)
+    monkeypatch.setenv("LIENTHONG_SOURCE", "sqlite:////x.db")
+    with pytest.raises(SettingsError, match="LIENTHONG_BROKER"):
+        run("run")
+
+
+def test_every_command_has_help() -> None:
+    for name in ("install", "uninstall", "snapshot", "run", "status"):
+        assert len(run(name, "--help").stdout.splitlines()) > 5
+
+
+def test_a_taken_metrics_port_is_a_setting_to_correct() -> None:
+    registry = CollectorRegistry()
+    CaptureMetrics(registry)
+    port = serve_metrics(registry, 0)
+    assert port > 0
+    with pytest.raises(SettingsError, match="LIENTHONG_METRICS_PORT"):
+        serve_metrics(registry, port)
