@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-_NUL = "\x00"
+# One space for each run of white space; a single space, the usual case, is not touched.
+_COMPOSED = pl.col("x").str.normalize("NFC").str.replace_all(r"\s{2,}|[\s--\x20]", " ").str.strip_chars(" ")
+_HAS_NUL = pl.col("x").str.contains("\x00", literal=True).alias("unstorable")
+# None of these letters changes under NFC, alone or beside each other.
+_STABLE = "\u00a1-\u02ff\u1ea0-\u1ef9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,8 @@ class Cleaner:
         words = "|".join(re.escape(word) for word in missing)
         #: What a whole cleaned text matches if it says nothing.
         self.missing = f"^(?i:{words})?$"
-        # Nearly every text is clean already; this finds the others in one pass. ASCII, Latin letters and the
-        # Vietnamese letters with tone marks are safe: none of them changes under NFC.
-        self._suspect = f"{self.missing}|^ | $|  |[^ !-~\u00a1-\u02ff\u1ea0-\u1ef9]"
+        # Nearly every text is clean already; this finds the others in one pass.
+        self._suspect = f"{self.missing}|^ | $|  |[^ !-~{_STABLE}]"
 
     def clean(self, columns: Mapping[str, pl.Series]) -> Cleaned:
         """The columns of String, all of one length, cleaned."""
@@ -38,31 +41,34 @@ class Cleaner:
             return Cleaned({}, {})
         # One long column instead of many: the fixed cost of an expression counts, and most batches are small.
         long = pl.concat(list(columns.values()), rechunk=True).alias("x")
-        suspect = long.str.contains(self._suspect)
+        suspect = places(long.str.contains(self._suspect))
         unstorable = None
-        if suspect.any():
-            found = long.filter(suspect).to_frame().select(*self._cleaned())
+        if len(suspect):
+            found = self._cleaned(long[suspect])
             long = spread(long, suspect, found["x"])
             if found["unstorable"].any():
-                unstorable = spread(pl.zeros(len(long), pl.Boolean, eager=True), suspect, found["unstorable"])
-        parts = slices(long, len(columns))
-        cleaned = dict(zip(columns, parts, strict=True))
+                nowhere = pl.Series([False]).new_from_index(0, len(long))
+                unstorable = spread(nowhere, suspect, found["unstorable"])
+        cleaned = dict(zip(columns, slices(long, len(columns)), strict=True))
         if unstorable is None:
             return Cleaned(cleaned, {})
         masks = zip(columns, slices(unstorable, len(columns)), strict=True)
         return Cleaned(cleaned, {name: mask for name, mask in masks if mask.any()})
 
-    def _cleaned(self) -> tuple[pl.Expr, pl.Expr]:
-        text = pl.col("x").str.normalize("NFC").str.replace_all(r"\s+", " ").str.strip_chars(" ")
-        return (
-            pl.when(~text.str.contains(self.missing)).then(text).alias("x"),
-            pl.col("x").str.contains(_NUL, literal=True).alias("unstorable"),
-        )
+    def _cleaned(self, texts: pl.Series) -> pl.DataFrame:
+        """``x``, the texts cleaned, and ``unstorable``."""
+        said = pl.when(~pl.col("x").str.contains(self.missing)).then("x").alias("x")
+        return texts.to_frame().select(_COMPOSED, _HAS_NUL).select(said, "unstorable")
 
 
-def spread(base: pl.Series, where: pl.Series, found: pl.Series) -> pl.Series:
-    """``base`` with the rows ``where`` is true replaced, in order, by ``found``."""
-    return base.clone().scatter(where.arg_true(), found)  # scatter changes the clone, not what it shares
+def places(where: pl.Series) -> pl.Series:
+    """Where a Boolean is true, as row numbers (UInt32)."""
+    return pl.int_range(len(where), dtype=pl.UInt32, eager=True).filter(where)
+
+
+def spread(base: pl.Series, rows: pl.Series, found: pl.Series) -> pl.Series:
+    """``base`` with ``found`` in the given rows."""
+    return base.clone().scatter(rows, found)  # scatter changes the clone, and not what it shares
 
 
 def slices(long: pl.Series, count: int) -> list[pl.Series]:

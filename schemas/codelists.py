@@ -156,7 +156,8 @@ class CodeList:
             for rank in (own, *ranked[:2])
             for text, code in rank
             if tokens[fold(text)] == code
-            for form in (text, text.lower(), text.replace("-", " "))
+            for form in (text, text.lower(), text.upper(), text.replace("-", " ").title())
+            if fold(form) == fold(text)
         }
         parts = (written, written.values(), tokens, tokens.values())
         return Names(*(pl.Series(list(part), dtype=pl.String) for part in parts))

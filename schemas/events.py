@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.contracts import COLUMN_TYPES, Contract
+from schemas.contracts import COLUMN_TYPES, Contract, Status
 from schemas.errors import ContractError
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
 #: where it was, if it has moved.
 LIVE, GONE, OLD = 0, 1, 2
 
-_KNOWN_OP = pl.col("op").is_in(["c", "u", "r", "d"]).fill_null(value=False)
-_DELETED = (pl.col("op") == "d").fill_null(value=False).alias("deleted")
+_MAIN = pl.Series([LIVE], dtype=pl.UInt8)
+_NOT_MOVED = pl.lit(value=False).alias("moved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,82 +38,86 @@ class EventReader:
 
     def __init__(self, contract: Contract, key_columns: Collection[str]) -> None:
         self._contract = contract
+        self._flags = [
+            pl.col("op").is_in(["c", "u", "r", "d"]).fill_null(value=False).alias("known"),
+            (pl.col("op") == "d").fill_null(value=False).alias("deleted"),
+        ]
+        if contract.status is not None:
+            self._flags += _status_flags(contract, contract.status)
+        changed = [pl.col(name).ne_missing(pl.col(f"before.{name}")) for name in sorted(key_columns)]
         self._key_columns = sorted(key_columns)
-        self._main = pl.Series([LIVE], dtype=pl.UInt8)
-        status = contract.status
-        self._status: list[pl.Expr] = []
-        if status is not None:
-            dtype = COLUMN_TYPES[contract.columns[status.column]]
-            for name, values in (("live", status.live), ("gone", status.gone)):
-                listed = pl.Series(values, dtype=pl.String).cast(dtype).implode()
-                self._status.append(pl.col(status.column).is_in(listed).fill_null(value=False).alias(name))
+        self._moved = (pl.col("op") != "d") & pl.col("told") & pl.any_horizontal(changed)
 
     def records(self, events: pl.DataFrame) -> Records:
         """The records of decoded envelopes with ``__row``.
 
         Raises ``ContractError`` if a column has another type than the contract says.
         """
-        source, take, roles = self._sides(events)
+        after = _columns(events["after"].struct.unnest(), self._contract)
+        before = None
+        if events["before"].null_count() < len(events):
+            before = _columns(events["before"].struct.unnest(), self._contract)
+        flags = self._flags_of(events, before, after)
         origin = events["source"].struct.unnest()
-        envelope = pl.DataFrame([events["__row"], events["op"], origin["seq"], origin["ts_ms"]])
-        if take is not None:
-            envelope = envelope[take]
+        columns = [events["__row"], origin["seq"], origin["ts_ms"]]
+        if flags["deleted"].any() or flags["moved"].any():
+            if before is None:  # deletions that say nothing of what they delete
+                before = after.clear(len(events))
+            sides = _both_sides(flags.select("deleted", "moved").with_row_index("event"))
+            source, event, roles = pl.concat([after, before])[sides["side"]], sides["event"], sides["role"]
+            flags, all_live = flags[event], False
+            rows, seq, committed_ms = (column[event] for column in columns)
+        else:
+            source, roles, all_live = after, _MAIN.new_from_index(0, len(events)), True
+            rows, seq, committed_ms = columns
         problems: dict[str, pl.Series] = {}
-        all_live = take is None
-        wrong_op = envelope.select(~_KNOWN_OP).to_series()
-        if wrong_op.any():
-            problems["op"] = _problem(wrong_op, "op_unknown")
-        if self._contract.status is not None:
-            roles, gone = self._with_status(source, roles, self._contract.status.column, problems)
-            all_live = all_live and not gone
-        rows, _, seq, committed_ms = envelope.get_columns()
+        if not flags["known"].all():
+            problems["op"] = _problem(~flags["known"], "op_unknown")
+        status = self._contract.status
+        if status is not None and not flags["live"].all():
+            # The status is not asked of deletions, nor of a record as it was before a move.
+            gone = (roles == LIVE) & flags["gone"]
+            unknown = (roles == LIVE) & ~flags["live"] & ~flags["gone"]
+            if unknown.any():
+                problems[status.column] = _problem(unknown, "status_unknown")
+            roles = pl.select(pl.when(gone).then(pl.lit(GONE, pl.UInt8)).otherwise(roles)).to_series()
+            all_live = all_live and not gone.any()
         return Records(source, rows, seq, committed_ms, roles, problems, all_live)
 
-    def _sides(self, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series | None, pl.Series]:
-        """The records' columns, the event of each (None: one each, in order), and roles without status."""
-        count = len(events)
-        after = _columns(events["after"].struct.unnest(), self._contract)
-        before = _columns(events["before"].struct.unnest(), self._contract)
-        sides = events.select(_DELETED)
-        if events["before"].null_count() < count:
-            changed = [pl.lit(before[name].ne_missing(after[name])) for name in self._key_columns]
-            moved = ~_DELETED & pl.col("before").is_not_null() & pl.any_horizontal(changed)
-            sides = events.select(_DELETED, moved.alias("moved"))
-        if not any(side.any() for side in sides):
-            return after, None, self._main.new_from_index(0, count)
-        both = _both_sides(sides.with_row_index("event"), count)
-        return pl.concat([after, before])[both["side"]], both["event"], both["role"]
-
-    def _with_status(
-        self, source: pl.DataFrame, roles: pl.Series, column: str, problems: dict[str, pl.Series]
-    ) -> tuple[pl.Series, bool]:
-        """Roles after the soft status, and whether one is gone by it.
-
-        The status is not asked of deletions, nor of a record as it was before a move.
-        """
-        live, gone = source.select(self._status)
-        if live.all():
-            return roles, False
-        asked = (roles == LIVE) & ~live
-        unknown = asked & ~gone
-        if unknown.any():
-            problems[column] = _problem(unknown, "status_unknown")
-        gone &= asked
-        return pl.select(pl.when(gone).then(pl.lit(GONE, pl.UInt8)).otherwise(roles)).to_series(), bool(
-            gone.any()
-        )
+    def _flags_of(
+        self, events: pl.DataFrame, before: pl.DataFrame | None, after: pl.DataFrame
+    ) -> pl.DataFrame:
+        """One row for each event: known, deleted, moved (perhaps), and live and gone by its status."""
+        columns, flags = [events["op"]], [*self._flags, _NOT_MOVED]
+        if self._contract.status is not None:
+            columns.append(after[self._contract.status.column].alias("status"))
+        if before is not None:
+            columns.append(events["before"].is_not_null().alias("told"))
+            columns += [after[name] for name in self._key_columns]
+            columns += [before[name].alias(f"before.{name}") for name in self._key_columns]
+            flags[-1] = self._moved.alias("moved")
+        return pl.DataFrame(columns).select(flags)
 
 
-def _both_sides(sides: pl.DataFrame, count: int) -> pl.DataFrame:
+def _status_flags(contract: Contract, status: Status) -> list[pl.Expr]:
+    dtype = COLUMN_TYPES[contract.columns[status.column]]
+    return [
+        pl.col("status")
+        .is_in(pl.Series(values, dtype=pl.String).cast(dtype).implode())
+        .fill_null(value=False)
+        .alias(name)
+        for name, values in (("live", status.live), ("gone", status.gone))
+    ]
+
+
+def _both_sides(sides: pl.DataFrame) -> pl.DataFrame:
     """event, side (its place in all ``after``, then all ``before``) and role of each record, in order."""
-    of_before = pl.col("event") + count
+    of_before = pl.col("event") + len(sides)
     main = sides.select(
         "event",
         pl.when("deleted").then(of_before).otherwise("event").alias("side"),
         pl.when("deleted").then(GONE).otherwise(LIVE).cast(pl.UInt8).alias("role"),
     )
-    if "moved" not in sides.columns:
-        return main
     old = sides.filter("moved").select("event", of_before.alias("side"), pl.lit(OLD, pl.UInt8).alias("role"))
     return pl.concat([old, main]).sort("event", maintain_order=True)
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.cleaning import Cleaner
+from schemas.cleaning import Cleaner, spread
 from schemas.contracts import Contract
 from schemas.events import LIVE, OLD, EventReader, Records
 from schemas.library import Library
 from schemas.national import NO_WARNINGS, JoinedKey, National
 from schemas.plan import Obtained
 from schemas.rules import Given
+
+_NO_PROBLEMS = pl.DataFrame(schema={"at": pl.UInt32, "field": pl.String, "rule": pl.String})
 
 NO_REJECTS = pl.DataFrame(
     schema={
@@ -60,63 +62,62 @@ class Translator:
         source_keys = self._source_key.of(records.source)
         obtained = [target.plan.run(texts, records.source) for target in self._targets]
         problems = [
-            _first_problem(one, records, target.format.key)
+            _first_problems(one, records, target.format.key)
             for one, target in zip(obtained, self._targets, strict=True)
         ]
         rejects = _rejects(problems, records, source_keys)
         national: dict[str, pl.DataFrame] = {}
-        warnings = [NO_WARNINGS]
+        warnings: list[pl.DataFrame] = []
         for one, target, problem in zip(obtained, self._targets, problems, strict=True):
-            # A problem that is in no reject is that of a record as it was: it needs no delete.
-            keep = None if problem is None else problem.is_null()
-            if not rejects.is_empty():
-                accepted = ~records.rows.is_in(rejects["__row"].implode())
-                keep = accepted if keep is None else keep & accepted
+            keep = None if problem.is_empty() and rejects.is_empty() else _kept(problem, rejects, records)
             changes, warned = target.changes(one, records, source_keys, keep)
             national[target.format.full_id] = changes
-            warnings += warned
-        told = pl.concat(warnings).unique(maintain_order=True) if len(warnings) > 1 else NO_WARNINGS
+            warnings.append(warned)
+        several = [one for one in warnings if not one.is_empty()]
+        told = pl.concat(several).unique(maintain_order=True) if several else NO_WARNINGS
         return Translated(national, rejects, told)
 
 
-def _first_problem(obtained: Obtained, records: Records, key: Sequence[str]) -> pl.Series | None:
-    """``field:rule`` of the first problem of each record; None if there is none at all.
+def _first_problems(obtained: Obtained, records: Records, key: Sequence[str]) -> pl.DataFrame:
+    """The first problem of each record that has one: ``at``, its place, ``field`` and ``rule``.
 
     What is wrong with the event comes first, then fields by position. Of a deletion only key fields count.
     """
-    found = [(name, True, problem) for name, problem in records.problems.items()]
-    found += [(name, name in key, problem) for name, problem in obtained.problems.items()]
+    found = [*records.problems.items(), *obtained.problems.items()]
     if not found:
-        return None
-    frame = pl.DataFrame({"role": records.roles} | {str(at): one for at, (_, _, one) in enumerate(found)})
-    told = []
-    for at, (name, of_key, _) in enumerate(found):
-        problem = pl.lit(f"{name}:") + pl.col(str(at))
-        told.append(problem if of_key or records.all_live else pl.when(pl.col("role") == LIVE).then(problem))
-    first = frame.select(pl.coalesce(told)).to_series()
-    return first if first.null_count() < len(first) else None
-
-
-def _rejects(problems: Sequence[pl.Series | None], records: Records, source_keys: pl.Series) -> pl.DataFrame:
-    """One row for each event that cannot be translated into every target. OLD records reject nothing."""
-    some = [problem for problem in problems if problem is not None]
-    if not some:
-        return NO_REJECTS
-    first = pl.select(pl.coalesce(some)).to_series()
-    bad = first.is_not_null() & (records.roles != OLD)
-    if not bad.any():
-        return NO_REJECTS
-    parts = pl.col("first").str.split_exact(":", 1)
-    return (
-        pl.DataFrame(
-            {"__row": records.rows, "lt_seq": records.seq, "lt_source_key": source_keys, "first": first}
-        )
-        .filter(bad)
-        .select(
-            "__row",
-            "lt_seq",
-            "lt_source_key",
-            parts.struct.field("field_0").alias("field"),
-            parts.struct.field("field_1").alias("rule"),
+        return _NO_PROBLEMS
+    frame = pl.DataFrame(
+        [records.roles.alias("role"), *(one.alias(str(n)) for n, (_, one) in enumerate(found))]
+    )
+    told = (
+        frame.with_row_index("at")
+        .unpivot(index=["at", "role"], variable_name="n", value_name="rule")
+        .drop_nulls("rule")
+        .with_columns(
+            pl.lit(pl.Series([name for name, _ in found])).gather(pl.col("n").cast(pl.UInt32)).alias("field")
         )
     )
+    if not records.all_live:
+        told = told.filter((pl.col("role") == LIVE) | pl.col("field").is_in([*records.problems, *key]))
+    return told.select("at", "field", "rule").unique("at", keep="first", maintain_order=True)
+
+
+def _rejects(problems: Sequence[pl.DataFrame], records: Records, source_keys: pl.Series) -> pl.DataFrame:
+    """One row for each event that cannot be translated into every target. OLD records reject nothing."""
+    if all(problem.is_empty() for problem in problems):
+        return NO_REJECTS
+    told = pl.concat(problems).unique("at", keep="first", maintain_order=True)
+    if not records.all_live:
+        told = told.filter(records.roles[told["at"]] != OLD)
+    if told.is_empty():
+        return NO_REJECTS
+    told = told.sort("at")
+    rows = pl.DataFrame([records.rows, records.seq.alias("lt_seq"), source_keys.alias("lt_source_key")])
+    return rows[told["at"]].hstack(told.select("field", "rule"))
+
+
+def _kept(problems: pl.DataFrame, rejects: pl.DataFrame, records: Records) -> pl.Series:
+    """The records of events that are not rejected, without those OLD ones that could not be keyed either."""
+    sound = pl.Series([True]).new_from_index(0, len(records.rows))
+    sound = spread(sound, problems["at"], pl.Series([False]).new_from_index(0, len(problems)))
+    return sound & ~records.rows.is_in(rejects["__row"].implode())

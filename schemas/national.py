@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from schemas.cleaning import spread
 from schemas.contracts import COLUMN_TYPES, Contract, Target
 from schemas.events import LIVE, OLD, Records
 from schemas.formats import WIRE_FIELDS, NationalFormat
@@ -19,6 +20,8 @@ from schemas.plan import Obtained, Plan
 from schemas.rules import Given
 
 NO_WARNINGS = pl.DataFrame(schema={"__row": pl.UInt32, "field": pl.String, "rule": pl.String})
+
+_NONE_WARNED = pl.DataFrame(schema={"at": pl.UInt32, "field": pl.String, "rule": pl.String})
 
 #: Rows of constant columns made ahead: larger than the usual batch.
 _READY_ROWS = 4096
@@ -39,6 +42,16 @@ class National:
             "lt_warnings": None,
         }
         self._key = JoinedKey(national.key, dict.fromkeys(national.key, "string"))
+        live = pl.col("role") == LIVE
+        self._of_deletes = [
+            pl.when(live).then(pl.lit("u")).otherwise(pl.lit("d")).alias("lt_op"),
+            (pl.col("role") != OLD).alias("lt_answers"),
+            *(
+                pl.when(live).then(pl.col(name)).alias(name)
+                for name in target.rules
+                if name not in national.key
+            ),
+        ]
         types = dict(WIRE_FIELDS) | {field.name: field.avro_type for field in national.fields}
         self._constants = pl.DataFrame(
             [
@@ -49,14 +62,14 @@ class National:
 
     def changes(
         self, obtained: Obtained, records: Records, source_keys: pl.Series, keep: pl.Series | None
-    ) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The changes in the order of the records, with ``__row``, and their warnings in long form.
 
         ``keep``: the records that can be translated; None: all.
         """
         values = obtained.values
         keys = self._key.of(pl.DataFrame([values[name].alias(name) for name in self.format.key]))
-        found = [
+        columns = [
             keys.alias("lt_key"),
             source_keys.alias("lt_source_key"),
             records.seq.alias("lt_seq"),
@@ -64,16 +77,18 @@ class National:
             *(value.alias(name) for name, value in values.items()),
             records.rows,
         ]
-        frame = pl.DataFrame(found)
         if not records.all_live:
             keep = _moved_or_not_old(keys, records, keep)
-            frame = frame.with_columns(_with_deletes(values, self.format.key, records.roles))
-        warned = _warnings(obtained, records, keep)
-        if warned:
-            frame = frame.with_columns(_warnings_as_text(obtained, records))
+            columns.append(records.roles.alias("role"))
+        warned = _warnings(obtained, records, keep) if obtained.warnings else _NONE_WARNED
+        if not warned.is_empty():
+            columns.append(_warnings_as_text(warned, len(keys)))
+        frame = pl.DataFrame(columns)
+        if not records.all_live:
+            frame = frame.with_columns_seq(self._of_deletes)
         if keep is not None:
             frame = frame.filter(keep)
-        return self._complete(frame), warned
+        return self._complete(frame), warned.select(records.rows[warned["at"]], "field", "rule")
 
     def _complete(self, found: pl.DataFrame) -> pl.DataFrame:
         """The wire's columns in order: those found, constants for the others; and ``__row``."""
@@ -81,7 +96,9 @@ class National:
         if len(found) > len(constants):
             constants = pl.DataFrame([one.new_from_index(0, len(found)) for one in constants])
         columns = {one.name: one for one in constants.head(len(found)).get_columns()}
-        columns |= {one.name: one for one in found.get_columns()}  # a key that is there keeps its place
+        for one in found.get_columns():
+            if one.name in columns or one.name == "__row":
+                columns[one.name] = one  # a name that is there keeps its place
         return pl.DataFrame(list(columns.values()))
 
 
@@ -93,9 +110,9 @@ class JoinedKey:
         parts = [pl.col(name) if types[name] == "string" else pl.col(name).cast(pl.String) for name in names]
         parts = [part.fill_null("") for part in parts]
         self._plain = pl.concat_str(parts, separator="|").alias("key")
-        # Escapes are rare. A part that needs them shows as a % or as one | too many.
-        special = self._plain.str.contains(rf"%|(?:\|[^|]*){{{len(names)}}}").any().alias("special")
-        self._look = [self._plain, special] if "string" in {types[name] for name in names} else [self._plain]
+        # What a key looks like if no part needs an escape, as few do.
+        simple = rf"^[^%|]*(?:\|[^%|]*){{{len(names) - 1}}}$"
+        self._simple = pl.col("key").str.contains(simple).all().alias("simple")
         escaped = [
             part.str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
             for part in parts
@@ -104,10 +121,10 @@ class JoinedKey:
 
     def of(self, columns: pl.DataFrame) -> pl.Series:
         """The keys of records."""
-        found = columns.select(self._look)
-        if "special" in found.columns and found["special"].any():
-            return columns.select(self._escaped).to_series()
-        return found["key"]
+        found = columns.select(self._plain).select("key", self._simple)
+        if found["simple"].all():
+            return found["key"]
+        return columns.select(self._escaped).to_series()
 
 
 def _moved_or_not_old(keys: pl.Series, records: Records, keep: pl.Series | None) -> pl.Series:
@@ -116,32 +133,26 @@ def _moved_or_not_old(keys: pl.Series, records: Records, keep: pl.Series | None)
     return ~stayed if keep is None else keep & ~stayed
 
 
-def _with_deletes(values: dict[str, pl.Series], key: Sequence[str], roles: pl.Series) -> list[pl.Expr]:
-    live = pl.lit(roles == LIVE)
-    return [
-        pl.when(live).then(pl.lit("u")).otherwise(pl.lit("d")).alias("lt_op"),
-        pl.lit(roles != OLD).alias("lt_answers"),
-        *(pl.when(live).then(pl.col(name)).alias(name) for name in values if name not in key),
-    ]
+def _warnings(obtained: Obtained, records: Records, keep: pl.Series | None) -> pl.DataFrame:
+    """Warnings of live, translated records: ``at``, the record's place, ``field`` and ``rule``; in order."""
+    counts = records.roles == LIVE
+    if keep is not None:
+        counts &= keep
+    codes = [one.alias(str(n)) for n, (_, one) in enumerate(obtained.warnings)]
+    fields = pl.lit(pl.Series([field for field, _ in obtained.warnings]))
+    return (
+        pl.DataFrame(codes)
+        .with_row_index("at")
+        .filter(counts)
+        .unpivot(index="at", variable_name="n", value_name="rule")
+        .drop_nulls("rule")
+        .sort("at", maintain_order=True)
+        .select("at", fields.gather(pl.col("n").cast(pl.UInt32)).alias("field"), "rule")
+    )
 
 
-def _warnings(obtained: Obtained, records: Records, keep: pl.Series | None) -> list[pl.DataFrame]:
-    """One frame for each warning that some live, translated record has."""
-    counts = records.roles == LIVE if keep is None else keep & (records.roles == LIVE)
-    found = []
-    for field, codes in obtained.warnings:
-        there = counts & codes.is_not_null()
-        if there.any():
-            rows, rules = records.rows.filter(there), codes.filter(there)
-            found.append(
-                pl.DataFrame({"__row": rows, "rule": rules}).select(
-                    "__row", pl.lit(field).alias("field"), "rule"
-                )
-            )
-    return found
-
-
-def _warnings_as_text(obtained: Obtained, records: Records) -> pl.Expr:
-    told = [pl.lit(f"{field}:") + pl.lit(codes) for field, codes in obtained.warnings]
-    text = pl.concat_str(told, separator=",", ignore_nulls=True)
-    return pl.when(pl.lit(records.roles == LIVE) & (text != "")).then(text).alias("lt_warnings")
+def _warnings_as_text(warned: pl.DataFrame, count: int) -> pl.Series:
+    told = pl.concat_str("field", "rule", separator=":").str.join(",").alias("text")
+    texts = warned.group_by("at", maintain_order=True).agg(told)
+    nothing = pl.Series("lt_warnings", [None], pl.String).new_from_index(0, count)
+    return spread(nothing, texts["at"], texts["text"])

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from schemas.cleaning import Cleaned, spread
+from schemas.cleaning import Cleaned, places, spread
 from schemas.contracts import Target
 from schemas.formats import NationalFormat
 from schemas.rules import Columns, Given, Inputs, Of, Rule, Step, Unless
 
+#: From so many texts on, looking for equal ones pays.
+_MANY = 100
 _NOTHING = pl.Series([None], dtype=pl.String)
+_NO_PROBLEM = pl.lit(None, pl.String)
 
 
 @dataclass(slots=True)
@@ -56,17 +59,18 @@ class Plan:
         facts: dict[Of, pl.Expr] = {}
         for wave in _in_waves(target.rules):
             every = {name: rule.columns(_inputs(name, rule, facts), given) for name, rule in wave.items()}
-            usual = {name: columns.usual for name, columns in every.items() if columns.usual is not None}
-            quick = {name: Columns(value=value) for name, value in usual.items()}
+            usual = {name: columns.usual for name, columns in every.items() if columns.usual}
+            quick = {name: Columns(value=ways[0]) for name, ways in usual.items()}
             self._waves.append(_Wave(every | quick, _alike(every, {name: wave[name] for name in usual})))
             for name, columns in every.items():
                 facts |= {Of(name): pl.col(name)}
                 facts |= {Of(name, fact): expression for fact, expression in columns.facts.items()}
-        self._warnings = [
-            (check.from_, warning)
-            for at, check in enumerate(target.checks)
-            for warning in check.warnings(_inputs(f"check.{at}", check, facts), given)
-        ]
+        self._checks: dict[str, str] = {}  # column of a warning -> source column it is about
+        self._warnings: dict[str, pl.Expr] = {}
+        for at, check in enumerate(target.checks):
+            for nth, warning in enumerate(check.warnings(_inputs(f"check.{at}", check, facts), given)):
+                column = f"warning.{at}.{nth}"
+                self._checks[column], self._warnings[column] = check.from_, warning.alias(column)
 
     def run(self, texts: Cleaned, source: pl.DataFrame) -> Obtained:
         """Apply every rule and check. ``source``: the contract's columns; ``texts``: those of text,
@@ -75,65 +79,88 @@ class Plan:
         frame = pl.DataFrame([column.alias(f"column.{name}") for name, column in texts.columns.items()])
         for wave in self._waves:
             frame = _evaluated(frame, wave.quick)
-            for full in wave.full:
-                frame = self._done_in_full(frame, full)
-        obtained = Obtained({name: frame[name] for name in self._rules})
-        for name, rule in self._rules.items():
-            problem = self._problem(name, rule, frame, texts, source)
-            if problem is not None:
-                obtained.problems[name] = problem
+            left = [name for full in wave.full for name in full.fields if self._left_open(frame, name)]
+            if left:
+                frame = self._done_in_full(frame, wave, left)
         if self._warnings:
-            found = frame.select(warning.alias(str(at)) for at, (_, warning) in enumerate(self._warnings))
-            for (column, _), codes in zip(self._warnings, found, strict=True):
-                if codes.null_count() < len(codes):
-                    obtained.warnings.append((column, codes))
-        return obtained
+            frame = frame.with_columns_seq(self._warnings.values())
+        warnings = [(self._checks[at], frame[at]) for at in self._warnings]
+        return Obtained(
+            {name: frame[name] for name in self._rules},
+            self._problems(frame, texts, source),
+            [(column, codes) for column, codes in warnings if codes.null_count() < len(codes)],
+        )
 
-    def _done_in_full(self, frame: pl.DataFrame, full: _Full) -> pl.DataFrame:
-        """The frame with the values that the usual way left open. All columns are done together."""
-        texts = {name: frame[f"column.{self._rules[name].from_}"] for name in full.fields}
-        open_rows = {
-            name: frame[name].is_null() & text.is_not_null()
-            for name, text in texts.items()
-            if frame[name].null_count() > text.null_count()
-        }
-        if not open_rows:
-            return frame
-        first = full.fields[0]
-        stacked = pl.concat([texts[name].filter(rows) for name, rows in open_rows.items()], rechunk=True)
-        found = _evaluated(stacked.alias(texts[first].name).to_frame(), {first: full.columns})
-        at, replaced = 0, []
-        for name, rows in open_rows.items():
-            part = found.slice(at, count := int(rows.sum()))
-            at += count
-            replaced.append(spread(frame[name], rows, part[first]))
-            problem = part[f"{first}.problem"] if f"{first}.problem" in part.columns else _NOTHING
-            if problem.null_count() < len(problem):
-                nothing = _NOTHING.new_from_index(0, len(frame)).alias(f"{name}.problem")
-                replaced.append(spread(nothing, rows, problem))
-        return frame.with_columns(replaced)
+    def _left_open(self, frame: pl.DataFrame, name: str) -> bool:
+        """Whether the usual way of a field's rule found no value for some text that is there."""
+        return frame[name].null_count() > frame[self._column_of(name)].null_count()
 
-    def _problem(
-        self, name: str, rule: Rule, frame: pl.DataFrame, texts: Cleaned, source: pl.DataFrame
-    ) -> pl.Series | None:
-        """A field's problem, with what is asked of every field: that it is there and can be stored."""
-        problem: pl.Series | None = None
-        if f"{name}.problem" in frame.columns:
-            problem = frame[f"{name}.problem"]
-            if problem.null_count() == len(problem):
-                problem = None
-        unstorable = texts.unstorable.get(rule.from_)
-        if unstorable is not None:
-            problem = _first(unstorable, "text_unstorable", problem)
-        value = frame[name]
-        if not value.null_count() or not (rule.required or name in self._required):
-            return problem
-        missing = value.is_null()
-        if problem is not None:
-            missing &= problem.is_null()
+    def _column_of(self, name: str) -> str:
+        return f"column.{self._rules[name].from_}"
+
+    def _done_in_full(self, frame: pl.DataFrame, wave: _Wave, left: Sequence[str]) -> pl.DataFrame:
+        """The frame with the values that the usual way left open in the fields ``left``.
+
+        All columns that go through the same rule are laid end to end and done together.
+        """
+        open_rows = frame.select(
+            pl.col(name).is_null() & pl.col(self._column_of(name)).is_not_null() for name in left
+        )
+        replaced = []
+        for full in wave.full:
+            rows = {name: places(open_rows[name]) for name in full.fields if name in left}
+            if not rows:
+                continue
+            texts = pl.concat([frame[self._column_of(name)][at] for name, at in rows.items()], rechunk=True)
+            found, start = _answers(full, texts.alias(self._column_of(full.fields[0]))), 0
+            for name, at in rows.items():
+                part = found.slice(start, len(at))
+                start += len(at)
+                replaced.append(spread(frame[name], at, part["value"]))
+                if part["problem"].null_count() < len(part):
+                    nothing = _NOTHING.new_from_index(0, len(frame)).alias(f"{name}.problem")
+                    replaced.append(spread(nothing, at, part["problem"]))
+        columns = {one.name: one for one in (*frame.get_columns(), *replaced)}
+        return pl.DataFrame(list(columns.values()))
+
+    def _problems(self, frame: pl.DataFrame, texts: Cleaned, source: pl.DataFrame) -> dict[str, pl.Series]:
+        """Problems by field, with what is asked of every field: that it is there and can be stored."""
+        found: dict[str, pl.Series] = {}
+        expressions: dict[str, pl.Expr] = {}
+        for name, rule in self._rules.items():
+            problem = _some(frame, f"{name}.problem")
+            if problem is not None:
+                found[name] = problem
+            required = rule.required or name in self._required
+            missing = bool(required and frame[name].null_count())
+            if missing or rule.from_ in texts.unstorable:
+                told = _NO_PROBLEM if problem is None else pl.col(f"{name}.problem")
+                expressions[name] = _asked(name, rule, told, missing, texts, source)
+        if expressions:
+            found |= frame.select(one.alias(name) for name, one in expressions.items()).to_dict()
+        in_order = {name: found[name] for name in self._rules if name in found}
+        return {name: problem for name, problem in in_order.items() if problem.null_count() < len(problem)}
+
+
+def _asked(
+    name: str, rule: Rule, told: pl.Expr, missing: bool, texts: Cleaned, source: pl.DataFrame
+) -> pl.Expr:
+    if missing:
+        absent = pl.col(name).is_null() & told.is_null()
         if isinstance(rule.required, Unless):
-            missing &= ~source[rule.required.unless].fill_null(value=False)
-        return _first(missing, "required_missing", problem) if missing.any() else problem
+            absent &= ~pl.lit(source[rule.required.unless]).fill_null(value=False)
+        told = pl.when(absent).then(pl.lit("required_missing")).otherwise(told)
+    if rule.from_ in texts.unstorable:
+        unstorable = pl.lit(texts.unstorable[rule.from_])
+        told = pl.when(unstorable).then(pl.lit("text_unstorable")).otherwise(told)
+    return told
+
+
+def _some(frame: pl.DataFrame, name: str) -> pl.Series | None:
+    """A column that is there and holds something."""
+    if name not in frame.columns or frame[name].null_count() == len(frame):
+        return None
+    return frame[name]
 
 
 def _inputs(name: str, step: Step, facts: Mapping[Of, pl.Expr]) -> Inputs:
@@ -149,12 +176,34 @@ def _alike(every: Mapping[str, Columns], rules: Mapping[str, Rule]) -> tuple[_Fu
     return tuple(_Full(every[names[0]], tuple(names)) for names in alike.values())
 
 
+def _answers(full: _Full, texts: pl.Series) -> pl.DataFrame:
+    """``value`` and ``problem`` of texts that the first usual way left open; each text is worked out once."""
+    distinct = texts.unique() if len(texts) >= _MANY else texts
+    if 2 * len(distinct) > len(texts):
+        return _worked_out(full, texts, full.columns.usual[1:])
+    found = _worked_out(full, distinct, full.columns.usual[1:]).with_columns(distinct)
+    return texts.to_frame().join(found, on=texts.name, how="left", maintain_order="left")
+
+
+def _worked_out(full: _Full, texts: pl.Series, ways: Sequence[pl.Expr]) -> pl.DataFrame:
+    frame, field = texts.to_frame(), full.fields[0]
+    if not ways:
+        told = _NO_PROBLEM if full.columns.problem is None else pl.col(f"{field}.problem")
+        found = _evaluated(frame, {field: full.columns})
+        return found.select(pl.col(field).alias("value"), told.alias("problem"))
+    value = frame.select(ways[0].alias("value")).to_series()
+    problem = _NOTHING.new_from_index(0, len(texts)).alias("problem")
+    rest = places(value.is_null())
+    if not len(rest):
+        return pl.DataFrame([value, problem])
+    found = _worked_out(full, texts[rest], ways[1:])
+    return pl.DataFrame([spread(value, rest, found["value"]), spread(problem, rest, found["problem"])])
+
+
 def _evaluated(frame: pl.DataFrame, every: Mapping[str, Columns]) -> pl.DataFrame:
-    """The frame with a column for the value of each field, and ``<field>.problem`` where a rule tells
-    problems.
-    """
+    """The frame with a column for each field's value, and ``<field>.problem`` where a rule tells problems."""
     for at in range(max(len(columns.prepare) for columns in every.values())):
-        frame = frame.with_columns(
+        frame = frame.with_columns_seq(
             expression.alias(f"{name}.{step}")
             for name, columns in every.items()
             if at < len(columns.prepare)
@@ -166,12 +215,7 @@ def _evaluated(frame: pl.DataFrame, every: Mapping[str, Columns]) -> pl.DataFram
         for name, columns in every.items()
         if columns.problem is not None
     ]
-    return frame.with_columns(results)
-
-
-def _first(where: pl.Series, rule: str, problem: pl.Series | None) -> pl.Series:
-    rest = pl.lit(None, pl.String) if problem is None else pl.lit(problem)
-    return pl.select(pl.when(where).then(pl.lit(rule)).otherwise(rest)).to_series()
+    return frame.with_columns_seq(results)
 
 
 def _in_waves(rules: Mapping[str, Rule]) -> Iterator[Mapping[str, Rule]]:

@@ -57,9 +57,9 @@ class Inputs:
 class Columns:
     """What a rule gives: expressions over its inputs.
 
-    ``usual`` is a faster way that does for most rows: where it is not null it is the value, and there is no
-    problem. It must agree with ``value``. A rule that has it may take ``Inputs.x`` only, and its facts
-    ``Inputs.value`` only.
+    ``usual`` are faster ways that do for most rows, tried one after the other on the rows still open: where
+    one is not null it is the value, and there is no problem. They must agree with ``value``. A rule that has
+    them may take ``Inputs.x`` only, and its facts ``Inputs.value`` only.
     """
 
     value: pl.Expr  #: String; null if missing or not obtained
@@ -67,7 +67,7 @@ class Columns:
     prepare: Sequence[
         Mapping[str, pl.Expr]
     ] = ()  #: columns for the steps after, for value, problem and facts
-    usual: pl.Expr | None = None
+    usual: Sequence[pl.Expr] = ()
     facts: Mapping[str, pl.Expr] = field(default_factory=dict)  #: by-products that other rules may ask for
 
 

@@ -56,7 +56,7 @@ class Code(_Listed):
             .then(pl.lit("code_ambiguous"))
             .when(token.is_null() & take.x.is_not_null())
             .then(pl.lit("code_unknown")),
-            usual=take.x.replace_strict(known.usual, known.usual_codes, default=None),
+            usual=[take.x.replace_strict(known.usual, known.usual_codes, default=None)],
         )
 
 

@@ -7,11 +7,14 @@ import polars as pl
 from schemas.rules.base import Columns, Given, Inputs, Rule, kind
 
 # One separator throughout; the year always with four digits, for with two nobody can tell the century.
-_DAY = r"^(?:[0-9]{1,2}/[0-9]{1,2}/|[0-9]{1,2}\.[0-9]{1,2}\.|[0-9]{1,2}-[0-9]{1,2}-)[0-9]{4}$"
-_MONTH = r"^[0-9]{1,2}[/.-][0-9]{4}$"
-_YEAR = r"^[0-9]{4}$"
-#: Any month has these days; most records need no more than this to be seen to be right.
-_PLAIN_DAY = r"^(?:0[1-9]|1[0-9]|2[0-8])/(?:0[1-9]|1[0-2])/[12][0-9]{3}$"
+_FORM = "^(?:[0-9]{2}/[0-9]{2}/|[0-9]{2}[.][0-9]{2}[.]|[0-9]{2}-[0-9]{2}-|[0-9]{2}[/.-])?[0-9]{4}$"
+#: Days that need no calendar; ``s`` stands for the separator.
+_SURE = "(?:(?:0[1-9]|1[0-9]|2[0-8])s(?:0[1-9]|1[0-2])|(?:29|30)s(?:0[13-9]|1[0-2])|31s(?:0[13578]|1[02]))s"
+_SURE_DAY = f"^(?:{_SURE.replace('s', '/')}|{_SURE.replace('s', '[.]')})[12][0-9]{{3}}$"
+_SURE_ANY = (
+    f"^(?:{_SURE.replace('s', '/')}|{_SURE.replace('s', '[.]')}|(?:0[1-9]|1[0-2])[/.])?[12][0-9]{{3}}$"
+)
+_LENGTHS = {"day": 10, "month": 7, "year": 4}
 
 
 @kind("date")
@@ -28,39 +31,37 @@ class Date(Rule):
     precision: Literal["day", "kept"]
 
     def columns(self, take: Inputs, given: Given) -> Columns:
-        # "1/2/2016" -> "01/02/2016": then day and month lie at fixed places before the year's four digits.
+        # "1/2/2016" -> "01/02/2016": then all lies at fixed places before the year's four digits, and the
+        # length tells how precise it is.
         padded = take.step("padded")
-        pad = take.x.str.replace_all(r"\b([0-9])([/.-])", "0${1}${2}")
-        texts = {"dd": padded.str.head(2), "mm": padded.str.head(-5).str.tail(2), "yyyy": padded.str.tail(4)}
-        forms = {"day": _DAY, "month": _MONTH, "year": _YEAR}
-        matches = {f"is_{name}": take.x.str.contains(form) for name, form in forms.items()}
-        numbers = {f"{name}_number": take.step(name).cast(pl.Int32, strict=False) for name in texts}
-        problem = self._problem(take)
-        dd, mm, yyyy = (take.step(name) for name in texts)
-        written = (
-            pl.when(take.step("is_day"))
-            .then(pl.concat_str(dd, mm, yyyy, separator="."))
-            .when(take.step("is_month"))
-            .then(pl.concat_str(mm, yyyy, separator="."))
-            .otherwise(yyyy)
-        )
-        plain = take.x.str.replace_all("/", ".", literal=True)
+        numbers = {
+            "day": padded.str.head(2),
+            "month": padded.str.head(-5).str.tail(2),
+            "year": padded.str.tail(4),
+        }
+        look = {name: text.cast(pl.Int32, strict=False) for name, text in numbers.items()}
+        look |= {"formed": padded.str.contains(_FORM), "length": padded.str.len_bytes()}
+        sure = take.x.str.contains(_SURE_DAY if self.precision == "day" else _SURE_ANY)
+        problem = take.step("broken")
         return Columns(
-            prepare=[{"padded": pad}, texts | matches, numbers],
-            value=pl.when(problem.is_null()).then(written),
+            prepare=[
+                {"padded": take.x.str.replace_all(r"\b([0-9])([/.-])", "0${1}${2}")},
+                look,
+                {"broken": self._problem(take)},
+            ],
+            value=pl.when(problem.is_null()).then(padded.str.replace_all("[/-]", ".")),
             problem=problem,
-            usual=pl.when(take.x.str.contains(_PLAIN_DAY)).then(plain),
+            usual=[pl.when(sure).then(take.x.str.replace_all("/", ".", literal=True))],
             facts={"date": take.value.str.to_date("%d.%m.%Y", strict=False)},
         )
 
     def _problem(self, take: Inputs) -> pl.Expr:
-        is_day, is_month, is_year = (take.step(f"is_{name}") for name in ("day", "month", "year"))
-        day, month, year = (take.step(f"{name}_number") for name in ("dd", "mm", "yyyy"))
-        impossible = (year < 1) | (~is_year & ~month.is_between(1, 12))
-        impossible |= is_day & ~day.is_between(1, _days_in(month, year))
-        imprecise = ~is_day if self.precision == "day" else pl.lit(value=False)
+        day, month, year, length = (take.step(name) for name in ("day", "month", "year", "length"))
+        impossible = (year < 1) | ((length > _LENGTHS["year"]) & ~month.is_between(1, 12))
+        impossible |= (length == _LENGTHS["day"]) & ~day.is_between(1, _days_in(month, year))
+        imprecise = length < _LENGTHS[self.precision] if self.precision == "day" else pl.lit(value=False)
         return (
-            pl.when(~(is_day | is_month | is_year))
+            pl.when(~take.step("formed"))
             .then(pl.lit("date_unreadable"))
             .when(impossible)
             .then(pl.lit("date_impossible"))

@@ -40,10 +40,12 @@ class PersonalId(Check):
             )
 
     def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:
-        prefixes = given.codes[self.prefixes].entries
+        prefixes = given.codes[self.prefixes].entries.sort("parent")
+        parents, codes = pl.lit(prefixes["parent"]), pl.lit(prefixes["code"])
         province, gender, born = (take.others[name] for name in ("province", "gender", "born"))
         formed = take.x.str.contains(r"^[0-9]{12}$")
-        prefix = province.replace_strict(prefixes["parent"], prefixes["code"], default=None)
+        place = parents.search_sorted(province).clip(upper_bound=len(prefixes) - 1)
+        prefix = pl.when(parents.gather(place) == province).then(codes.gather(place))
         year = born.str.tail(4).cast(pl.Int32, strict=False)
         digit = (year // 100 - 19) * 2 + (gender == _FEMALE).cast(pl.Int32)
         expected = pl.concat_str(digit.cast(pl.String), born.str.tail(2))

@@ -11,6 +11,8 @@ from schemas.documents import Strict
 from schemas.formats import FormatField
 from schemas.rules.base import Columns, Complaint, Given, Inputs, Rule, kind
 
+_PLAIN_NAME = "^[A-Za-zÀ-ÖØ-Þà-öø-ýĂăĐđĨĩŨũƠơƯưẠ-ỹ -]+$"
+
 
 @kind("copy")
 class Copy(Rule):
@@ -47,8 +49,12 @@ class Name(Rule):
         word = pl.element()
         capital = word.str.head(1).str.to_uppercase() + word.str.slice(1)
         spelled = take.x.str.to_lowercase().str.extract_all("[ -]|[^ -]+").list.eval(capital).list.join("")
+        # Polars begins a word after any character that is no letter, and knows letters with a form of their
+        # own for it (ǆ, ǅ): its way is ours for names of nothing but Vietnamese letters.
+        plain = take.x.str.contains(_PLAIN_NAME)
         return Columns(
-            value=pl.when(mixed).then(take.x).otherwise(spelled), usual=pl.when(mixed).then(take.x)
+            value=pl.when(mixed).then(take.x).otherwise(spelled),
+            usual=[pl.when(mixed).then(take.x), pl.when(~mixed & plain).then(take.x.str.to_titlecase())],
         )
 
 

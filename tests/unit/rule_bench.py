@@ -36,8 +36,8 @@ def obtained(
 def usual(kind: str, texts: Sequence[str | None], codes: CodeLists, **given: Any) -> list[str | None]:
     """What a rule's faster way finds; null where it leaves the text to the full way."""
     frame, columns = _run(kind, texts, codes, {}, given)
-    assert columns.usual is not None
-    return frame.select(columns.usual.alias("value")).to_series().to_list()
+    assert columns.usual
+    return frame.select(pl.coalesce(columns.usual).alias("value")).to_series().to_list()
 
 
 def fact(
