@@ -14,7 +14,7 @@ _SURE_DAY = f"^(?:{_SURE.replace('s', '/')}|{_SURE.replace('s', '[.]')})[12][0-9
 _SURE_ANY = (
     f"^(?:{_SURE.replace('s', '/')}|{_SURE.replace('s', '[.]')}|(?:0[1-9]|1[0-2])[/.])?[12][0-9]{{3}}$"
 )
-_LENGTHS = {"day": 10, "month": 7, "year": 4}
+_DAY_LENGTH = len("dd.MM.yyyy")
 
 
 @kind("date")
@@ -31,51 +31,43 @@ class Date(Rule):
     precision: Literal["day", "kept"]
 
     def columns(self, take: Inputs, given: Given) -> Columns:
-        # "1/2/2016" -> "01/02/2016": then all lies at fixed places before the year's four digits, and the
-        # length tells how precise it is.
-        padded = take.step("padded")
-        numbers = {
-            "day": padded.str.head(2),
-            "month": padded.str.head(-5).str.tail(2),
-            "year": padded.str.tail(4),
-        }
-        look = {name: text.cast(pl.Int32, strict=False) for name, text in numbers.items()}
-        look |= {"formed": padded.str.contains(_FORM), "length": padded.str.len_bytes()}
+        # "1/2/2016" -> "01.02.2016": then all lies at fixed places, and the length tells how precise it is.
+        padded, dotted = take.step("padded"), take.step("dotted")
         sure = take.x.str.contains(_SURE_DAY if self.precision == "day" else _SURE_ANY)
         problem = take.step("broken")
         return Columns(
             prepare=[
-                {"padded": take.x.str.replace_all(r"\b([0-9])([/.-])", "0${1}${2}")},
-                look,
+                {"begun": _padded(take.x, 0)},
+                {"padded": _padded(take.step("begun"), 3)},
+                {"formed": padded.str.contains(_FORM), "dotted": padded.str.replace_all("[/-]", ".")},
                 {"broken": self._problem(take)},
             ],
-            value=pl.when(problem.is_null()).then(padded.str.replace_all("[/-]", ".")),
+            value=pl.when(problem.is_null()).then(dotted),
             problem=problem,
             usual=[pl.when(sure).then(take.x.str.replace_all("/", ".", literal=True))],
             facts={"date": take.value.str.to_date("%d.%m.%Y", strict=False)},
         )
 
     def _problem(self, take: Inputs) -> pl.Expr:
-        day, month, year, length = (take.step(name) for name in ("day", "month", "year", "length"))
-        impossible = (year < 1) | ((length > _LENGTHS["year"]) & ~month.is_between(1, 12))
-        impossible |= (length == _LENGTHS["day"]) & ~day.is_between(1, _days_in(month, year))
-        imprecise = length < _LENGTHS[self.precision] if self.precision == "day" else pl.lit(value=False)
+        dotted = take.step("dotted")
+        length = dotted.str.len_bytes().cast(pl.Int64)
+        # A month or a year exists if its first day does. The calendar here knows a year 0; ours does not.
+        first = pl.concat_str(pl.lit("01.01.").str.head(_DAY_LENGTH - length), dotted)
+        impossible = first.str.to_date("%d.%m.%Y", strict=False).is_null() | dotted.str.ends_with("0000")
+        imprecise = length < _DAY_LENGTH if self.precision == "day" else pl.lit(value=False)
+        formed = take.step("formed")  # null, and so no problem, where there is no text
         return (
-            pl.when(~take.step("formed"))
+            pl.when(~formed)
             .then(pl.lit("date_unreadable"))
-            .when(impossible)
+            .when(formed & impossible)
             .then(pl.lit("date_impossible"))
             .when(imprecise)
             .then(pl.lit("date_precision"))
         )
 
 
-def _days_in(month: pl.Expr, year: pl.Expr) -> pl.Expr:
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    return (
-        pl.when(month == 2)
-        .then(pl.when(leap).then(29).otherwise(28))
-        .when(month.is_in([4, 6, 9, 11]))
-        .then(30)
-        .otherwise(31)
-    )
+def _padded(text: pl.Expr, at: int) -> pl.Expr:
+    """A zero before the number at a place if it has one digit only. What is no number stays none."""
+    short = text.str.contains(f"^.{{{at}}}[0-9][/.-]")
+    padded = pl.concat_str(text.str.head(at), pl.lit("0"), text.str.slice(at))
+    return pl.when(short).then(padded).otherwise(text)
