@@ -84,7 +84,7 @@ class CaptureMetrics:
         )
         self.steps = Histogram(
             "lienthong_capture_step_seconds",
-            "Seconds of one batch in one step: number, load, encode, publish, mark.",
+            "Seconds of one batch in one step: number, encode, publish, mark.",
             ["step"],
             buckets=_SECONDS,
             registry=registry,

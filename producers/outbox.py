@@ -6,7 +6,7 @@ a first snapshot has come).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, Protocol
@@ -82,14 +82,6 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A numbered outbox row that the broker has not acknowledged."""
-
-    id: int
-    size: int  #: characters of its images; bounds what is held in memory
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One outbox row with its number."""
 
@@ -142,17 +134,15 @@ class Outbox(Protocol):
     def states(self) -> list[State]:
         """Every dataset captured here, by name."""
 
-    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
+    def number(self, datasets: Sequence[str], limit: int, characters: int) -> list[Change]:
         """Give committed rows of these datasets their numbers, in order of id, and return them in that order.
 
-        Durable when it returns: a row never gets another number.
+        At most ``limit`` rows, and no more than ``characters`` of images, but one row at least. Durable when
+        it returns: a row never gets another number.
         """
 
-    def pending(self, after: int, limit: int) -> list[Pending]:
-        """Numbered, unacknowledged rows with an id above ``after``, in order of id."""
-
-    def load(self, ids: Sequence[int]) -> list[Change]:
-        """These rows, in order of id."""
+    def pending(self, after: int, limit: int, characters: int) -> list[Change]:
+        """Numbered, unacknowledged rows with an id above ``after``, in order of id; as many as ``number``."""
 
     def mark(self, ids: Sequence[int]) -> None:
         """The broker has acknowledged these rows. May be lost in a crash: they are published again."""
@@ -199,22 +189,25 @@ class Site(Protocol):
         """Never raises; safe to repeat."""
 
 
-#: A row above this goes alone, so that a topic that refuses it refuses nothing else: below, even in Avro with
-#: three bytes a letter, it is far from Kafka's default limit of 1 MB.
+#: A row with more characters goes alone, so that a topic that refuses it refuses nothing else: fewer are,
+#: even with three bytes a letter, far from Kafka's default limit of 1 MB.
 ALONE = 250_000
 
 
-def pages(rows: Sequence[Pending], most: int) -> list[list[int]]:
-    """Ids cut into runs whose sizes add up to at most ``most``; a row above ``ALONE`` is a run of its own."""
-    cut: list[list[int]] = []
-    room = 0
-    for row in rows:
-        if row.size > room or row.size > ALONE:
-            cut.append([])
-            room = most
-        cut[-1].append(row.id)
-        room = 0 if row.size > ALONE else room - row.size
-    return cut
+def runs(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """The changes in their order, cut before and after each that goes alone."""
+    run: list[Change] = []
+    for change in changes:
+        alone = len(change.before or "") + len(change.after or "") > ALONE
+        if alone and run:
+            yield run
+            run = []
+        run.append(change)
+        if alone:
+            yield run
+            run = []
+    if run:
+        yield run
 
 
 def of_row(row: Sequence[Any]) -> Change:

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from producers.outbox import Capture, Change, Pending, State, of_row
+from producers.outbox import Capture, Change, State, of_row
 from producers.postgres_session import Session
 from producers.postgres_sql import trigger_names
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
@@ -15,16 +15,24 @@ from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
 #: Names the right to publish among the advisory locks of a database: "lthg" and 1.
 _LEAD: Final = (0x6C746867, 1)
 
+_SIZE: Final = "coalesce(length(before::text), 0) + coalesce(length(after::text), 0)"
+_CHANGE: Final = (
+    "id, dataset, op, key, before::text, after::text, (extract(epoch FROM changed_at) * 1000)::bigint, seq"
+)
+
 #: One statement, so one commit. Rows that other transactions have not committed yet are not seen; they get
 #: later numbers, which is right: no row of the same key can be among them, for a change of the same key waits
 #: for this one's row lock before its trigger takes an outbox id. So per key, order of id is order of commit.
 _NUMBER: Final = f"""
 WITH waiting AS (
-  SELECT id, dataset FROM {OUTBOX}
-  WHERE published_at IS NULL AND seq IS NULL AND dataset = ANY(%s)
-  ORDER BY id LIMIT %s
+  SELECT id, dataset, {_SIZE} AS size FROM {OUTBOX}
+  WHERE published_at IS NULL AND seq IS NULL AND dataset = ANY(%s) ORDER BY id LIMIT %s
+), fitting AS (
+  SELECT id, dataset, sum(size) OVER earlier - size AS ahead, sum(size) OVER earlier AS total
+  FROM waiting WINDOW earlier AS (ORDER BY id)
 ), counted AS (
-  SELECT id, dataset, row_number() OVER (PARTITION BY dataset ORDER BY id) AS place FROM waiting
+  SELECT id, dataset, row_number() OVER (PARTITION BY dataset ORDER BY id) AS place
+  FROM fitting WHERE total <= %s OR ahead = 0
 ), counter AS (
   UPDATE {DATASETS} AS d SET next_seq = d.next_seq + c.total
   FROM (SELECT dataset, max(place) AS total FROM counted GROUP BY dataset) AS c
@@ -32,20 +40,20 @@ WITH waiting AS (
   RETURNING d.dataset, d.next_seq - c.total AS first
 ), numbered AS (
   UPDATE {OUTBOX} AS o SET seq = counter.first + counted.place - 1
-  FROM counted JOIN counter USING (dataset) WHERE o.id = counted.id
-  RETURNING o.id, coalesce(length(o.before::text), 0) + coalesce(length(o.after::text), 0) AS size
+  FROM counted JOIN counter USING (dataset) WHERE o.id = counted.id RETURNING o.*
 )
-SELECT id, size FROM numbered ORDER BY id
+SELECT {_CHANGE} FROM numbered ORDER BY id
 """
 
 _PENDING: Final = f"""
-SELECT id, coalesce(length(before::text), 0) + coalesce(length(after::text), 0) FROM {OUTBOX}
-WHERE published_at IS NULL AND seq IS NOT NULL AND id > %s ORDER BY id LIMIT %s
-"""
-
-_LOAD: Final = f"""
-SELECT id, dataset, op, key, before::text, after::text, (extract(epoch FROM changed_at) * 1000)::bigint, seq
-FROM {OUTBOX} WHERE id = ANY(%s) ORDER BY id
+WITH waiting AS (
+  SELECT *, {_SIZE} AS size FROM {OUTBOX}
+  WHERE published_at IS NULL AND seq IS NOT NULL AND id > %s ORDER BY id LIMIT %s
+), fitting AS (
+  SELECT *, sum(size) OVER earlier - size AS ahead, sum(size) OVER earlier AS total
+  FROM waiting WINDOW earlier AS (ORDER BY id)
+)
+SELECT {_CHANGE} FROM fitting WHERE total <= %s OR ahead = 0 ORDER BY id
 """
 
 #: Need not reach the disk before we go on: a lost mark means one repeated record.
@@ -90,14 +98,11 @@ class PostgresOutbox:
     def states(self) -> list[State]:
         return read_states(self._session)
 
-    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
-        return [Pending(id=i, size=size) for i, size in self._session.rows(_NUMBER, (list(datasets), limit))]
+    def number(self, datasets: Sequence[str], limit: int, characters: int) -> list[Change]:
+        return [of_row(row) for row in self._session.rows(_NUMBER, (list(datasets), limit, characters))]
 
-    def pending(self, after: int, limit: int) -> list[Pending]:
-        return [Pending(id=i, size=size) for i, size in self._session.rows(_PENDING, (after, limit))]
-
-    def load(self, ids: Sequence[int]) -> list[Change]:
-        return [of_row(row) for row in self._session.rows(_LOAD, (list(ids),))]
+    def pending(self, after: int, limit: int, characters: int) -> list[Change]:
+        return [of_row(row) for row in self._session.rows(_PENDING, (after, limit, characters))]
 
     def mark(self, ids: Sequence[int]) -> None:
         self._session.rows(_MARK, (list(ids),))

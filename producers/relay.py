@@ -14,15 +14,15 @@ import structlog
 from producers.clock import Clock
 from producers.envelope import CannotEncode, Encoder, Outgoing
 from producers.metrics import CaptureMetrics
-from producers.outbox import Change, Outbox, Pending, State, pages
+from producers.outbox import Change, Outbox, State, runs
 from producers.parking import Parking
 from producers.publisher import Publisher, Verdict
 from schemas.errors import LienthongError, TryAgain
 
 logger = structlog.get_logger(__name__)
 
-BATCH: Final = 2_000  #: rows numbered at once
-PAGE_CHARACTERS: Final = 16_000_000  #: of images held in memory at once
+BATCH: Final = 2_000  #: rows numbered and published at once
+CHARACTERS: Final = 16_000_000  #: of images held in memory at once
 
 #: A short poll. LISTEN/NOTIFY would save some milliseconds and cost the clerks more than half of their
 #: commits per second (8 sessions, one row each: 3,300 commits/s without, 1,250 with NOTIFY), for it queues
@@ -132,7 +132,7 @@ class Relay:
     def _catch_up(self) -> None:
         """Publish, in order of id, what has a number and was never marked."""
         after = 0
-        while not self._stop.is_set() and (rows := self._outbox.pending(after, BATCH)):
+        while not self._stop.is_set() and (rows := self._outbox.pending(after, BATCH, CHARACTERS)):
             self._publish_all(rows)
             after = rows[-1].id
         self._due["retry"] = self._clock.monotonic() + _RETRY_PARKED_SECONDS
@@ -143,7 +143,7 @@ class Relay:
         while not self._stop.is_set():
             active = [dataset for dataset in self._encoders if not self._parking.is_halted(dataset)]
             with self._metrics.step("number"):
-                rows = self._outbox.number(active, BATCH)
+                rows = self._outbox.number(active, BATCH, CHARACTERS)
             self._publish_all(rows)
             self._progress = self._clock.monotonic()
             self._keep_house()
@@ -153,15 +153,13 @@ class Relay:
                 self._clock.pause(self._stop, pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _publish_all(self, rows: Sequence[Pending]) -> None:
-        for ids in pages(rows, PAGE_CHARACTERS):
-            self._publish(ids)
+    def _publish_all(self, rows: Sequence[Change]) -> None:
+        for changes in runs(rows):
+            self._publish(changes)
             self._progress = self._clock.monotonic()
 
-    def _publish(self, ids: Sequence[int]) -> None:
+    def _publish(self, changes: Sequence[Change]) -> None:
         """Publish these rows and mark those that were acknowledged. Raises ``TryAgain`` if some were not."""
-        with self._metrics.step("load"):
-            changes = self._outbox.load(ids)
         with self._metrics.step("encode"):
             sent = list(self._encoded(changes))
         if not sent:

@@ -4,30 +4,37 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
-from operator import itemgetter
+from dataclasses import replace
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import URL
 
-from producers.outbox import Capture, Change, Pending, State, of_row
+from producers.outbox import Capture, Change, State, of_row
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
 from producers.sqlite_session import Lead, Session
 from producers.sqlite_sql import trigger_names
 
-_SIZE: Final = "coalesce(length(before), 0) + coalesce(length(after), 0)"
-_UNNUMBERED: Final = f"""
-SELECT id, dataset, {_SIZE} FROM {OUTBOX} INDEXED BY {OUTBOX}_unnumbered
-WHERE seq IS NULL AND dataset IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
+_CHANGE: Final = "id, dataset, op, key, before, after, changed_at, seq"
+
+
+def _fitting(where: str) -> str:
+    """The first rows in order of id: parameters of ``where``, most rows, most characters (but one row)."""
+    size = "coalesce(length(before), 0) + coalesce(length(after), 0)"
+    return f"""
+SELECT {_CHANGE} FROM (
+  SELECT *, sum(size) OVER earlier - size AS ahead, sum(size) OVER earlier AS total
+  FROM (SELECT *, {size} AS size FROM {OUTBOX} {where} ORDER BY id LIMIT ?) WINDOW earlier AS (ORDER BY id)
+) WHERE total <= ? OR ahead = 0 ORDER BY id
 """
-_PENDING: Final = f"""
-SELECT id, {_SIZE} FROM {OUTBOX} WHERE published_at IS NULL AND seq IS NOT NULL AND id > ? ORDER BY id LIMIT ?
-"""
-_LOAD: Final = f"""
-SELECT id, dataset, op, key, before, after, changed_at, seq FROM {OUTBOX}
-WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id
-"""
+
+
+_UNNUMBERED: Final = (
+    f"INDEXED BY {OUTBOX}_unnumbered WHERE seq IS NULL AND dataset IN (SELECT value FROM json_each(?))"
+)
+_PENDING: Final = "WHERE published_at IS NULL AND seq IS NOT NULL AND id > ?"
 _MARK: Final = f"UPDATE {OUTBOX} SET published_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 _PRUNE: Final = f"""
 DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT ?) AND published_at < ?
@@ -66,30 +73,32 @@ class SqliteOutbox:
     def states(self) -> list[State]:
         return read_states(self._session)
 
-    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
-        wanted = (json.dumps(datasets), limit)
+    def number(self, datasets: Sequence[str], limit: int, characters: int) -> list[Change]:
+        wanted = json.dumps(datasets)
         # Looked at without a write lock first: an idle relay must not stand in the clerks' way.
-        if not self._session.rows(_UNNUMBERED, (wanted[0], 1)):
+        if not self._session.rows(f"SELECT 1 FROM {OUTBOX} {_UNNUMBERED} LIMIT 1", (wanted,)):
             return []
+        numbered = []
         with self._session.transaction():
-            found = self._session.rows(_UNNUMBERED, wanted)
-            for dataset, rows in groupby(sorted(found, key=itemgetter(1, 0)), key=itemgetter(1)):
-                ids = [row[0] for row in rows]
-                query = f"UPDATE {DATASETS} SET next_seq = next_seq + ? WHERE dataset = ? RETURNING next_seq"
-                first = self._session.rows(query, (len(ids), dataset))[0][0] - len(ids)
-                numbers = json.dumps([[first + place, id_] for place, id_ in enumerate(ids)])
-                self._session.rows(
-                    f"UPDATE {OUTBOX} SET seq = n.value ->> 0 FROM json_each(?) AS n"
-                    f" WHERE {OUTBOX}.id = n.value ->> 1",
-                    (numbers,),
+            found = [
+                of_row(row) for row in self._session.rows(_fitting(_UNNUMBERED), (wanted, limit, characters))
+            ]
+            for dataset, count in Counter(change.dataset for change in found).items():
+                query = (
+                    f"UPDATE {DATASETS} SET next_seq = next_seq + ? WHERE dataset = ? RETURNING next_seq - ?"
                 )
-        return [Pending(id=id_, size=size) for id_, _, size in found]
+                first = self._session.rows(query, (count, dataset, count))[0][0]
+                mine = [change for change in found if change.dataset == dataset]
+                numbered += [replace(change, seq=seq) for seq, change in enumerate(mine, first)]
+            self._session.rows(
+                f"UPDATE {OUTBOX} SET seq = n.value ->> 1 FROM json_each(?) AS n"
+                f" WHERE {OUTBOX}.id = n.value ->> 0",
+                (json.dumps([[change.id, change.seq] for change in numbered]),),
+            )
+        return sorted(numbered, key=attrgetter("id"))
 
-    def pending(self, after: int, limit: int) -> list[Pending]:
-        return [Pending(id=id_, size=size) for id_, size in self._session.rows(_PENDING, (after, limit))]
-
-    def load(self, ids: Sequence[int]) -> list[Change]:
-        return [of_row(row) for row in self._session.rows(_LOAD, (json.dumps(ids),))]
+    def pending(self, after: int, limit: int, characters: int) -> list[Change]:
+        return [of_row(row) for row in self._session.rows(_fitting(_PENDING), (after, limit, characters))]
 
     def mark(self, ids: Sequence[int]) -> None:
         self._session.rows(_MARK, (_now_ms(), json.dumps(ids)))

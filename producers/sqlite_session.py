@@ -90,8 +90,10 @@ class Session:
                 f"{place} may not be written ({state})",
                 next_step="give this user the right to write the file and its folder",
             )
+        # The text of a plain error names tables and columns, never a value; that of others might.
+        what = str(error) if state == "SQLITE_ERROR" else state
         return LienthongError(
-            f"{place} refuses a statement ({state})",
+            f"{place} refuses a statement ({what})",
             next_step="run: lienthong capture install; if that does not help, report it",
         )
 

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from producers import postgres_sql, sqlite_sql
 from producers.opening import open_outbox, open_site
-from producers.outbox import Capture, Change, Outbox, Pending, Site
+from producers.outbox import Capture, Change, Outbox, Site
 from schemas.contracts import AvroType, Contract
 
 COLUMNS: dict[str, AvroType] = {
@@ -183,8 +183,8 @@ class CaptureLab:
                 k: json.loads(i) for k, i in hand.run(f"SELECT {key}, {printed} FROM {capture.table} AS t")
             }
 
-    def number(self, *captures: Capture, limit: int = 1000) -> list[Pending]:
-        return self.outbox.number([one.dataset for one in captures or (SOHO,)], limit)
+    def number(self, *captures: Capture, limit: int = 1000, characters: int = 10**9) -> list[Change]:
+        return self.outbox.number([one.dataset for one in captures or (SOHO,)], limit, characters)
 
     def close(self) -> None:
         self.outbox.close()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from threading import Event, Thread
 from time import sleep
 
@@ -194,13 +195,12 @@ class CaptureLaws:
         lab.install()
         for id_ in range(1, 11):
             lab.insert(id_)
-        first = lab.number(limit=4)
-        assert [row.seq for row in lab.outbox.load([one.id for one in first])] == [1, 2, 3, 4]
+        assert [(row.key, row.seq) for row in lab.number(limit=4)] == [(str(at), at) for at in range(1, 5)]
         assert len(lab.number(limit=100)) == 6
         assert lab.number() == []
         assert [row.seq for row in lab.rows()] == list(range(1, 11))
         lab.insert(11)
-        assert lab.outbox.load([one.id for one in lab.number()])[0].seq == 11
+        assert [row.seq for row in lab.number()] == [11]
 
     def test_each_dataset_counts_for_itself(self, lab: CaptureLab) -> None:
         lab.hand.run(
@@ -223,18 +223,36 @@ class CaptureLaws:
             lab.insert(id_)
         ids = [one.id for one in lab.number()]
         lab.outbox.mark(ids[1:3])
-        assert [one.id for one in lab.outbox.pending(0, 2)] == [ids[0], ids[3]]
-        assert [one.id for one in lab.outbox.pending(ids[3], 100)] == ids[4:]
+        assert [one.id for one in lab.outbox.pending(0, 2, 10**9)] == [ids[0], ids[3]]
+        assert [one.id for one in lab.outbox.pending(ids[3], 100, 10**9)] == ids[4:]
         (state,) = lab.outbox.states()
         assert (state.waiting, state.next_seq) == (4, 7)
         assert lab.site.waiting(3) == 3
 
-    def test_sizes_are_those_of_the_images(self, lab: CaptureLab) -> None:
+    def test_no_more_is_taken_at_once_than_memory_may_hold(self, lab: CaptureLab) -> None:
         lab.install()
-        lab.insert(1, "x" * 5000)
-        (one,) = lab.number()
-        assert one.size == len(lab.rows()[0].after or "") > 5000
-        assert lab.outbox.pending(0, 10) == [one]
+        for id_, size in enumerate((400, 400, 5000, 400, 400), 1):
+            lab.insert(id_, "x" * size)
+        assert len(lab.number(characters=1300)) == 2
+        assert len(lab.number(characters=1300)) == 1, "a row that is too large by itself comes alone"
+        assert len(lab.number(characters=1300)) == 2
+        assert [row.seq for row in lab.rows()] == [1, 2, 3, 4, 5]
+        taken, after = [], 0
+        while found := lab.outbox.pending(after, 100, 1300):
+            taken.append(len(found))
+            after = found[-1].id
+        assert taken == [2, 1, 2]
+
+    def test_a_numbered_row_is_told_whole(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1, "một")
+        lab.hand.run("UPDATE so_ho SET ho_ten = 'hai'")
+        now = SystemClock().now_ms()
+        numbered = lab.number()
+        assert numbered == lab.outbox.pending(0, 10, 10**9)
+        for found, written in zip(numbered, lab.rows(), strict=True):
+            assert abs(found.changed_ms - now) < 60_000
+            assert replace(found, changed_ms=written.changed_ms) == written
 
     def test_only_old_published_rows_are_pruned_in_small_steps(self, lab: CaptureLab) -> None:
         lab.install()
@@ -249,7 +267,7 @@ class CaptureLaws:
         assert lab.outbox.prune(1, 100) == 2
         assert [row.id for row in lab.rows()] == [ids[1], *ids[4:]]
         lab.insert(7)
-        assert lab.outbox.load([one.id for one in lab.number()])[0].seq == 7
+        assert [row.seq for row in lab.number()] == [7]
 
     # --- one relay -----------------------------------------------------------------------------------
 

@@ -252,7 +252,7 @@ def _typed(image: str | None) -> Any:
 
 
 def work(agency: Agency, *, seed: int, seconds: float, ids: int) -> Callable[[], None]:
-    """Clerks who insert, correct, delete, move keys and change their minds. Gives what waits for their end."""
+    """Clerks who insert, correct, delete, move keys and change their minds. Gives what waits for them."""
     failures: list[BaseException] = []
     until = time.monotonic() + seconds
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from producers import relay as relay_module
 from producers.envelope import CannotEncode, Encoder, Outgoing
 from producers.metrics import CaptureMetrics
-from producers.outbox import ALONE, Capture, Change, Outbox, Pending, State, pages
+from producers.outbox import ALONE, Capture, Change, Outbox, State, runs
 from producers.parking import MOST_ROWS
 from producers.publisher import Publisher, Verdict
 from producers.relay import LONGEST_PAUSE, Relay, RelayOptions
@@ -67,22 +67,19 @@ class MemoryOutbox:
             for dataset, in_place in self.captures.items()
         ]  # fmt: skip
 
-    def number(self, datasets: Sequence[str], limit: int) -> list[Pending]:
+    def number(self, datasets: Sequence[str], limit: int, characters: int) -> list[Change]:
         assert self.leading
         self._called("number")
         fresh = [one for one in self.changes if one.seq == 0 and one.dataset in datasets][:limit]
         for one in fresh:
             last = max(other.seq for other in self.changes if other.dataset == one.dataset)
             self.changes[one.id - 1] = replace(one, seq=last + 1)
-        return [Pending(id=one.id, size=len(one.after or "")) for one in fresh]
+        return [self.changes[one.id - 1] for one in fresh]
 
-    def pending(self, after: int, limit: int) -> list[Pending]:
+    def pending(self, after: int, limit: int, characters: int) -> list[Change]:
         self._called("pending")
         waiting = [one for one in self.changes if one.seq and one.id > after and one.id not in self.marked]
-        return [Pending(id=one.id, size=len(one.after or "")) for one in waiting[:limit]]
-
-    def load(self, ids: Sequence[int]) -> list[Change]:
-        return [one for one in self.changes if one.id in ids]
+        return waiting[:limit]
 
     def mark(self, ids: Sequence[int]) -> None:
         self._called("mark")
@@ -456,19 +453,21 @@ def test_a_lead_that_is_lost_while_the_broker_is_silent_ends_the_wait(bench: Ben
     assert bench.outbox.marked == [1]
 
 
-# --- pages ---------------------------------------------------------------------------------------------
+# --- runs ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("sizes", "most", "expected"),
+    ("sizes", "expected"),
     [
-        ([], 10, []),
-        ([3, 3, 4], 10, [[0, 1, 2]]),
-        ([3, 3, 5], 10, [[0, 1], [2]]),
-        ([11, 1], 10, [[0], [1]]),
-        ([1, ALONE + 1, 1, 1], 10**9, [[0], [1], [2, 3]]),
-        ([ALONE + 1, ALONE + 1], 10**9, [[0], [1]]),
+        ([], []),
+        ([3, 3, 4], [[1, 2, 3]]),
+        ([1, ALONE + 1, 1, 1], [[1], [2], [3, 4]]),
+        ([ALONE + 1, ALONE + 1, ALONE], [[1], [2], [3]]),
+        ([1, ALONE + 1], [[1], [2]]),
     ],
 )
-def test_rows_are_cut_into_pages(sizes: list[int], most: int, expected: list[list[int]]) -> None:
-    assert pages([Pending(id=at, size=size) for at, size in enumerate(sizes)], most) == expected
+def test_large_rows_go_alone(sizes: list[int], expected: list[list[int]]) -> None:
+    outbox = MemoryOutbox()
+    for size in sizes:
+        outbox.write("x", size=size)
+    assert [[change.id for change in run] for run in runs(outbox.changes)] == expected
