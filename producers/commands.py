@@ -108,8 +108,8 @@ def run(
 
     Exit status: 0 ended by a signal, 1 or 2 something is missing or wrong, 75 no progress for long.
     """
-    from producers.logs import configure_logs
     from producers.running import run_relay  # Kafka's client takes a moment that --help need not wait for
+    from schemas.logs import configure_logs
 
     settings = load_settings(RelaySettings)
     configure_logs(json_lines=json_logs)

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
 AT_ONCE = 500
 PUBLISH_SECONDS = 30.0  # below the store's idle_in_transaction timeout (60 s)
-MAX_ORIGINAL_BYTES = 900_000  # a larger original stays in the store's lienthong_reject only
+MAX_ANSWER_BYTES = 850_000  # what is larger stays in the store's lienthong_reject only
 
 
 class AnswersPublisher:
@@ -50,6 +50,7 @@ class AnswersPublisher:
         self._stop_the_line = stop_the_line
         self._receipt_schema = library.registry.current(RECEIPT_SUBJECT)
         self._reject_schema = library.registry.current(REJECT_SUBJECT)
+        self._systems = {contract.system for contract in library.contracts.values()}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -94,10 +95,16 @@ class AnswersPublisher:
         return self._store.publish_rejects(AT_ONCE, self._send_rejects)
 
     def _send_receipts(self, rows: Sequence[ReceiptRow]) -> None:
-        self._send([(f"receipts.{row.system}", self._receipt(row)) for row in rows])
+        known = [row for row in rows if row.system in self._systems]
+        if len(known) < len(rows):
+            logger.warning("receipts of systems without a contract here stay in the store only")
+        self._send([(f"receipts.{row.system}", self._receipt(row)) for row in known])
 
     def _send_rejects(self, rows: Sequence[RejectRow]) -> None:
-        self._send([(f"rejected.{row.reject.system}", self._reject(row)) for row in rows])
+        self._send([(self._rejected_topic(row), self._reject(row)) for row in rows])
+
+    def _rejected_topic(self, row: RejectRow) -> str:
+        return f"rejected.{row.reject.system if row.reject.system in self._systems else 'national'}"
 
     def _send(self, answers: Sequence[tuple[str, Outgoing]]) -> None:
         by_topic: dict[str, list[Outgoing]] = {}
@@ -127,24 +134,22 @@ class AnswersPublisher:
 
     def _reject(self, row: RejectRow) -> Outgoing:
         reject = row.reject
-        original = reject.original
-        detail = reject.detail
-        if original is not None and len(original) > MAX_ORIGINAL_BYTES:
-            detail = f"{detail}; original of {len(original)} bytes kept in lienthong_reject {row.id}".lstrip(
-                "; "
-            )
-            original = None
+        original, key, source_key, detail = reject.original, reject.key, reject.source_key, reject.detail
+        size = len(original or b"") + len(key or b"") + len((source_key or "").encode())
+        if size > MAX_ANSWER_BYTES:
+            detail = f"{detail}; {size} bytes kept in lienthong_reject {row.id} only".lstrip("; ")
+            original = key = source_key = None
         fields: dict[str, Any] = {
             "system": reject.system,
             "dataset": reject.dataset,
             "seq": reject.seq,
-            "source_key": reject.source_key,
+            "source_key": source_key,
             "topic": reject.topic,
             "partition": reject.partition,
             "offset": reject.offset,
             **_why(reject.rule, reject.field),
             "detail": detail,
-            "key": reject.key,
+            "key": key,
             "original": original,
             "at_ms": int(row.at.timestamp() * 1000),
         }

@@ -120,6 +120,8 @@ class Claims:
         generation = self._log.generation()
         if generation is None:
             return {}, False
+        assigned = set(assigned)
+        self._give_up(assigned)
         ready: dict[Position, Held] = {}
         missing: list[Position] = []
         full = False
@@ -135,6 +137,13 @@ class Claims:
         if missing:
             self._ask(missing, generation)
         return ready, full
+
+    def _give_up(self, assigned: set[Position]) -> None:
+        """Forget what is another worker's now; its figures are not ours to tell."""
+        for given in self._held.keys() - assigned:
+            del self._held[given]
+        for given in self.halted.keys() - assigned:
+            del self.halted[given]
 
     def batch(self, position: Position, held: Held, fetched: Fetched) -> Batch | None:
         """Wrap what was fetched; None if it holds nothing, or if it does not continue what we hold.

@@ -8,8 +8,8 @@ import typer
 from consumers.opening import open_store
 from consumers.store import Position
 from schemas.library import load_library
+from schemas.logs import configure_logs
 from schemas.settings import load_settings
-from streams.logs import configure_logs
 from streams.settings import RoadSettings
 from streams.topics import create_topics, plan_topics
 
@@ -44,7 +44,7 @@ def run(
         run_worker,
     )  # Faust's import takes a second that --help need not wait
 
-    configure_logs(json_logs)
+    configure_logs(json_lines=json_logs)
     settings = load_settings(RoadSettings)
     hops = [only] if only else list(Hop)
     run_worker(settings, load_library(settings.contract_folders), name=name or default_name(), hops=hops)

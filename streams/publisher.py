@@ -9,11 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
 
 from schemas.errors import StopTheLine, TryAgain
 from streams.partitioner import partitions_of
 
+START_SECONDS = 30.0
 MAX_BATCH_BYTES = 900_000  # below Kafka's default of 1 MB for a message batch
 
 
@@ -24,6 +30,11 @@ class Outgoing:
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.value) + len(self.key or b"")
 
 
 class Publisher:
@@ -57,8 +68,9 @@ class Publisher:
             request_timeout_ms=30_000,
         )
         try:
-            await producer.start()
-        except KafkaConnectionError as error:
+            # Bounded: waiting for a producer id alone would go on for ever without a controller.
+            await asyncio.wait_for(producer.start(), START_SECONDS)
+        except (KafkaConnectionError, TimeoutError) as error:
             await producer.stop()
             raise TryAgain(
                 f"the broker {self._broker} does not answer",
@@ -95,6 +107,21 @@ class Publisher:
             TryAgain: the broker refused for now; publish the same again.
             StopTheLine: the topic is missing or a record can never be accepted.
         """
+        try:
+            await self._publish(topic, records)
+        except MessageSizeTooLargeError as error:
+            raise StopTheLine(
+                f"topic {topic} refuses a record for its size",
+                next_step=f"raise max.message.bytes of {topic}",
+            ) from error
+        except UnknownTopicOrPartitionError as error:
+            raise StopTheLine(
+                f"topic {topic} does not exist", next_step="create it: lienthong road topics"
+            ) from error
+        except KafkaError as error:
+            raise TryAgain(f"the broker refused records for {topic}: {type(error).__name__}") from error
+
+    async def _publish(self, topic: str, records: Sequence[Outgoing]) -> None:
         partitions = len(await self._ready.partitions_for(topic))
         by_partition: dict[int, list[Outgoing]] = {}
         places = partitions_of([record.key or b"" for record in records], partitions)
@@ -103,15 +130,7 @@ class Publisher:
         acknowledgements: list[asyncio.Future[object]] = []
         for partition, mine in by_partition.items():
             acknowledgements += await self._send(topic, partition, mine)
-        try:
-            await asyncio.gather(*acknowledgements)
-        except MessageSizeTooLargeError as error:
-            raise StopTheLine(
-                f"topic {topic} refuses a record for its size",
-                next_step=f"raise max.message.bytes of {topic}",
-            ) from error
-        except KafkaError as error:
-            raise TryAgain(f"the broker refused records for {topic}: {type(error).__name__}") from error
+        await asyncio.gather(*acknowledgements)
 
     async def _send(
         self, topic: str, partition: int, records: Sequence[Outgoing]

@@ -98,7 +98,7 @@ class SyncHop:
             },
             schema={"__partition": pl.Int32, "__offset": pl.Int64},
         )
-        frame = pl.concat([f.select("__row", *names) for f in frames]) if frames else None
+        frame = pl.concat([_with_all(f, names) for f in frames]) if frames else None
         if frame is None:
             text = dict.fromkeys(names, pl.String)
             frame = pl.DataFrame(
@@ -131,6 +131,12 @@ class SyncHop:
         for reject in applied.rejected:
             metrics.rejected.labels(reject.system, reject.dataset, reject.rule).inc()
         metrics.end_to_end.observe(name, (time.time() - prepared.changed_ms / 1000).clip(lower_bound=0))
+
+
+def _with_all(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """These columns; a field that the format has gained since the record was written is missing in it."""
+    missing = [pl.lit(None, pl.String).alias(name) for name in names if name not in frame.columns]
+    return frame.with_columns(missing).select("__row", *names)
 
 
 def _finder(records: Sequence[tuple[int, Record]]) -> OriginalOf:

@@ -28,12 +28,13 @@ def plan_topics(library: Library) -> list[TopicPlan]:
     Retention is by time and long enough for a worker's week of holidays; nothing is compacted,
     because a receipt needs every version.
     """
-    retention = (("retention.ms", str(WEEK_MS)),)
+    # By the time of arrival: a relay that was off for a week must not publish what counts as expired.
+    flowing = (("message.timestamp.type", "LogAppendTime"), ("retention.ms", str(WEEK_MS)))
     for_ever = (("retention.ms", "-1"),)
     plans: dict[str, TopicPlan] = {}
     for contract in library.contracts.values():
         for name in (contract.topic, *(library.formats[t.format].topic for t in contract.targets)):
-            plans[name] = TopicPlan(name=name, partitions=PARTITIONS, settings=retention)
+            plans[name] = TopicPlan(name=name, partitions=PARTITIONS, settings=flowing)
         for name in (f"rejected.{contract.system}", f"receipts.{contract.system}"):
             plans[name] = TopicPlan(name=name, partitions=1, settings=for_ever)
     plans["rejected.national"] = TopicPlan(name="rejected.national", partitions=1, settings=for_ever)

@@ -26,6 +26,9 @@ from streams.publisher import Outgoing, Publisher, publish_all
 
 logger = structlog.get_logger(__name__)
 
+MAX_RECORD_BYTES = 900_000  # key and value; below the broker's default for a message batch
+MAX_KEY_CHARACTERS = 600  # a longer key fits no index, so it never stood in a store
+
 
 @dataclass(slots=True, kw_only=True)
 class Translation:
@@ -76,8 +79,7 @@ class TranslateHop:
         topic = lot[0].position.topic
         contract = self._contracts[topic]
         out = Translation(contract=contract, batches=lot)
-        records = [(batch.position.partition, record) for batch in lot for record in batch.records]
-        self._translate(contract, topic, records, out)
+        self._translate(contract, topic, in_source_order(lot), out)
         return out
 
     def _translate(
@@ -116,7 +118,7 @@ class TranslateHop:
         )
         translator = self._translators[topic]
         results = [translator.translate(frame) for _, frame in decoded.groups]
-        outgoing = self._encode(results)
+        outgoing, too_large = self._encode(results)
         left = [
             one
             for (_, frame), result in zip(decoded.groups, results, strict=True)
@@ -135,12 +137,16 @@ class TranslateHop:
                 )
                 out.rejects.append(reject)
             out.warnings += result.warnings.group_by("rule").len().rows()
+        for row in sorted(too_large):
+            partition, record = records[row]
+            out.rejects.append(_reject(contract, topic, partition, record, "record_too_large", "", ""))
         out.left += left
         for national_topic, values in outgoing.items():
             out.outgoing.setdefault(national_topic, []).extend(values)
 
-    def _encode(self, results: Sequence[Translated]) -> dict[str, list[Outgoing]]:
-        outgoing: dict[str, list[Outgoing]] = {}
+    def _encode(self, results: Sequence[Translated]) -> tuple[dict[str, list[Outgoing]], set[int]]:
+        """Records to publish by topic, and the rows of events that are too large for one of them."""
+        outgoing: dict[str, list[tuple[int, Outgoing]]] = {}
         for full_id in {full_id for result in results for full_id in result.national}:
             frames = [result.national[full_id] for result in results if full_id in result.national]
             frame = frames[0] if len(frames) == 1 else pl.concat(frames).sort("__row", maintain_order=True)
@@ -152,10 +158,14 @@ class TranslateHop:
             values = encode(frame.drop("__row"), registered)
             keys = frame["lt_key"].to_list()
             outgoing[national.topic] = [
-                Outgoing(key=key.encode(), value=value, headers=headers)
-                for key, value in zip(keys, values, strict=True)
+                (row, Outgoing(key=key.encode(), value=value, headers=headers))
+                for row, key, value in zip(frame["__row"].to_list(), keys, values, strict=True)
             ]
-        return outgoing
+        too_large = {row for found in outgoing.values() for row, one in found if one.size > MAX_RECORD_BYTES}
+        kept = {
+            topic: [one for row, one in found if row not in too_large] for topic, found in outgoing.items()
+        }
+        return kept, too_large
 
     # --- commit ----------------------------------------------------------------------------------
 
@@ -195,6 +205,19 @@ class TranslateHop:
             metrics.rejected.labels(*name, reject.rule).inc()
 
 
+def in_source_order(lot: Sequence[Batch]) -> list[tuple[int, Record]]:
+    """The records of a lot with their partitions; by sequence number where all have one.
+
+    A national key may pass from one source record to another (an entry deleted and typed in again); theirs
+    are two partitions, and the delete must be published first. Within a key the order is the same anyway.
+    """
+    records = [(batch.position.partition, record) for batch in lot for record in batch.records]
+    numbers = [seq_header(record) for _, record in records]
+    if len(lot) == 1 or None in numbers:
+        return records
+    return [one for _, one in sorted(zip(numbers, records, strict=True), key=lambda pair: pair[0] or 0)]
+
+
 def keys_left(
     contract: Contract, translator: Translator, frame: pl.DataFrame, result: Translated
 ) -> list[Left]:
@@ -214,6 +237,7 @@ def keys_left(
         Left(system=contract.system, dataset=contract.dataset, source_key=source_key, format=full_id, key=key)
         for full_id, national in deleted.national.items()
         for source_key, key in national.select("lt_source_key", "lt_key").iter_rows()
+        if len(key) + len(source_key) < MAX_KEY_CHARACTERS
     ]
 
 

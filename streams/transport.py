@@ -65,6 +65,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             partition_assignment_strategy=[RoundRobinPartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="none",  # "earliest" would skip what retention deleted, silently
+            isolation_level="read_committed",  # what a transactional source took back was never said
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
@@ -224,7 +225,7 @@ class BatchConsumer(driver.Consumer):
         consumer = self._thread._consumer
         if consumer is None or tp not in consumer.assignment():
             return None
-        return cast("int | None", consumer.highwater(tp))
+        return cast("int | None", consumer.last_stable_offset(tp))
 
 
 class Transport(driver.Transport):

@@ -49,10 +49,16 @@ class Watchdog:
         """Seconds since the last beat."""
         return time.monotonic() - self._last
 
+    def _why(self) -> str:
+        try:
+            return self._reason()
+        except Exception as error:  # asked in the middle of a breakdown; the end must come all the same
+            return f"the reason cannot be told ({type(error).__name__})"
+
     def _watch(self) -> None:
         while not self._stopped.wait(min(1.0, self._limit / 10)):
             if self.silence > self._limit:
-                why = f"no progress for {self.silence:.0f} s: {self._reason()}"
+                why = f"no progress for {self.silence:.0f} s: {self._why()}"
                 end_process(TryAgain.exit_code, why + "; a supervisor should start a new worker", stacks=True)
 
 

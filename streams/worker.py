@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
 from prometheus_client import CollectorRegistry
 from yarl import URL
@@ -30,6 +31,7 @@ from streams.mill import Mill
 from streams.publisher import Publisher
 from streams.settings import RoadSettings
 from streams.sync import SyncHop
+from streams.topics import plan_topics
 from streams.translate import TranslateHop
 from streams.transport import BatchConsumer, PassThrough
 from streams.watchdog import Watchdog, end_process
@@ -124,11 +126,11 @@ class Worker:
             executor=store_threads,
         )
         await publisher.start()
+        await publisher.require([plan.name for plan in plan_topics(self._library)])
         mills: list[Mill[Any]] = []
         for hop in self._make_hops(store, publisher, store_threads):
             mill = Mill[Any](hop, claims=claims, metrics=metrics, stop_the_line=self._end)
             mills.append(mill)
-            await publisher.require(hop.topics)
             self._agent(app, hop, mill)
         answers = AnswersPublisher(
             store=store,
@@ -219,6 +221,7 @@ class Worker:
         starting = loop.create_task(app.start())
         starting.add_done_callback(self._started)
         ticker = loop.create_task(self._tick(app, claims, mills, watchdog))
+        ticker.add_done_callback(self._started)
         await self._stop.wait()
         logger.info("worker stopping", worker=self._name)
         deadline = loop.call_later(STOP_SECONDS, self._stop_took_too_long)
@@ -238,9 +241,8 @@ class Worker:
     def _end(self, error: BaseException) -> None:
         """Stop the process for this reason; only the first reason counts."""
         if self._fatal is None:
-            known = isinstance(error, LienthongError)
-            self._fatal = error if known else StopTheLine(f"unexpected {type(error).__name__} in the worker")
-            if not known:
+            self._fatal = understood(error)
+            if self._fatal is not error:
                 logger.error("unexpected error", exc_info=error)
         self._stop.set()
 
@@ -272,7 +274,9 @@ class Worker:
         behind = 0
         for position, held in claims.held.items():
             end = consumer.end_offset(position)
-            lag = max(0, end - held.committed) if end is not None else 0
+            # What the consumer stepped over without a record (markers of transactions) is not waited for.
+            done = held.committed if held.fetched else held.position
+            lag = max(0, end - done) if end is not None else 0
             metrics.lag.labels(position.topic, position.partition).set(lag)
             behind += lag
         metrics.lag_seconds.clear()
@@ -301,6 +305,17 @@ def _reason(app: RoadApp, claims: Claims, mills: list[Mill[Any]]) -> str:
 def default_name() -> str:
     """The host's name: enough to find the machine in a ledger."""
     return socket.gethostname().split(".")[0]
+
+
+def understood(error: BaseException) -> LienthongError:
+    """An error as one of ours: what comes from the network may pass, anything else wants a person."""
+    if isinstance(error, LienthongError):
+        return error
+    if isinstance(error, KafkaError | OSError):
+        return TryAgain(
+            f"the broker cannot be used: {type(error).__name__}", next_step="see the broker's log"
+        )
+    return StopTheLine(f"unexpected {type(error).__name__} in the worker", next_step="see the log above")
 
 
 def told(error: LienthongError) -> str:
