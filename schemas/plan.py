@@ -11,6 +11,7 @@ import polars as pl
 
 from schemas.cleaning import Cleaned, places, spread
 from schemas.contracts import Target
+from schemas.errors import ContractError
 from schemas.formats import NationalFormat
 from schemas.rules import Columns, Given, Inputs, Of, Rule, Step, Unless
 
@@ -27,9 +28,8 @@ class Obtained:
     values: dict[str, pl.Series] = field(default_factory=dict)  #: by national field
     #: By field in the order of positions; only those with a problem somewhere.
     problems: dict[str, pl.Series] = field(default_factory=dict)
-    warnings: list[tuple[str, pl.Series]] = field(
-        default_factory=list
-    )  #: source column and codes, some not null
+    #: Source column and codes; only those with a code somewhere.
+    warnings: list[tuple[str, pl.Series]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,6 @@ class Plan:
     def __init__(self, target: Target, national: NationalFormat, given: Given) -> None:
         self._rules = target.rules
         self._required = {one.name for one in national.fields if one.required}
-        self.key_columns = _columns_of(national.key, target.rules)  #: source columns that make up the key
         self._waves: list[_Wave] = []
         facts: dict[Of, pl.Expr] = {}
         for wave in _in_waves(target.rules):
@@ -65,6 +64,7 @@ class Plan:
             for name, columns in every.items():
                 facts |= {Of(name): pl.col(name)}
                 facts |= {Of(name, fact): expression for fact, expression in columns.facts.items()}
+        self.key_columns = _columns_of(national.key, target.rules)  #: source columns that make up the key
         self._checks: dict[str, str] = {}  # column of a warning -> source column it is about
         self._warnings: dict[str, pl.Expr] = {}
         for at, check in enumerate(target.checks):
@@ -73,9 +73,7 @@ class Plan:
                 self._checks[column], self._warnings[column] = check.from_, warning.alias(column)
 
     def run(self, texts: Cleaned, source: pl.DataFrame) -> Obtained:
-        """Apply every rule and check. ``source``: the contract's columns; ``texts``: those of text,
-        cleaned.
-        """
+        """Apply every rule and check. ``source``: all columns of the contract; ``texts``: texts, cleaned."""
         frame = pl.DataFrame([column.alias(f"column.{name}") for name, column in texts.columns.items()])
         for wave in self._waves:
             frame = _evaluated(frame, wave.quick)
@@ -227,6 +225,11 @@ def _in_waves(rules: Mapping[str, Rule]) -> Iterator[Mapping[str, Rule]]:
             for name, rule in waiting.items()
             if not any(other.field in waiting for other in rule.others().values())
         }
+        if not free:
+            raise ContractError(
+                f"these fields wait for each other: {', '.join(waiting)}",
+                next_step="let one not need the others",
+            )
         yield free
         for name in free:
             del waiting[name]

@@ -1,6 +1,4 @@
-"""The kinds of rules a contract may use. Adding one is a class with one small function, marked with
-``@kind``.
-"""
+"""The kinds of rules a contract may use; a new one is a class with one small function, marked ``@kind``."""
 
 from schemas.rules import codes, dates, persons, text
 from schemas.rules.base import KINDS, Check, Columns, Complaint, Given, Inputs, Of, Rule, Step, Unless

@@ -1,5 +1,4 @@
-"""What a kind of rule is: parameters read from a contract, and one small function from them to Polars
-expressions.
+"""What a kind of rule is: parameters from a contract, and one small function from them to Polars expressions.
 
 A new kind is a subclass of ``Rule`` or ``Check`` with its parameters as fields, marked with ``@kind``.
 """
@@ -27,9 +26,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Of:
-    """Where an input comes from: a national field of the same record, its value or a fact its rule found
-    out.
-    """
+    """Where an input comes from: the value of another national field, or a fact that its rule found out."""
 
     field: str
     fact: str | None = None
@@ -64,9 +61,8 @@ class Columns:
 
     value: pl.Expr  #: String; null if missing or not obtained
     problem: pl.Expr | None = None  #: String: the code of the broken rule, or null
-    prepare: Sequence[
-        Mapping[str, pl.Expr]
-    ] = ()  #: columns for the steps after, for value, problem and facts
+    #: Columns that the steps after it, value, problem and facts may use.
+    prepare: Sequence[Mapping[str, pl.Expr]] = ()
     usual: Sequence[pl.Expr] = ()
     facts: Mapping[str, pl.Expr] = field(default_factory=dict)  #: by-products that other rules may ask for
 
@@ -121,9 +117,7 @@ class Rule(Step):
 
 
 class Check(Step):
-    """What is only looked at: it gives warnings and never a reject. Warnings carry the source column's
-    name.
-    """
+    """What is only looked at: it warns, in the name of the source column, and never rejects."""
 
     @abstractmethod
     def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:

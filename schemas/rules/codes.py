@@ -23,8 +23,7 @@ class _Listed(Rule):
 
 @kind("code")
 class Code(_Listed):
-    """A code of a list without dates, by its name, its code or an alias; case, spaces and hyphens do not
-    count.
+    """A code of a list without dates, by name, code or alias; case, spaces and hyphens do not count.
 
     Problems: ``code_unknown``; ``code_ambiguous``: several codes go by this name.
     """

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,26 @@ def test_more_rows_than_were_made_ready(translator: Translator, library: Library
     assert len(national) == 5000
     assert national["lt_system"].unique().to_list() == ["hotich_qnam"]
     assert national["lt_source_key"].to_list() == [str(at) for at in range(5000)]
+
+
+def test_rows_keep_their_numbers_whatever_these_are(translator: Translator, library: Library) -> None:
+    """A batch has holes where bytes could not be read."""
+    moved = event(GOOD, {**GOOD, "so_dk": "46"}, op="u")
+    refused = event({**GOOD, "ngay_dk": "x"}, {**GOOD, "so_dk": "46"}, op="u")
+    events = frame([event(GOOD), refused, moved, event(None, GOOD, op="d")], library.contracts[CONTRACT])
+    numbered = events.with_columns(pl.Series("__row", [3, 7, 8, 4_000_000_000], pl.UInt32))
+    one = translator.translate(numbered)
+    assert one.national[TARGET]["__row"].to_list() == [3, 8, 8, 4_000_000_000]
+    assert one.rejects["__row"].to_list() == [7]
+
+
+def test_rules_that_wait_for_each_other_are_refused(library: Library) -> None:
+    contract = library.contracts[CONTRACT]
+    target = contract.targets[0]
+    place = target.rules["noiDangKy"].model_copy(update={"at": "noiDangKy"})
+    wrong = replace(contract, targets=(replace(target, rules={**target.rules, "noiDangKy": place}),))
+    with pytest.raises(ContractError, match="wait for each other: noiDangKy"):
+        Translator(wrong, library)
 
 
 def test_the_same_batch_gives_the_same_result_in_every_thread(
