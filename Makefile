@@ -43,7 +43,8 @@ check: $(STAMP) ## lint, format, types, import direction, unit and contract test
 .PHONY: test
 test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
 	@$(PYTHON) -m deploy.local fetch
-	$(PYTHON) -m pytest tests/integration tests/acceptance
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/integration
+	$(PYTHON) -m pytest -q tests/acceptance
 
 .PHONY: test-more
 test-more: $(STAMP) ## a first start with nothing kept: every jar fetched anew and verified

@@ -36,7 +36,7 @@ class MergeSql:
     delete: str
     losers: str  #: rows (lt_row, verdict) of the staged rows that the merge before did not write
     left: str  #: staged rows of records that may stand under another key, locked: see ``sql_store``
-    bury: str  #: make a record's older row a tombstone; takes seq, key, lt_row of the staged row, seq
+    bury: str  #: make a record's older row a tombstone; takes key, lt_row of the staged row, seq
 
 
 def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
@@ -106,10 +106,9 @@ def _left(national: NationalFormat, staging: str, dialect: Dialect) -> str:
 
 
 def _bury(table: str, staging: str, dialect: Dialect) -> str:
-    changed = [f"lt_seq = {dialect.mark}", "lt_contract = s.lt_contract"]
-    changed += [f"lt_committed_at = {dialect.committed_at}", "lt_applied_at = {now}", "lt_deleted_at = {now}"]
+    # Its version stays: what was said of it under this key may still be on its way, in another partition.
     return (
-        f"UPDATE {table} AS t SET {', '.join(changed)} FROM {staging} s"
+        f"UPDATE {table} AS t SET lt_applied_at = {{now}}, lt_deleted_at = {{now}} FROM {staging} s"
         f" WHERE t.lt_key = {dialect.mark} AND s.lt_row = {dialect.mark} AND {_same(WHOSE, 's')}"
         f" AND t.lt_seq < {dialect.mark} AND t.lt_deleted_at IS NULL"
     )

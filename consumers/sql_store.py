@@ -278,12 +278,12 @@ class SqlStore(Readings, ABC):
         bury = sql.bury.replace("{now}", moment)
         for one in connection.exec_driver_sql(sql.left).all():
             if one.mine != one.lt_key:
-                connection.exec_driver_sql(bury, (one.lt_seq, one.lt_key, one.lt_row, one.lt_seq))
+                connection.exec_driver_sql(bury, (one.lt_key, one.lt_row, one.lt_seq))
                 this = [column == getattr(one, column.name) for column in ddl.left.primary_key.columns]
                 older = sa.or_(ddl.left.c.gone_seq.is_(None), ddl.left.c.gone_seq < one.lt_seq)
                 connection.execute(ddl.left.update().where(*this, older).values(gone_seq=one.lt_seq))
             elif one.gone_seq is not None and one.lt_seq < one.gone_seq:
-                connection.exec_driver_sql(bury, (one.gone_seq, one.lt_key, one.lt_row, one.gone_seq))
+                connection.exec_driver_sql(bury, (one.lt_key, one.lt_row, one.gone_seq))
 
     def _bisect(
         self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally

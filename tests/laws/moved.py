@@ -19,7 +19,7 @@ class MovedLaws:
         assert lab.live("B") is not None
         gone = lab.row("A")
         assert gone is not None
-        assert (gone["lt_deleted_at"] is not None, gone["lt_seq"], gone["hoten"]) == (True, 3, "Một")
+        assert (gone["lt_deleted_at"] is not None, gone["lt_seq"], gone["hoten"]) == (True, 1, "Một")
 
     def test_it_does_so_too_when_the_newer_version_comes_first(self, lab: Lab) -> None:
         lab.store.note_left([left("A")])
@@ -30,6 +30,16 @@ class MovedLaws:
         lab.apply(delete(5, "B", answers=False), partition=1)
         lab.apply(upsert(5, "A"), partition=0)  # moved back
         assert lab.live("A") is not None
+
+    def test_what_was_still_on_its_way_to_the_old_key_keeps_its_place(self, lab: Lab) -> None:
+        lab.apply(upsert(1, "A", hoTen="Một"), partition=0)
+        lab.store.note_left([left("A")])
+        lab.apply(upsert(9, "B"), partition=1)
+        lab.apply(upsert(5, "A", hoTen="Năm"), partition=0)
+        lab.apply(delete(7, "A", answers=False), partition=0)
+        gone = lab.row("A")
+        assert gone is not None
+        assert (gone["lt_deleted_at"] is not None, gone["lt_seq"], gone["hoten"]) == (True, 7, "Năm")
 
     def test_a_delete_under_the_new_key_deletes_under_the_old_one_too(self, lab: Lab) -> None:
         lab.apply(upsert(1, "A"))

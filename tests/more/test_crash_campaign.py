@@ -1,0 +1,18 @@
+"""The long crash campaign: 20 kills and more over 50,000 changes. Another ``SEED`` gives another one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
+from tests.campaign import run_campaign
+
+
+@pytest.mark.timeout(1200)
+def test_nothing_is_lost_doubled_or_stale_however_often_processes_die(
+    kafka: KafkaNode, postgres: PostgresNode, tmp_path: Path
+) -> None:
+    seed = int(os.environ.get("SEED", "20261123"))
+    run_campaign(kafka, postgres, tmp_path, seed=seed, births=15_000, changes=50_000, kills=20)
