@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from schemas.cleaning import spread
+from schemas.cleaning import places, spread
 from schemas.contracts import COLUMN_TYPES, Contract, Target
 from schemas.events import LIVE, OLD, Records
 from schemas.formats import WIRE_FIELDS, NationalFormat
@@ -106,13 +106,12 @@ class JoinedKey:
     """A key as one text: its parts joined with ``|``, a missing one empty, ``%`` and ``|`` within escaped."""
 
     def __init__(self, names: Sequence[str], types: Mapping[str, str]) -> None:
-        self._names = list(names)
         parts = [pl.col(name) if types[name] == "string" else pl.col(name).cast(pl.String) for name in names]
         parts = [part.fill_null("") for part in parts]
         self._plain = pl.concat_str(parts, separator="|").alias("key")
         # What a key looks like if no part needs an escape, as few do.
         simple = rf"^[^%|]*(?:\|[^%|]*){{{len(names) - 1}}}$"
-        self._simple = pl.col("key").str.contains(simple).all().alias("simple")
+        self._simple = pl.col("key").str.contains(simple).alias("simple")
         escaped = [
             part.str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
             for part in parts
@@ -124,7 +123,8 @@ class JoinedKey:
         found = columns.select(self._plain).select("key", self._simple)
         if found["simple"].all():
             return found["key"]
-        return columns.select(self._escaped).to_series()
+        rest = places(~found["simple"])
+        return spread(found["key"], rest, columns[rest].select(self._escaped).to_series())
 
 
 def _moved_or_not_old(keys: pl.Series, records: Records, keep: pl.Series | None) -> pl.Series:
