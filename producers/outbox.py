@@ -182,8 +182,8 @@ class Site(Protocol):
         true order with those of live changes. Raises ``Locked`` if a row is held by somebody else.
         """
 
-    def waiting(self, at_most: int) -> int:
-        """How many outbox rows wait to be published, counted up to ``at_most``."""
+    def waiting(self, newest: int) -> int:
+        """How many of the ``newest`` outbox rows wait to be published."""
 
     def close(self) -> None:
         """Never raises; safe to repeat."""

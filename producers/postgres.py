@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from producers.outbox import Capture, Change, State, of_row
+from producers.postgres_floor import Floor
 from producers.postgres_session import Session
 from producers.postgres_sql import trigger_names
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
@@ -26,7 +27,7 @@ _CHANGE: Final = (
 _NUMBER: Final = f"""
 WITH waiting AS (
   SELECT id, dataset, {_SIZE} AS size FROM {OUTBOX}
-  WHERE published_at IS NULL AND seq IS NULL AND dataset = ANY(%s) ORDER BY id LIMIT %s
+  WHERE published_at IS NULL AND seq IS NULL AND id > %s AND dataset = ANY(%s) ORDER BY id LIMIT %s
 ), fitting AS (
   SELECT id, dataset, sum(size) OVER earlier - size AS ahead, sum(size) OVER earlier AS total
   FROM waiting WINDOW earlier AS (ORDER BY id)
@@ -84,6 +85,7 @@ class PostgresOutbox:
 
     def __init__(self, url: URL) -> None:
         self._session = Session(url)
+        self._floor = Floor(self._session)
 
     @property
     def database(self) -> str:
@@ -99,7 +101,10 @@ class PostgresOutbox:
         return read_states(self._session)
 
     def number(self, datasets: Sequence[str], limit: int, characters: int) -> list[Change]:
-        return [of_row(row) for row in self._session.rows(_NUMBER, (list(datasets), limit, characters))]
+        floor = self._floor.below(datasets)
+        rows = self._session.rows(_NUMBER, (floor, list(datasets), limit, characters))
+        self._floor.reached(rows[-1][0] if rows else None)
+        return [of_row(row) for row in rows]
 
     def pending(self, after: int, limit: int, characters: int) -> list[Change]:
         return [of_row(row) for row in self._session.rows(_PENDING, (after, limit, characters))]
@@ -112,6 +117,7 @@ class PostgresOutbox:
 
     def close(self) -> None:
         self._session.close()
+        self._floor = Floor(self._session)
 
 
 def read_states(session: Session) -> list[State]:

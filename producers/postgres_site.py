@@ -156,9 +156,12 @@ class PostgresSite:
             self._session.rows(query, (json.dumps(upto[0]), written, capture.dataset))
         return int(written)
 
-    def waiting(self, at_most: int) -> int:
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {OUTBOX} WHERE published_at IS NULL LIMIT %s) AS w"
-        return int(self._session.rows(query, (at_most,))[0][0])
+    def waiting(self, newest: int) -> int:
+        query = (
+            f"SELECT count(*) FROM {OUTBOX} WHERE published_at IS NULL"
+            f" AND id > (SELECT last_value FROM {OUTBOX}_id_seq) - %s"
+        )
+        return int(self._session.rows(query, (newest,))[0][0])
 
     def close(self) -> None:
         self._session.close()

@@ -11,6 +11,7 @@ _LARGEST: Final = 2_000
 #: So many rows may wait in the outbox: what the agency's disk must have room for.
 MOST_WAITING: Final = 100_000
 _TELL_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 1.0
 
 Tell = Callable[[str], None]
 
@@ -32,8 +33,9 @@ def take_snapshot(
         tell(f"{capture.dataset}: an unfinished snapshot goes on after {written:,} rows")
     size = _LARGEST
     told_at = clock.monotonic() - _TELL_SECONDS
+    look_at = clock.monotonic()
     while not stop.is_set():
-        if site.waiting(MOST_WAITING) >= MOST_WAITING:
+        if clock.monotonic() >= look_at and site.waiting(2 * MOST_WAITING) >= MOST_WAITING:
             told_at = _tell(
                 f"{MOST_WAITING:,} rows wait to be published; is lienthong capture run running?",
                 tell,
@@ -42,6 +44,7 @@ def take_snapshot(
             )
             clock.pause(stop, 1.0)
             continue
+        look_at = clock.monotonic() + _LOOK_SECONDS if clock.monotonic() >= look_at else look_at
         try:
             rows = site.snapshot_chunk(capture, size)
         except Locked:

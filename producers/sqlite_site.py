@@ -111,9 +111,12 @@ class SqliteSite:
             self._session.rows(query, (json.dumps(upto[-1]), len(written), capture.dataset))
         return len(written)
 
-    def waiting(self, at_most: int) -> int:
-        query = f"SELECT count(*) FROM (SELECT 1 FROM {OUTBOX} WHERE published_at IS NULL LIMIT ?)"
-        return int(self._session.rows(query, (at_most,))[0][0])
+    def waiting(self, newest: int) -> int:
+        query = (
+            f"SELECT count(*) FROM {OUTBOX} WHERE published_at IS NULL"
+            f" AND id > (SELECT max(id) FROM {OUTBOX}) - ?"
+        )
+        return int(self._session.rows(query, (newest,))[0][0])
 
     def close(self) -> None:
         self._session.close()

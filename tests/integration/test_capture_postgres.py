@@ -1,6 +1,7 @@
 """The laws of capture on PostgreSQL, and what only PostgreSQL can do to a trigger."""
 
 import json
+import random
 from collections.abc import Iterator
 from functools import partial
 from threading import Event, Thread
@@ -9,10 +10,11 @@ from time import monotonic, sleep
 import psycopg
 import pytest
 
-from producers import postgres_site
+from producers import postgres_floor, postgres_site
 from producers.install import check
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Locked
+from producers.postgres import PostgresOutbox
 from schemas.contracts import AvroType
 from schemas.errors import LienthongError, TryAgain
 from tests.capture_lab import SOHO, CaptureLab, Hand, a_contract, replayed, wait_for
@@ -85,6 +87,90 @@ class TestTransactions:
             mine = [json.loads(row.after or "")["le_phi"] for row in rows if row.key == key]
             fees = [float(fee or 0) for fee in mine]
             assert fees == sorted(fees), f"numbers of key {key} do not follow its commits"
+
+
+class TestWhereToLook:
+    """A look for new rows begins above what is settled; nothing may ever be passed over."""
+
+    @pytest.fixture
+    def lab(self, lab: CaptureLab, monkeypatch: pytest.MonkeyPatch) -> CaptureLab:
+        monkeypatch.setattr(postgres_floor, "_EVERY_SECONDS", 0.0)
+        lab.install()
+        return lab
+
+    def floor(self, lab: CaptureLab) -> int:
+        assert isinstance(lab.outbox, PostgresOutbox)
+        return lab.outbox._floor.below([SOHO.dataset])
+
+    def test_it_rises_behind_what_is_numbered(self, lab: CaptureLab) -> None:
+        for id_ in range(1, 101):
+            lab.insert(id_)
+        for _ in range(3):
+            lab.number(limit=10)
+        assert 0 < self.floor(lab) <= 30, "not above what has no number yet"
+        while lab.number():
+            pass
+        lab.number()
+        assert self.floor(lab) == 100
+
+    def test_a_row_that_commits_late_is_found(self, lab: CaptureLab) -> None:
+        slow = lab.another_hand()
+        slow.run("BEGIN")
+        lab.insert(1, hand=slow)
+        for id_ in range(2, 12):
+            lab.insert(id_)
+            lab.number()
+        assert self.floor(lab) == 0
+        slow.run("COMMIT")
+        assert [row.key for row in lab.number()] == ["1"]
+        for _ in range(3):
+            lab.number()
+        assert self.floor(lab) == 11
+
+    def test_a_reader_with_an_old_snapshot_does_not_hold_it(self, lab: CaptureLab) -> None:
+        reader = lab.another_hand()
+        reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.run("SELECT count(*) FROM so_ho")
+        for id_ in range(1, 12):
+            lab.insert(id_)
+            lab.number()
+        for _ in range(3):
+            lab.number()
+        assert self.floor(lab) == 11
+        reader.run("COMMIT")
+
+    def test_a_dataset_that_was_left_out_is_not_passed_over(self, lab: CaptureLab) -> None:
+        lab.insert(1)
+        for _ in range(4):
+            assert lab.outbox.number(["thu/khac"], 10, 10**9) == []
+        assert len(lab.number()) == 1
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_whatever_the_order_of_commits(self, lab: CaptureLab, seed: int) -> None:
+        chance = random.Random(seed)
+        hands = [lab.another_hand() for _ in range(5)]
+        open_: dict[int, int] = {}
+        written = 0
+        for step in range(400):
+            place = chance.randrange(5)
+            if place not in open_:
+                hands[place].run("BEGIN")
+                hands[place].run("SAVEPOINT s")
+                lab.insert(step, hand=hands[place])
+                open_[place] = step
+            elif chance.random() < 0.5:
+                keep = chance.random() < 0.7
+                hands[place].run("COMMIT" if keep else "ROLLBACK")
+                written += keep
+                del open_[place]
+            if chance.random() < 0.5:
+                lab.number(limit=chance.randint(1, 4))
+        for place in open_:
+            hands[place].run("COMMIT")
+        while lab.number():
+            pass
+        assert sorted(row.seq for row in lab.rows()) == list(range(1, written + len(open_) + 1))
+        assert self.floor(lab) > 0
 
 
 class TestTruncate:

@@ -111,8 +111,8 @@ class ScriptedSite:
             raise answer
         return answer
 
-    def waiting(self, at_most: int) -> int:
-        assert at_most == MOST_WAITING
+    def waiting(self, newest: int) -> int:
+        assert newest == 2 * MOST_WAITING
         return self.waits.pop(0) if self.waits else 0
 
 
