@@ -218,7 +218,7 @@ class _Watcher(threading.Thread):
     def __init__(self, one: Road) -> None:
         super().__init__(daemon=True)
         self._one = one
-        self._stop = threading.Event()
+        self._enough = threading.Event()
         self.seen: dict[str, float] = {}
 
     def run(self) -> None:
@@ -226,7 +226,7 @@ class _Watcher(threading.Thread):
             "SELECT lt_source_key FROM hotich_khaisinh_v1 WHERE lt_applied_at > now() - interval '2 seconds'"
         )
         with self._one.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            while not self._stop.is_set():
+            while not self._enough.is_set():
                 rows = connection.execute(query).all()
                 now = time.monotonic()
                 for (key,) in rows:
@@ -238,7 +238,7 @@ class _Watcher(threading.Thread):
         count = "SELECT count(*) FROM hotich_khaisinh_v1"
         wait_for("all births", lambda: self._one.one(count) >= rows, seconds=60)
         time.sleep(0.1)
-        self._stop.set()
+        self._enough.set()
         self.join()
 
 
