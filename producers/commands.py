@@ -55,11 +55,17 @@ def install(
                 typer.echo(f"{statement};\n")
             _say(f"{contract.id}: {len(statements)} statements needed, none run")
             return
+        lacking = site.lacking(wanted)
         site.run(statements)
         if statements:
             _say(f"{contract.id}: every change of {contract.table} is captured from now on")
         else:
             _say(f"{contract.id}: is captured already")
+        if lacking:
+            _say(
+                f"{contract.id}: {lacking} changes that wait were written under other columns; what they"
+                " do not carry is sent as missing. Take a snapshot to send what the table holds now"
+            )
         if snapshot:
             _take_snapshot(site, wanted)
 

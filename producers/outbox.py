@@ -163,6 +163,13 @@ class Site(Protocol):
     def needed(self, capture: Capture) -> list[str]:
         """SQL statements that are still to run before this dataset is captured; empty if it is."""
 
+    def lacking(self, capture: Capture) -> int:
+        """How many waiting outbox rows do not carry every column of the dataset.
+
+        They were written under other columns, or while the table lacked one. ``needed`` has a statement that
+        gives them the columns, as missing.
+        """
+
     def removal(self, capture: Capture) -> list[str]:
         """SQL statements that end the capture of a dataset. Its rows and its counter stay."""
 

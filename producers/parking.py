@@ -23,7 +23,7 @@ _MOST_TOLD: Final = 20  #: of one dataset, one by one; a flood of them would say
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "column_missing": (
         "the table no longer has this column",
-        "restore the column, or take it out of the contract; then run lienthong capture install",
+        "restore the column, or correct the contract; then run lienthong capture install --snapshot",
     ),
     "type_mismatch": (
         "the value is not of the contract's type",

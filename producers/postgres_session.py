@@ -83,7 +83,10 @@ class Session:
         place = f"the agency database {self.database}"
         state = f"{type(error).__name__}, {error.sqlstate}" if error.sqlstate else type(error).__name__
         if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
-            return Locked(f"{place}: a statement waited too long for others ({state})")
+            return Locked(
+                f"{place}: a statement waited too long for others ({state})",
+                next_step="try again when the long transactions on this table are over",
+            )
         if isinstance(error, errors.UndefinedTable):
             return LienthongError(
                 f"{place}: a table is missing ({state})", next_step="run: lienthong capture install"

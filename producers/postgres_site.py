@@ -14,8 +14,10 @@ from producers.postgres import read_states
 from producers.postgres_session import Session
 from producers.postgres_sql import (
     after_key,
+    completion_statement,
     image,
     key_of,
+    lacking,
     outbox_statements,
     remember_statement,
     removal_statements,
@@ -95,9 +97,16 @@ class PostgresSite:
         table, only = self._resolved(capture)
         statements = trigger_statements(capture, schema, table, only=only)
         digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
+        completion = [completion_statement(capture, schema)] if self.lacking(capture) else []
         if self._is_in_place(capture, digest):
-            return []
-        return [*outbox_statements(schema), *statements, remember_statement(capture, schema, digest)]
+            return completion
+        remembered = remember_statement(capture, schema, digest)
+        return [*outbox_statements(schema), *statements, remembered, *completion]
+
+    def lacking(self, capture: Capture) -> int:
+        if self._session.rows(f"SELECT to_regclass('{OUTBOX}')")[0][0] is None:
+            return 0
+        return int(self._session.rows(f"SELECT count(*) FROM {lacking(capture, self._schema())}")[0][0])
 
     def removal(self, capture: Capture) -> list[str]:
         found = self._session.rows(_FOUND, (_address(capture.table),))

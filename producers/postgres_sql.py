@@ -194,6 +194,34 @@ END
 """
 
 
+def lacking(capture: Capture, schema: str) -> str:
+    """FROM and WHERE of the waiting outbox rows of which an image lacks a column."""
+
+    def lacks(image: str) -> str:
+        keys = f"ARRAY(SELECT json_object_keys({image}))"
+        return f"({image} IS NOT NULL AND NOT {keys} @> {_names(capture)})"
+
+    return (
+        f"{name(schema)}.{name(OUTBOX)} WHERE published_at IS NULL AND dataset = {text(capture.dataset)}"
+        f" AND ({lacks('before')} OR {lacks('after')})"
+    )
+
+
+def completion_statement(capture: Capture, schema: str) -> str:
+    """Give waiting rows every column of the dataset; what they do not carry is missing."""
+    table, where = lacking(capture, schema).split(" WHERE ", 1)
+
+    def completed(image: str) -> str:
+        found = f"unnest({_names(capture)}) AS c LEFT JOIN json_each({image}) AS j ON j.key = c"
+        return f"CASE WHEN {image} IS NOT NULL THEN (SELECT json_object_agg(c, j.value) FROM {found}) END"
+
+    return f"UPDATE {table} SET before = {completed('before')}, after = {completed('after')} WHERE {where}"
+
+
+def _names(capture: Capture) -> str:
+    return f"ARRAY[{', '.join(map(text, capture.columns))}]::text[]"
+
+
 def remember_statement(capture: Capture, schema: str, sha256: str) -> str:
     """Note what is captured; the counter of a dataset that was captured before goes on."""
     table = f"{name(schema)}.{name(DATASETS)}"

@@ -27,8 +27,9 @@ CHARACTERS: Final = 16_000_000  #: of images held in memory at once
 #: A short poll. LISTEN/NOTIFY would save some milliseconds and cost the clerks more than half of their
 #: commits per second (8 sessions, one row each: 3,300 commits/s without, 1,250 with NOTIFY), for it queues
 #: all commits behind one lock.
-SHORTEST_PAUSE: Final = 0.001
+SHORTEST_PAUSE: Final = 0.004
 LONGEST_PAUSE: Final = 0.025
+GATHER: Final = 100  #: after fewer rows a pause lets some more come together; each batch costs two commits
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _RETRY_PARKED_SECONDS = 60.0
@@ -147,11 +148,9 @@ class Relay:
             self._publish_all(rows)
             self._progress = self._clock.monotonic()
             self._keep_house()
-            if rows:
-                pause = SHORTEST_PAUSE
-            else:
+            if len(rows) < GATHER:
+                pause = SHORTEST_PAUSE if rows else min(2 * pause, LONGEST_PAUSE)
                 self._clock.pause(self._stop, pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
 
     def _publish_all(self, rows: Sequence[Change]) -> None:
         for changes in runs(rows):
@@ -253,7 +252,14 @@ class Relay:
                 self._learn(states)
             except TryAgain:
                 raise
-            except LienthongError as problem:  # what is relayed already goes on
+            except LienthongError as problem:
+                # What was not touched goes on. An old encoder would leave out what new triggers capture.
+                wanted = _definitions(states)
+                self._encoders = {
+                    dataset: encoder
+                    for dataset, encoder in self._encoders.items()
+                    if wanted.get(dataset) == self._seen.get(dataset)
+                }
                 logger.error("not relayed", why=problem.message, next_step=problem.next_step)
 
     def _learn(self, states: Sequence[State]) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from threading import Event
 
 import structlog
@@ -27,7 +28,6 @@ def run_relay(settings: RelaySettings) -> None:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    library = load_library(settings.contract_folders)
     outbox = open_outbox(settings.source)
     publisher = Publisher(settings.broker, client_id="lienthong-capture")
     registry = CollectorRegistry()
@@ -37,7 +37,7 @@ def run_relay(settings: RelaySettings) -> None:
     relay = Relay(
         outbox,
         publisher,
-        preparing(library, publisher),
+        preparing(settings.contract_folders, publisher),
         metrics,
         clock=SystemClock(),
         options=RelayOptions(keep_days=settings.keep_days, stall_seconds=settings.stall_seconds),
@@ -46,13 +46,21 @@ def run_relay(settings: RelaySettings) -> None:
     logger.info("ended")
 
 
-def preparing(library: Library, publisher: Publisher) -> Prepare:
-    """What gives a relay its encoders: each dataset needs its contract, its schema id and its topic."""
+def preparing(folders: Sequence[Path], publisher: Publisher) -> Prepare:
+    """What gives a relay its encoders: each dataset needs its contract, its schema id and its topic.
+
+    Contracts are read now, and again when they do not fit what is installed: somebody who has changed both
+    need not restart the relay.
+    """
+    library = load_library(folders)
 
     def prepare(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
-        encoders = {
-            state.capture.dataset: _encoder(library, outbox, state) for state in states if state.captured
-        }
+        nonlocal library
+        try:
+            encoders = _encoders(library, outbox, states)
+        except LienthongError:
+            library = load_library(folders)
+            encoders = _encoders(library, outbox, states)
         if not encoders:
             raise LienthongError(
                 f"nothing is captured in the database {outbox.database}",
@@ -65,6 +73,10 @@ def preparing(library: Library, publisher: Publisher) -> Prepare:
         return encoders
 
     return prepare
+
+
+def _encoders(library: Library, outbox: Outbox, states: Sequence[State]) -> dict[str, Encoder]:
+    return {state.capture.dataset: _encoder(library, outbox, state) for state in states if state.captured}
 
 
 def _encoder(library: Library, outbox: Outbox, state: State) -> Encoder:

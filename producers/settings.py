@@ -24,5 +24,5 @@ class RelaySettings(SourceSettings):
     keep_days: float = Field(default=30, gt=0, le=3650)
     """Published outbox rows are kept this long, so that a doubtful change can still be looked at."""
 
-    stall_seconds: float = Field(default=300, ge=30, le=86_400)
+    stall_seconds: float = Field(default=300, ge=30, le=3600)
     """Waiting for the broker or the database this long without progress ends the process (exit status 75)."""

@@ -14,9 +14,11 @@ from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name, text
 from producers.sqlite import read_states
 from producers.sqlite_session import Session
 from producers.sqlite_sql import (
+    completion_statement,
     drop_statements,
     image,
     key_of,
+    lacking,
     outbox_statements,
     remember_statement,
     trigger_statements,
@@ -56,9 +58,15 @@ class SqliteSite:
         indexes, _ = self._unique_indexes(capture.table)
         statements = trigger_statements(capture, indexes)
         digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
+        completion = [completion_statement(capture)] if self.lacking(capture) else []
         if self._is_in_place(capture, digest):
-            return []
-        return [*outbox_statements(), *statements, remember_statement(capture, digest)]
+            return completion
+        return [*outbox_statements(), *statements, remember_statement(capture, digest), *completion]
+
+    def lacking(self, capture: Capture) -> int:
+        if not self._session.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (OUTBOX,)):
+            return 0
+        return int(self._session.rows(f"SELECT count(*) FROM {lacking(capture)}")[0][0])
 
     def removal(self, capture: Capture) -> list[str]:
         noted = f"UPDATE {DATASETS} SET captured = 0 WHERE dataset = {text(capture.dataset)}"

@@ -7,6 +7,7 @@ aside the rows that a new one collides with, and the AFTER trigger looks which o
 
 # ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
 
+import json
 from collections.abc import Mapping, Sequence
 
 from producers.outbox import Capture
@@ -115,6 +116,35 @@ def drop_statements(capture: Capture) -> list[str]:
     """Everything of one dataset but its outbox rows and its counter."""
     triggers = [f"DROP TRIGGER IF EXISTS {name(one)}" for one in trigger_names(capture)]
     return [*triggers, f"DROP TABLE IF EXISTS {name(replaced_table(capture))}"]
+
+
+def lacking(capture: Capture) -> str:
+    """FROM and WHERE of the waiting outbox rows of which an image lacks a column."""
+
+    def lacks(image: str) -> str:
+        wanted = f"SELECT value FROM json_each({_names(capture)})"
+        return f"({image} IS NOT NULL AND EXISTS ({wanted} EXCEPT SELECT key FROM json_each({image})))"
+
+    return (
+        f"{OUTBOX} WHERE published_at IS NULL AND dataset = {text(capture.dataset)}"
+        f" AND ({lacks('before')} OR {lacks('after')})"
+    )
+
+
+def completion_statement(capture: Capture) -> str:
+    """Give waiting rows every column of the dataset; what they do not carry is missing."""
+    table, where = lacking(capture).split(" WHERE ", 1)
+
+    def completed(image: str) -> str:
+        found = f"json_each({_names(capture)}) AS c LEFT JOIN json_each({image}) AS j ON j.key = c.value"
+        pairs = f"SELECT json_group_object(c.value, j.value) FROM {found}"
+        return f"CASE WHEN {image} IS NOT NULL THEN ({pairs}) END"
+
+    return f"UPDATE {table} SET before = {completed('before')}, after = {completed('after')} WHERE {where}"
+
+
+def _names(capture: Capture) -> str:
+    return text(json.dumps(list(capture.columns), ensure_ascii=False))
 
 
 def remember_statement(capture: Capture, sha256: str) -> str:

@@ -312,6 +312,28 @@ class CaptureLaws:
         assert json.loads(lab.rows()[1].after or "") == {"id": 2, "ho_ten": "Người thử"}
         assert [state.capture for state in lab.site.states()] == [fewer]
 
+    def test_rows_that_wait_get_the_columns_of_a_changed_contract(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1, "Đã gửi")
+        lab.outbox.mark([one.id for one in lab.number()])
+        lab.insert(2, 'Chờ "gửi"', diem=1 / 3, con_lai=True)
+        lab.hand.run("UPDATE so_ho SET ho_ten = NULL WHERE id = 2")
+        lab.number()
+        lab.hand.run("DELETE FROM so_ho WHERE id = 2")
+        before = lab.rows()
+        wanted = Capture.of(a_contract(columns={"ghi_chu": "string", **COLUMNS}))
+        assert lab.site.lacking(wanted) == 3
+        lab.install(wanted)
+        assert lab.site.needed(wanted) == []
+        assert lab.site.lacking(wanted) == 0
+        after = lab.rows()
+        assert after[0] == before[0], "what is published stays as it went out"
+        for old, new in zip(before[1:], after[1:], strict=True):
+            assert (new.op, new.key, new.seq) == (old.op, old.key, old.seq)
+            for image, completed in ((old.before, new.before), (old.after, new.after)):
+                found = None if completed is None else json.loads(completed)
+                assert found == (None if image is None else {"ghi_chu": None, **json.loads(image)})
+
     def test_missing_triggers_are_noticed_and_put_back(self, lab: CaptureLab) -> None:
         lab.install()
         if lab.is_postgres:

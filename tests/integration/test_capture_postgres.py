@@ -283,6 +283,18 @@ class TestTriggersOfTheVendor:
         assert all("ho_ten" not in json.loads(row.after or row.before or "") for row in rows)
         assert json.loads(rows[0].after or "")["diem"] == 5
 
+    def test_changes_from_while_a_column_was_gone_go_out_once_it_is_back(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run("ALTER TABLE so_ho DROP COLUMN ho_ten")
+        lab.hand.run("INSERT INTO so_ho (id, diem, ngay) VALUES (4, 0.1, '2016-05-04')")
+        lab.hand.run("ALTER TABLE so_ho ADD COLUMN ho_ten text")
+        assert lab.site.lacking(SOHO) == 1
+        (completion,) = lab.site.needed(SOHO)
+        lab.site.run([completion])
+        image = json.loads(lab.rows()[0].after or "")
+        assert (image["ho_ten"], image["diem"], image["ngay"]) == (None, 0.1, "2016-05-04")
+        assert lab.site.needed(SOHO) == []
+
 
 class TestSnapshotAndLocks:
     def test_a_row_that_is_being_changed_is_waited_for(self, lab: CaptureLab) -> None:

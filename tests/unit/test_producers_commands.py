@@ -1,6 +1,6 @@
 """``lienthong capture …`` on an SQLite file: data on stdout, talk on stderr, errors with a next step."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,11 @@ from typer.testing import CliRunner, Result
 from deploy.demo.agency import COLUMNS
 from producers.commands import capture
 from producers.metrics import CaptureMetrics, serve_metrics
+from producers.outbox import Capture
+from producers.publisher import Publisher
+from producers.running import preparing
 from schemas.errors import LienthongError, SettingsError
+from schemas.library import SHIPPED, load_library
 from tests.capture_lab import CaptureLab
 
 KHAISINH = "hotich_qnam/khaisinh"
@@ -123,3 +127,41 @@ def test_a_taken_metrics_port_is_a_setting_to_correct() -> None:
     assert port > 0
     with pytest.raises(SettingsError, match="LIENTHONG_METRICS_PORT"):
         serve_metrics(registry, port)
+
+
+def test_a_contract_that_changed_with_its_triggers_is_read_again(tmp_path: Path) -> None:
+    place = tmp_path / "province" / "contracts" / "thu"
+    place.mkdir(parents=True)
+    text = (SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml").read_text(encoding="utf-8")
+    (place / "khaisinh.yaml").write_text(text, encoding="utf-8")
+    folders = [tmp_path / "province"]
+    lab = CaptureLab(f"sqlite:///{tmp_path}/ho_tich.db")
+
+    class Broker(Publisher):
+        def missing(self, topics: Collection[str]) -> list[str]:
+            return []
+
+    def install() -> None:
+        library = load_library(folders)
+        contract = library.contracts["thu/khaisinh"]
+        library.registry.register(contract.subject, contract.envelope_schema)
+        lab.install(Capture.of(contract))
+
+    try:
+        lab.hand.run(f"CREATE TABLE ht_khaisinh ({', '.join(COLUMNS)}, ghi_chu, PRIMARY KEY (id))")
+        install()
+        prepare = preparing(folders, Broker("nowhere:1", client_id="test"))
+        before = prepare(lab.outbox, lab.outbox.states())["thu/khaisinh"]
+        text = text.replace("  id: long\n", "  id: long\n  ghi_chu: string\n", 1)
+        (place / "khaisinh.yaml").write_text(text, encoding="utf-8")
+        install()
+        after = prepare(lab.outbox, lab.outbox.states())["thu/khaisinh"]
+        lab.hand.run("INSERT INTO ht_khaisinh (id, ghi_chu) VALUES (1, 'Ghi chú mới')")
+        (change,) = lab.outbox.number(["thu/khaisinh"], 10, 10**9)
+        assert "Ghi chú mới".encode() in after.encode(change, now_ms=0).value
+        assert "Ghi chú mới".encode() not in before.encode(change, now_ms=0).value
+        (place / "khaisinh.yaml").unlink()
+        with pytest.raises(LienthongError, match="no such contract"):
+            preparing(folders, Broker("nowhere:1", client_id="test"))(lab.outbox, lab.outbox.states())
+    finally:
+        lab.close()

@@ -15,7 +15,7 @@ from producers.metrics import CaptureMetrics
 from producers.outbox import ALONE, Capture, Change, Outbox, State, runs
 from producers.parking import MOST_ROWS
 from producers.publisher import Publisher, Verdict
-from producers.relay import LONGEST_PAUSE, Relay, RelayOptions
+from producers.relay import LONGEST_PAUSE, SHORTEST_PAUSE, Relay, RelayOptions
 from schemas.errors import LienthongError, TryAgain
 
 ACK, LARGE, UNKNOWN = Verdict.ACKNOWLEDGED, Verdict.TOO_LARGE, Verdict.UNKNOWN
@@ -36,6 +36,7 @@ class MemoryOutbox:
     trouble: list[TryAgain] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     captures: dict[str, bool] = field(default_factory=lambda: {A: True, B: True})
+    columns: dict[str, str] = field(default_factory=lambda: {"id": "long"})  #: of dataset A
     connector: str = "memory"
     database: str = "thu"
     leading: bool = False
@@ -61,7 +62,8 @@ class MemoryOutbox:
         self._called("states")
         return [
             State(
-                capture=capture(dataset), captured=True, in_place=in_place, next_seq=1, waiting=2,
+                capture=replace(capture(dataset), columns=self.columns if dataset == A else {"id": "long"}),
+                captured=True, in_place=in_place, next_seq=1, waiting=2,
                 oldest_seconds=3.0, snapshot="none", snapshot_rows=0,
             )
             for dataset, in_place in self.captures.items()
@@ -246,10 +248,9 @@ def test_what_was_numbered_before_a_crash_goes_first_under_its_number(bench: Ben
 
 def test_pauses_grow_while_nothing_happens_and_shrink_when_something_does(bench: Bench) -> None:
     nothing = [bench.forward(0)] * 8
-    bench.run(*nothing, bench.write("x"), bench.forward(0))
-    assert bench.clock.pauses[0] < bench.clock.pauses[3] < LONGEST_PAUSE
-    assert bench.clock.pauses[8] == LONGEST_PAUSE
-    assert bench.clock.pauses[9] == bench.clock.pauses[0]
+    bench.run(*nothing, bench.write("x"), bench.forward(0), bench.forward(0))
+    assert bench.clock.pauses[:3] == [2 * SHORTEST_PAUSE, 4 * SHORTEST_PAUSE, LONGEST_PAUSE]
+    assert bench.clock.pauses[8:11] == [LONGEST_PAUSE, SHORTEST_PAUSE, 2 * SHORTEST_PAUSE]
 
 
 def test_old_rows_are_pruned_and_the_outbox_is_looked_at_now_and_then(bench: Bench) -> None:
@@ -405,6 +406,26 @@ def test_a_dataset_installed_later_is_relayed_and_a_bad_one_does_not_stop_others
     bench.run(installed, bench.forward(11), bench.write("x"), bench.forward(11), bench.write("b", dataset=B))
     assert calls == [[A], [A, B], [A, B]]
     assert bench.publisher.sent == [(A, "x"), (B, "b")]
+
+
+def test_a_dataset_whose_triggers_changed_stops_until_its_contract_fits(bench: Bench) -> None:
+    original = bench.prepare
+    fits = [True]
+
+    def prepare(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
+        if not fits:
+            raise LienthongError("other columns", next_step="change the contract")
+        return original(outbox, states)
+
+    bench.prepare = prepare  # type: ignore[method-assign]
+
+    def reinstalled() -> None:
+        fits.clear()
+        bench.outbox.columns = {"id": "string"}
+
+    script = [reinstalled, bench.forward(11), bench.write("x"), bench.write("b", dataset=B), bench.forward(0)]
+    bench.run(*script, lambda: fits.append(True), bench.forward(11), bench.forward(0))
+    assert bench.publisher.sent == [(B, "b"), (A, "x")]
 
 
 # --- the end -------------------------------------------------------------------------------------------
