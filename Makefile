@@ -63,11 +63,13 @@ status: $(STAMP) ## addresses, process ids and state of the local stack
 	@$(PYTHON) -m deploy.local status
 
 .PHONY: down
-down: $(STAMP) ## stop the local stack; its data stay in .local
+down: $(STAMP) ## stop the local stack, and a demo that was kept; their data stay in .local
+	@if [ -d .local/demo ]; then $(PYTHON) -m deploy.demo --stop; fi
 	@$(PYTHON) -m deploy.local down
 
 .PHONY: clean
 clean: ## stop the local stack, then remove its data and all build products (.venv stays)
+	@if [ -d .local/demo ] && [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.demo --stop; fi
 	@if [ -d .local ] && [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.local down; fi
 	rm -rf .local build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
