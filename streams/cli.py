@@ -8,6 +8,7 @@ import typer
 
 from consumers.commands import consume, receipts, store
 from producers.commands import capture
+from schemas.codes_commands import codes
 from schemas.commands import contracts
 from schemas.errors import LienthongError
 from streams.commands import road
@@ -20,6 +21,7 @@ app = typer.Typer(
     help="Liên thông keeps provincial databases in step with national-format stores.",
 )
 app.add_typer(contracts, name="contracts")
+app.add_typer(codes, name="codes")
 app.add_typer(capture, name="capture")
 app.add_typer(road, name="road")
 app.add_typer(store, name="store")
