@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from schemas.documents import read_text
 from schemas.errors import ContractError
 
 #: Stands for "several codes go by this name" in ``Names.tokens``; no code looks like it.
@@ -214,17 +215,14 @@ def load_code_list(path: Path) -> CodeList:
     """Read one list. Raises ``ContractError`` with file and line."""
     head: dict[str, str] = {}
     start = 1
-    with path.open(encoding="utf-8", newline="") as file:
-        for line in file:
-            if not line.startswith("#"):
-                break
-            start += 1
-            if said := _HEAD.fullmatch(line.rstrip("\n")):
-                head[said[1]] = f"{head[said[1]]} {said[2]}" if said[1] in head else said[2]
-            else:
-                raise _wrong(
-                    path, start - 1, "a head line is `# key: text`", "keys: " + ", ".join(_HEAD_KEYS)
-                )
+    for line in read_text(path).splitlines():
+        if not line.startswith("#"):
+            break
+        start += 1
+        if said := _HEAD.fullmatch(line):
+            head[said[1]] = f"{head[said[1]]} {said[2]}" if said[1] in head else said[2]
+        else:
+            raise _wrong(path, start - 1, "a head line is `# key: text`", "keys: " + ", ".join(_HEAD_KEYS))
     for key in ("title", "source", "evidence"):
         if key not in head:
             raise _wrong(path, 1, f"the head does not tell the list's {key}", f"add a line `# {key}: …`")

@@ -79,16 +79,35 @@ def suggestion(wrong: str, known: list[str]) -> str:
     return f"{hint}known here: {', '.join(known)}" if known else "remove it"
 
 
-def read_document(path: Path) -> Document:
-    """Read a YAML or JSON file. Raises ``ContractError`` if it cannot be read or says one key twice."""
+def read_text(path: Path) -> str:
+    """A library file as text. Raises ``ContractError`` if it cannot be read or is not plain UTF-8."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise ContractError(
             f"{path}:1: {error.strerror}", next_step="check the file and its rights"
         ) from None
-    except UnicodeDecodeError:
-        raise ContractError(f"{path}:1: not UTF-8", next_step="save the file as UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ContractError(f"{path}:{line}: not UTF-8", next_step="save the file as UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise ContractError(
+            f"{path}:1: begins with a byte order mark", next_step="save the file as UTF-8 without BOM"
+        )
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        raise ContractError(
+            f"{path}:{line}: the line ends with CR LF", next_step="save the file with LF line ends (Unix)"
+        )
+    return text
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML or JSON file. Raises ``ContractError`` if it cannot be read or says one key twice."""
+    text = read_text(path)
+    try:
+        _refuse_aliases(text, path)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: {error.problem}", next_step=_REPAIR) from None
@@ -98,6 +117,16 @@ def read_document(path: Path) -> Document:
     if not isinstance(root, yaml.MappingNode):
         raise ContractError(f"{path}:1: the file is not a mapping of keys to values", next_step=_REPAIR)
     return Document(path, _plain(root, (), lines, path), lines)
+
+
+def _refuse_aliases(text: str, path: Path) -> None:
+    """A few lines of aliases of aliases stand for gigabytes, and none of our files needs one."""
+    for token in yaml.scan(text, Loader=yaml.CSafeLoader) if "*" in text else ():
+        if isinstance(token, yaml.AliasToken):
+            raise ContractError(
+                f"{path}:{token.start_mark.line + 1}: alias *{token.value}: aliases are not read here",
+                next_step="write the value out where it is wanted",
+            )
 
 
 def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> Any:

@@ -9,6 +9,8 @@ from schemas.errors import ContractError
 from schemas.library import SHIPPED, load_library
 
 CONTRACT = (SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml").read_text(encoding="utf-8")
+#: Nine lines like the second would stand for a thousand million words.
+BOMB = "a: &a [lol, lol]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
 AVSC, LIST = "formats/a/b/v1.avsc", "codes/x.csv"
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
 FORMAT = (SHIPPED / "formats" / "hotich" / "khaisinh" / "v1.avsc").read_text(encoding="utf-8")
@@ -18,7 +20,7 @@ def refused(folder: Path, name: str, text: str) -> ContractError:
     """The error of a province's folder with this one file."""
     path = folder / name
     path.parent.mkdir(parents=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text.encode())  # as it is: no line end is put right
     with pytest.raises(ContractError) as caught:
         load_library([folder])
     return caught.value
@@ -129,6 +131,11 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (LIST, HEAD + "code\n1\n", 4, "column name is missing", "add"),
         (LIST, HEAD + "code,name\n1,a\n2,\n", 6, "name is empty", "fill"),
         (LIST, HEAD + "code,name\n1,a\n1,b\n", 6, "already has", "end one"),
+        (LIST, "\ufeff" + HEAD + "code,name\n1,a\n", 1, "byte order mark", "without BOM"),
+        (LIST, HEAD + "code,name\n1,a\r\n", 5, "ends with CR LF", "LF"),
+        ("contracts/a/b.yaml", "\ufeff" + CONTRACT, 1, "byte order mark", "without BOM"),
+        ("contracts/a/b.yaml", "title: a\r\n", 1, "ends with CR LF", "LF"),
+        ("contracts/a/b.yaml", BOMB, 2, "alias *a: aliases are not read", "write the value out"),
         (LIST, HEAD + "code,name\n1, a\n", 5, "not clean", "NFC"),
         (
             LIST,
