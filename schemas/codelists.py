@@ -1,29 +1,19 @@
-"""Code lists, ``codes/<name>.csv``: what a code means, and since when.
+"""Code lists: what a code means, and since when. ``schemas.codefiles`` reads them.
 
-A file begins with ``# key: text`` lines (``title``, ``source``, ``evidence``, optionally ``note`` and
-``parent``), then a CSV table: ``code,name`` and any of ``other_names`` and ``aliases`` (joined with ``;``),
-``parent`` (a code of the parent list), ``valid_from`` and ``valid_to`` (the first is in, the second out;
-empty is open). A list with dates may give one code several meanings, one after the other.
+A list with dates may give one code several meanings, one after the other.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 import polars as pl
-
-from schemas.documents import read_text
-from schemas.errors import ContractError
 
 #: Stands for "several codes go by this name" in ``Names.tokens``; no code looks like it.
 AMBIGUOUS = "?"
 
-_HEAD = re.compile(r"# ?([a-z]+): (.+)")
-_HEAD_KEYS = ("title", "source", "evidence", "note", "parent")
-_COLUMNS = ("code", "name", "other_names", "aliases", "parent", "valid_from", "valid_to")
 #: What does not matter when names are compared: spaces and hyphens.
 _FOLDED_AWAY = "[ \u2010\u2011-]"
 
@@ -45,8 +35,11 @@ class Entry:
     code: str
     name: str
     parent: str | None = None  #: a code of the list's parent list
+    district: str | None = None  #: of a commune before 2025-07-01: a code of the district list
     valid_from: date | None = None  #: None: since before the list knows
     valid_to: date | None = None  #: the first day it is no longer valid; None: it still is
+    sentinel: str | None = None  #: ``nothing``: nothing is known; ``other``: none of the others; no default
+    evidence: str | None = None  #: V, I or U, where it is not that of the whole list
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +100,8 @@ class CodeList:
     """One list."""
 
     name: str
-    head: Mapping[str, str]  #: title, source, evidence, and note and parent if there are any
-    entries: pl.DataFrame  #: code, name, other_names, aliases, parent (String), valid_from, valid_to (Date)
+    head: Mapping[str, str]  #: title, source, evidence, and any other key of ``codefiles.HEAD_KEYS``
+    entries: pl.DataFrame  #: the columns of ``codefiles.COLUMNS``: String, but valid_from and valid_to Date
 
     @cached_property
     def dated(self) -> bool:
@@ -211,79 +204,12 @@ class CodeLists(Mapping[str, CodeList]):
         return self[name].resolve(code_or_name, at)
 
 
-def load_code_list(path: Path) -> CodeList:
-    """Read one list. Raises ``ContractError`` with file and line."""
-    head: dict[str, str] = {}
-    start = 1
-    for line in read_text(path).splitlines():
-        if not line.startswith("#"):
-            break
-        start += 1
-        if said := _HEAD.fullmatch(line):
-            head[said[1]] = f"{head[said[1]]} {said[2]}" if said[1] in head else said[2]
-        else:
-            raise _wrong(path, start - 1, "a head line is `# key: text`", "keys: " + ", ".join(_HEAD_KEYS))
-    for key in ("title", "source", "evidence"):
-        if key not in head:
-            raise _wrong(path, 1, f"the head does not tell the list's {key}", f"add a line `# {key}: …`")
-    try:
-        table = pl.read_csv(path, comment_prefix="#", infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise _wrong(
-            path, start, f"not a CSV table: {str(error).splitlines()[0]}", "one row, one line"
-        ) from None
-    return CodeList(path.stem, head, _checked(table, path, start))
-
-
-def _checked(table: pl.DataFrame, path: Path, start: int) -> pl.DataFrame:
-    """The table with every column, typed. ``start`` is the line of its header."""
-    for column in table.columns:
-        if column not in _COLUMNS:
-            raise _wrong(path, start, f"unknown column {column}", "known columns: " + ", ".join(_COLUMNS))
-    for column in ("code", "name"):
-        if column not in table.columns:
-            raise _wrong(path, start, f"column {column} is missing", f"add {column}")
-        _refuse(table, pl.col(column).is_null(), path, start, f"{column} is empty", "fill it in")
-    unclean = pl.col("name") != pl.col("name").str.normalize("NFC").str.strip_chars()
-    _refuse(table, unclean, path, start, "the name is not clean text", "no blanks at its ends, Unicode NFC")
-    absent = [pl.lit(None, pl.String).alias(column) for column in _COLUMNS if column not in table.columns]
-    table = table.with_columns(absent).select(_COLUMNS)
-    for column in ("valid_from", "valid_to"):
-        day = pl.col(column).str.to_date("%Y-%m-%d", strict=False)
-        _refuse(
-            table,
-            day.is_null() & pl.col(column).is_not_null(),
-            path,
-            start,
-            f"{column} is no date",
-            "YYYY-MM-DD",
-        )
-        table = table.with_columns(day)
-    before = pl.col("valid_to").shift(1).over("code", order_by="valid_from")
-    again = pl.int_range(pl.len()).over("code", order_by="valid_from") > 0
-    overlap = again & (before.is_null() | (before > pl.col("valid_from")).fill_null(True))
-    _refuse(
-        table, overlap, path, start, "the code already has a meaning then", "end one before the other begins"
-    )
-    return table
-
-
-def _refuse(table: pl.DataFrame, bad: pl.Expr, path: Path, start: int, text: str, next_step: str) -> None:
-    rows = table.with_row_index("at").filter(bad)
-    if not rows.is_empty():
-        raise _wrong(path, start + 1 + int(rows["at"][0]), text, next_step)
-
-
-def _wrong(path: Path, line: int, text: str, next_step: str) -> ContractError:
-    return ContractError(f"{path}:{line}: {text}", next_step=next_step)
-
-
 def _several(text: str | None) -> list[str]:
     return [part for part in (text or "").split(";") if part]
 
 
 def _entries(rows: pl.DataFrame) -> Sequence[Entry]:
-    kept = rows.select("code", "name", "parent", "valid_from", "valid_to")
+    kept = rows.select(one.name for one in fields(Entry))
     return [Entry(**row) for row in kept.iter_rows(named=True)]
 
 

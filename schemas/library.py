@@ -8,7 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from schemas.codelists import CodeList, CodeLists, load_code_list
+from schemas.codefiles import load_code_list
+from schemas.codelists import CodeList, CodeLists
 from schemas.contracts import Contract, load_contract
 from schemas.errors import ContractError
 from schemas.formats import NationalFormat, load_format
@@ -91,20 +92,22 @@ def _load(
 
 
 def _check_parents(codes: CodeLists, folders: Sequence[Path]) -> None:
-    """Each parent code must be one of the parent list's. When it is valid does not matter."""
+    """Each parent or district must be a code of its list. When it is valid does not matter."""
     for one in codes.values():
-        parents = set(one.entries["parent"].drop_nulls())
-        if parents and "parent" not in one.head:
-            raise _at(one, folders, "the head does not name the parent list", "add a line `# parent: <list>`")
-        if "parent" not in one.head:
-            continue
-        parent = codes.get(one.head["parent"])
-        if parent is None:
-            raise _at(
-                one, folders, f"no code list {one.head['parent']}", "add the parent list to the library"
-            )
-        if unknown := parents - parent.codes:
-            raise _at(one, folders, f"parent {min(unknown)} is no code of {parent.name}", "add it there")
+        for column in ("parent", "district"):
+            parents = set(one.entries[column].drop_nulls())
+            if parents and column not in one.head:
+                text = f"the head does not name the {column} list"
+                raise _at(one, folders, text, f"add a line `# {column}: <list>`")
+            if column not in one.head:
+                continue
+            parent = codes.get(one.head[column])
+            if parent is None:
+                text = f"no code list {one.head[column]}"
+                raise _at(one, folders, text, f"add the {column} list to the library")
+            if unknown := parents - parent.codes:
+                text = f"{column} {min(unknown)} is no code of {parent.name}"
+                raise _at(one, folders, text, "add it there")
 
 
 def _at(one: CodeList, folders: Sequence[Path], text: str, next_step: str) -> ContractError:

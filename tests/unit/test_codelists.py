@@ -47,6 +47,34 @@ def test_all_province_codes_that_changed_their_meaning_on_one_day_are_there(code
     assert changed == {"15", "24", "44", "52", "80", "82", "91"}  # domain facts, section 2, trap 1
 
 
+def test_a_code_that_is_kept_may_move_to_another_district_and_province(codes: CodeLists) -> None:
+    """Domain facts, section 2, trap 3: the communes of Nông Sơn, 519."""
+
+    def of(year: int, month: int) -> tuple[str | None, str | None]:
+        answer = codes.resolve("dvhc.xa", "20656", date(year, month, 1))
+        assert isinstance(answer, Exact)
+        return answer.entry.district, answer.entry.parent
+
+    assert [of(2024, 5), of(2025, 2), of(2025, 8)] == [("519", "49"), ("509", "49"), (None, "48")]
+
+
+def test_a_code_of_nothing_or_of_the_rest_is_marked(codes: CodeLists) -> None:
+    marked = {
+        (one.name, row["code"]): row["sentinel"]
+        for one in codes.values()
+        for row in one.entries.iter_rows(named=True)
+        if row["sentinel"]
+    }
+    assert marked["hotich.loaiGiayToTuyThan", "0"] == "nothing"
+    assert marked["hotich.loaiGiayToTuyThan", "8"] == "other"
+    assert marked["dancu.nhomMau", "05"] == "other"
+    assert marked["dantoc", "99"] == "nothing"
+    vague = {"Khác", "Không có thông tin", "Chưa có thông tin", "Để trống", "Không xác định", "Không rõ"}
+    for one in codes.values():
+        for row in one.entries.filter(one.entries["name"].is_in(vague)).iter_rows(named=True):
+            assert (one.name, row["code"]) in marked
+
+
 def test_names_are_answers_too(codes: CodeLists) -> None:
     assert codes.resolve("dantoc", "CƠ TU") == codes.resolve("dantoc", "26")
     answer = codes.resolve("dantoc", "Ca-tang")
@@ -59,7 +87,7 @@ def test_names_are_answers_too(codes: CodeLists) -> None:
 
 def test_a_list_that_is_not_there_is_a_mistake(codes: CodeLists) -> None:
     with pytest.raises(KeyError):
-        codes.resolve("dvhc.huyen", "519")
+        codes.resolve("dvhc.thon", "519")
 
 
 def test_no_official_name_of_a_plain_list_stands_for_two_codes(codes: CodeLists) -> None:
@@ -74,5 +102,8 @@ def test_the_lists_are_whole(codes: CodeLists) -> None:
     assert communes["code"].n_unique() == 10_621  # 10,599 of 2022 and those made since
     now = communes.filter(communes["valid_to"].is_null())
     assert len(now) == 3_321  # QĐ 19/2025/QĐ-TTg
+    districts = codes["dvhc.huyen"].entries
+    assert districts["code"].n_unique() == 707
+    assert districts["valid_to"].null_count() == 0  # none is left
     assert len(codes["dinhdanh.tinh"].entries) == 63
     assert len(codes["dantoc"].entries) == 56

@@ -1,10 +1,12 @@
 """A wrong library file is refused as a whole, with file, line, rule and next step."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from schemas.codelists import Exact, NotThen
 from schemas.errors import ContractError
 from schemas.library import SHIPPED, load_library
 
@@ -125,12 +127,25 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (AVSC, FORMAT.replace('"evidence": "V"', '"evidence": "X"', 1), 9, "evidence", "correct"),
         (AVSC, FORMAT[:300], 6, "", "correct the file"),
         (LIST, "code,name\n1,a\n", 1, "does not tell the list's title", "# title"),
-        (LIST, "# titel: a b\ncode\n", 1, "does not tell the list's title", "# title"),
+        (LIST, "# titel: a b\ncode\n", 1, "the head has no key titel", "did you mean title?"),
         (LIST, "# just words\ncode\n", 1, "a head line is", "keys: title"),
         (LIST, HEAD + "code,nam\n1,a\n", 4, "unknown column nam", "known"),
         (LIST, HEAD + "code\n1\n", 4, "column name is missing", "add"),
         (LIST, HEAD + "code,name\n1,a\n2,\n", 6, "name is empty", "fill"),
-        (LIST, HEAD + "code,name\n1,a\n1,b\n", 6, "already has", "end one"),
+        (LIST, HEAD + "code,name\n1,a\n2,b\n2,c\n1,d\n", 7, "already has", "end one"),
+        (LIST, HEAD + "code,name\n1 ,a\n", 5, "the code is not clean", "NFC"),
+        (LIST, HEAD + "code,name\n1,a,b\n", 4, "not a CSV table", "one row, one line"),
+        (LIST, HEAD + "code,name,sentinel\n1,a,none\n", 5, "sentinel is none of", "nothing, other"),
+        (LIST, HEAD + "code,name,evidence\n1,a,?\n", 5, "evidence is none of", "V, I, U"),
+        (
+            LIST, HEAD + "code,name,valid_from,valid_to\n1,a,2020-01-01,2020-01-01\n",
+            5, "ends before it begins", "dates",
+        ),
+        (
+            LIST,
+            HEAD + "code,name,valid_from,valid_to\n1,b,2020-01-02,\n2,c,,\n1,a,,2020-01-01\n",
+            5, "means nothing for a time", "# gaps",
+        ),
         (LIST, "\ufeff" + HEAD + "code,name\n1,a\n", 1, "byte order mark", "without BOM"),
         (LIST, HEAD + "code,name\n1,a\r\n", 5, "ends with CR LF", "LF"),
         ("contracts/a/b.yaml", "\ufeff" + CONTRACT, 1, "byte order mark", "without BOM"),
@@ -179,6 +194,26 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="no such folder") as caught:
         load_library([tmp_path / "nowhere"])
     assert "LIENTHONG_CONTRACTS" in caught.value.next_step
+
+
+def test_a_gap_that_the_head_tells_of_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "codes" / "x.csv"
+    path.parent.mkdir()
+    rows = "code,name,valid_from,valid_to\n1,b,2020-01-02,\n1,a,,2020-01-01\n"
+    path.write_text(f"{HEAD}# gaps: 1\n{rows}")
+    answer = load_library([tmp_path]).codes.resolve("x", "1", date(2020, 1, 1))
+    assert isinstance(answer, NotThen)
+
+
+def test_a_list_of_100_000_rows_loads_and_its_last_line_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "codes" / "x.csv"
+    path.parent.mkdir()
+    rows = "".join(f"{at:06},Đơn vị {at}\n" for at in range(100_000))
+    path.write_text(f"{HEAD}code,name\n{rows}")
+    assert isinstance(load_library([tmp_path]).codes.resolve("x", "đơn vị 99999"), Exact)
+    path.write_text(f"{HEAD}code,name\n{rows}000000,Đơn vị 0\n")
+    with pytest.raises(ContractError, match=":100005: the code already has a meaning then"):
+        load_library([tmp_path])
 
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
