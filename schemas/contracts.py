@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 from pydantic import Field
@@ -17,8 +17,10 @@ from pydantic import Field
 from schemas.codelists import CodeLists
 from schemas.documents import Document, Place, Strict, read_document, suggestion
 from schemas.errors import ContractError
-from schemas.formats import NationalFormat
-from schemas.rules import KINDS, Check, Complaint, Rule, Step, Unless
+from schemas.formats import FormatField, NationalFormat
+from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
+
+S = TypeVar("S", bound=Step)
 
 AvroType = Literal["string", "long", "double", "boolean"]
 
@@ -29,6 +31,9 @@ COLUMN_TYPES: Mapping[str, pl.DataType] = {
     "double": pl.Float64(),
     "boolean": pl.Boolean(),
 }
+
+#: Types whose every value has one text. What rules read is text.
+_WORDED = ("string", "long", "boolean")
 
 #: Where a change came from: field and Avro type of the envelope's ``source``.
 SOURCE_FIELDS: tuple[tuple[str, str], ...] = (
@@ -201,11 +206,11 @@ class _Loading:
                     f"{full_id} has no field {name}",
                     suggestion(name, list(fields)),
                 )
-            rules[name] = self._step((*place, "fields", name), Rule, fields[name])
+            rules[name] = self._step((*place, "fields", name), RULES, fields[name])
         for name, field in fields.items():
             if field.required:
                 self._check_required(name, rules.get(name), place)
-        checks = [self._step((*place, "checks", at), Check) for at in range(len(target.checks))]
+        checks = [self._step((*place, "checks", at), CHECKS) for at in range(len(target.checks))]
         self._check_references(rules, checks, place)
         return Target(format=full_id, rules=_in_order(rules, national), checks=tuple(checks))
 
@@ -223,20 +228,20 @@ class _Loading:
                 "take the exception out",
             )
 
-    def _step(self, place: Place, base: type[Any], field: Any = None) -> Any:
+    def _step(self, place: Place, kinds: Mapping[str, type[S]], field: FormatField | None = None) -> S:
         """The rule or check at ``place``, held against its field, the source columns and the code lists."""
         written = self.document.data
         for key in place:
             written = written[key]
         name = written.get("rule")
-        known = sorted(kind for kind, cls in KINDS.items() if issubclass(cls, base))
-        if name not in known:
+        if name not in kinds:
             text = f"unknown rule {name}" if name else "key rule is missing"
-            raise self._error((*place, "rule"), text, suggestion(str(name), known))
-        step: Step = self.document.take(KINDS[name], place)
-        self._column(step.from_, (*place, "from"))
+            raise self._error((*place, "rule"), text, suggestion(str(name), sorted(kinds)))
+        step = self.document.take(kinds[name], place)
+        for where, column in step.reads().items():
+            self._column(column, (*place, *where), _WORDED)
         if isinstance(step, Rule) and isinstance(step.required, Unless):
-            self._column(step.required.unless, (*place, "required", "unless"), "boolean")
+            self._column(step.required.unless, (*place, "required", "unless"), ("boolean",))
         try:
             step.check(field, self.codes)
         except Complaint as complaint:
@@ -259,16 +264,14 @@ class _Loading:
                         f"name a field whose rule finds a {other.fact}",
                     )
 
-    def _column(self, name: str, place: Place, avro: str | None = None) -> None:
+    def _column(self, name: str, place: Place, types: Sequence[str] = ()) -> None:
         if name not in self.file.columns:
             raise self._error(
                 place, f"the source has no column {name}", suggestion(name, list(self.file.columns))
             )
-        wanted = avro or ("string" if place[-1] == "from" else None)
-        if wanted and self.file.columns[name] != wanted:
-            raise self._error(
-                place, f"column {name} is {self.file.columns[name]}", f"name a column of type {wanted}"
-            )
+        if types and self.file.columns[name] not in types:
+            text = f"column {name} is {self.file.columns[name]}"
+            raise self._error(place, text, f"name a column of type {' or '.join(types)}")
 
     def _error(self, place: Place, text: str, next_step: str) -> ContractError:
         return self.document.error(place, text, next_step)

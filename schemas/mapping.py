@@ -47,7 +47,7 @@ class Translator:
             National(contract, target, library.formats[target.format], given) for target in contract.targets
         ]
         steps = [step for target in contract.targets for step in (*target.rules.values(), *target.checks)]
-        self._texts = tuple(dict.fromkeys(step.from_ for step in steps))
+        self._texts = tuple(dict.fromkeys(name for step in steps for name in step.sources()))
         keys = frozenset[str]().union(*(target.plan.key_columns for target in self._targets))
         self._reader = EventReader(contract, keys)
         self._source_key = JoinedKey(contract.key, contract.columns)
@@ -58,7 +58,7 @@ class Translator:
         Raises ``ContractError`` if a column has another type than the contract says.
         """
         records = self._reader.records(frame)
-        texts = self._cleaner.clean({name: records.source[name] for name in self._texts})
+        texts = self._cleaner.clean({name: _text(records.source[name]) for name in self._texts})
         source_keys = self._source_key.of(records.source)
         obtained = [target.plan.run(texts, records.source) for target in self._targets]
         problems = [
@@ -76,6 +76,10 @@ class Translator:
         several = [one for one in warnings if not one.is_empty()]
         told = pl.concat(several).unique(maintain_order=True) if several else NO_WARNINGS
         return Translated(national, rejects, told)
+
+
+def _text(column: pl.Series) -> pl.Series:
+    return column if column.dtype == pl.String else column.cast(pl.String)
 
 
 def _first_problems(obtained: Obtained, records: Records, key: Sequence[str]) -> pl.DataFrame:

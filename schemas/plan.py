@@ -94,7 +94,8 @@ class Plan:
         return frame[name].null_count() > frame[self._column_of(name)].null_count()
 
     def _column_of(self, name: str) -> str:
-        return f"column.{self._rules[name].from_}"
+        (source,) = self._rules[name].sources()  # as all rules that have a usual way
+        return f"column.{source}"
 
     def _done_in_full(self, frame: pl.DataFrame, wave: _Wave, left: Sequence[str]) -> pl.DataFrame:
         """The frame with the values that the usual way left open in the fields ``left``.
@@ -131,7 +132,7 @@ class Plan:
                 found[name] = problem
             required = rule.required or name in self._required
             missing = bool(required and frame[name].null_count())
-            if missing or rule.from_ in texts.unstorable:
+            if missing or not texts.unstorable.keys().isdisjoint(rule.sources()):
                 told = _NO_PROBLEM if problem is None else pl.col(f"{name}.problem")
                 expressions[name] = _asked(name, rule, told, missing, texts, source)
         if expressions:
@@ -148,8 +149,8 @@ def _asked(
         if isinstance(rule.required, Unless):
             absent &= ~pl.lit(source[rule.required.unless]).fill_null(value=False)
         told = pl.when(absent).then(pl.lit("required_missing")).otherwise(told)
-    if rule.from_ in texts.unstorable:
-        unstorable = pl.lit(texts.unstorable[rule.from_])
+    for column in texts.unstorable.keys() & rule.sources():
+        unstorable = pl.lit(texts.unstorable[column])
         told = pl.when(unstorable).then(pl.lit("text_unstorable")).otherwise(told)
     return told
 
@@ -163,7 +164,7 @@ def _some(frame: pl.DataFrame, name: str) -> pl.Series | None:
 
 def _inputs(name: str, step: Step, facts: Mapping[Of, pl.Expr]) -> Inputs:
     others = {local: facts[other] for local, other in step.others().items()}
-    return Inputs(name, pl.col(f"column.{step.from_}"), others)
+    return Inputs(name, tuple(pl.col(f"column.{source}") for source in step.sources()), others)
 
 
 def _alike(every: Mapping[str, Columns], rules: Mapping[str, Rule]) -> tuple[_Full, ...]:
@@ -239,7 +240,7 @@ def _columns_of(names: Sequence[str], rules: Mapping[str, Rule]) -> frozenset[st
     """The source columns that national fields are obtained from, directly or through other fields."""
     found: set[str] = set()
     for rule in (rules[name] for name in names if name in rules):
-        found.add(rule.from_)
+        found |= set(rule.sources())
         if isinstance(rule.required, Unless):
             found.add(rule.required.unless)
         found |= _columns_of([other.field for other in rule.others().values()], rules)

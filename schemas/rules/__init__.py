@@ -1,11 +1,26 @@
 """The kinds of rules a contract may use; a new one is a class with one small function, marked ``@kind``."""
 
 from schemas.rules import codes, dates, persons, text
-from schemas.rules.base import KINDS, Check, Columns, Complaint, Given, Inputs, Of, Rule, Step, Unless
+from schemas.rules.base import (
+    CHECKS,
+    RULES,
+    Check,
+    ColumnRule,
+    Columns,
+    Complaint,
+    Given,
+    Inputs,
+    Of,
+    Rule,
+    Step,
+    Unless,
+)
 
 __all__ = [
-    "KINDS",
+    "CHECKS",
+    "RULES",
     "Check",
+    "ColumnRule",
     "Columns",
     "Complaint",
     "Given",

@@ -1,6 +1,7 @@
 """What a kind of rule is: parameters from a contract, and one small function from them to Polars expressions.
 
-A new kind is a subclass of ``Rule`` or ``Check`` with its parameters as fields, marked with ``@kind``.
+A new kind is a subclass of ``ColumnRule``, ``Rule`` or ``Check`` with its parameters as fields, marked with
+``@kind``.
 """
 
 from abc import abstractmethod
@@ -12,7 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from schemas.codelists import CodeLists
-from schemas.documents import Strict
+from schemas.documents import Place, Strict
 from schemas.formats import FormatField
 
 
@@ -37,8 +38,14 @@ class Inputs:
     """A rule's inputs as columns."""
 
     name: str  #: of the national field; marks the columns that belong to it
-    x: pl.Expr  #: the source column's text, cleaned; null if missing
+    sources: tuple[pl.Expr, ...]  #: cleaned texts of ``Step.sources``, in their order; null if missing
     others: Mapping[str, pl.Expr]  #: by the names that ``Step.others`` gives
+
+    @property
+    def x(self) -> pl.Expr:
+        """The text of the only source column."""
+        (only,) = self.sources
+        return only
 
     def step(self, name: str) -> pl.Expr:
         """A column that ``Columns.prepare`` makes."""
@@ -56,7 +63,7 @@ class Columns:
 
     ``usual`` are faster ways that do for most rows, tried one after the other on the rows still open: where
     one is not null it is the value, and there is no problem. They must agree with ``value``. A rule that has
-    them may take ``Inputs.x`` only, and its facts ``Inputs.value`` only.
+    them reads one column, may take ``Inputs.x`` only, and its facts ``Inputs.value`` only.
     """
 
     value: pl.Expr  #: String; null if missing or not obtained
@@ -87,9 +94,16 @@ class Step(Strict):
     """What rules and checks have in common."""
 
     rule: str
-    from_: str = Field(alias="from")  #: the source column
     basis: str | None = None  #: the legal text or the evidence the rule rests on
     note: str | None = None
+
+    def reads(self) -> Mapping[Place, str]:
+        """The source columns it reads, by where the step names them."""
+        return {}
+
+    def sources(self) -> tuple[str, ...]:
+        """The source columns it reads, in order, each once."""
+        return tuple(dict.fromkeys(self.reads().values()))
 
     def others(self) -> Mapping[str, Of]:
         """Inputs besides ``x``: their names, and where they come from."""
@@ -107,7 +121,7 @@ class Rule(Step):
     required: bool | Unless = False  #: besides what the national format requires
 
     def signature(self) -> str:
-        """Equal for rules that do the same to different columns."""
+        """Equal for rules of one column that do the same to different columns."""
         kept = self.model_dump(exclude={"from_", "basis", "note", "required"})
         return f"{type(self).__name__}{sorted(kept.items())}"
 
@@ -116,16 +130,31 @@ class Rule(Step):
         """What this rule gives for its inputs."""
 
 
+class ColumnRule(Rule):
+    """A rule over one source column."""
+
+    from_: str = Field(alias="from")
+
+    def reads(self) -> Mapping[Place, str]:
+        return {("from",): self.from_}
+
+
 class Check(Step):
     """What is only looked at: it warns, in the name of the source column, and never rejects."""
+
+    from_: str = Field(alias="from")
+
+    def reads(self) -> Mapping[Place, str]:
+        return {("from",): self.from_}
 
     @abstractmethod
     def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:
         """Expressions over the inputs; each is the code of a warning, or null."""
 
 
-#: Every kind by its name in a contract.
-KINDS: dict[str, type[Step]] = {}
+#: Every kind of rule and of check by its name in a contract; a rule and a check may have one name.
+RULES: dict[str, type[Rule]] = {}
+CHECKS: dict[str, type[Check]] = {}
 
 S = TypeVar("S", bound=type[Step])
 
@@ -134,7 +163,11 @@ def kind(name: str) -> Callable[[S], S]:
     """Make a kind known under its name in contracts."""
 
     def add(cls: S) -> S:
-        KINDS[name] = cls
+        if issubclass(cls, Rule):
+            RULES[name] = cls
+        else:
+            assert issubclass(cls, Check)
+            CHECKS[name] = cls
         return cls
 
     return add

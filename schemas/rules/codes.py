@@ -8,10 +8,10 @@ from pydantic import Field
 
 from schemas.codelists import AMBIGUOUS, DAY_BITS, FIRST_DAY, CodeLists, folded
 from schemas.formats import FormatField
-from schemas.rules.base import Columns, Complaint, Given, Inputs, Of, Rule, kind
+from schemas.rules.base import ColumnRule, Columns, Complaint, Given, Inputs, Of, kind
 
 
-class _Listed(Rule):
+class _Listed(ColumnRule):
     list: str  #: the code list; the national field's own, if it has one
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:

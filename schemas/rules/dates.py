@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
-from schemas.rules.base import Columns, Given, Inputs, Rule, kind
+from schemas.rules.base import ColumnRule, Columns, Given, Inputs, kind
 
 # One separator throughout; the year always with four digits, for with two nobody can tell the century.
 _FORM = "^(?:[0-9]{2}/[0-9]{2}/|[0-9]{2}[.][0-9]{2}[.]|[0-9]{2}-[0-9]{2}-|[0-9]{2}[/.-])?[0-9]{4}$"
@@ -18,7 +18,7 @@ _DAY_LENGTH = len("dd.MM.yyyy")
 
 
 @kind("date")
-class Date(Rule):
+class Date(ColumnRule):
     """A date written d/M/yyyy, M/yyyy or yyyy (also with . or -), given as dd.MM.yyyy, MM.yyyy or yyyy.
 
     Problems: ``date_unreadable`` (no such form), ``date_impossible`` (no such day or month),

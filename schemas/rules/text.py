@@ -9,13 +9,13 @@ from pydantic import Field
 from schemas.codelists import CodeLists
 from schemas.documents import Strict
 from schemas.formats import FormatField
-from schemas.rules.base import Columns, Complaint, Given, Inputs, Rule, kind
+from schemas.rules.base import ColumnRule, Columns, Complaint, Given, Inputs, kind
 
 _PLAIN_NAME = "^[A-Za-zÀ-ÖØ-Þà-öø-ýĂăĐđĨĩŨũƠơƯưẠ-ỹ -]+$"
 
 
 @kind("copy")
-class Copy(Rule):
+class Copy(ColumnRule):
     """The cleaned text as it is."""
 
     def columns(self, take: Inputs, given: Given) -> Columns:
@@ -23,7 +23,7 @@ class Copy(Rule):
 
 
 @kind("split")
-class Split(Rule):
+class Split(ColumnRule):
     """One of the two parts of a text round the first ``separator``; without it, all is the first part."""
 
     separator: str = Field(min_length=1)
@@ -38,7 +38,7 @@ class Split(Rule):
 
 
 @kind("name")
-class Name(Rule):
+class Name(ColumnRule):
     """A person's name: in all capitals or all small letters, each word gets one capital.
 
     Words end at spaces and hyphens. A name with letters of both cases stays as its owner's clerk wrote it.
@@ -66,7 +66,7 @@ class Case(Strict):
 
 
 @kind("match")
-class Match(Rule):
+class Match(ColumnRule):
     """A value told by the form of the text: that of the first case that matches, or ``otherwise``."""
 
     cases: tuple[Case, ...] = Field(min_length=1)

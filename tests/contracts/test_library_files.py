@@ -10,7 +10,7 @@ import pytest
 from schemas.contracts import Contract
 from schemas.examples import check_examples
 from schemas.library import EXAMPLES, SHIPPED, Library, load_library
-from schemas.rules import KINDS, Check, Rule
+from schemas.rules import CHECKS, RULES, Check, Rule
 
 HERE = Path(__file__).parent
 CONTRACTS = sorted(load_library().contracts)
@@ -99,7 +99,7 @@ def test_every_kind_of_rule_is_used(library: Library) -> None:
     for contract in library.contracts.values():
         for target in contract.targets:
             steps += [*target.rules.values(), *target.checks]
-    assert {step.rule for step in steps} == set(KINDS)
+    assert {step.rule for step in steps} == {*RULES, *CHECKS}
 
 
 def test_every_wire_schema_is_registered_as_it_is(library: Library) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
-from schemas.rules import KINDS, Check, Columns, Given, Inputs, Rule
+from schemas.rules import CHECKS, RULES, Columns, Given, Inputs
 
 MISSING = ["null", "không có thông tin", "-", "không rõ"]
 
@@ -57,8 +57,7 @@ def warned(
     kind: str, texts: Sequence[str], codes: CodeLists, others: Mapping[str, pl.Series], **given: Any
 ) -> list[set[str]]:
     """The warnings of a check for each text."""
-    check = KINDS[kind].model_validate({"rule": kind, "from": "x", **given})
-    assert isinstance(check, Check)
+    check = CHECKS[kind].model_validate({"rule": kind, "from": "x", **given})
     frame, take = _frame(texts, others)
     found = frame.select(one.alias(str(at)) for at, one in enumerate(check.warnings(take, _given(codes))))
     return [{code for code in row if code} for row in found.iter_rows()]
@@ -71,8 +70,7 @@ def _run(
     others: Mapping[str, pl.Series],
     given: Mapping[str, Any],
 ) -> tuple[pl.DataFrame, Columns]:
-    rule = KINDS[kind].model_validate({"rule": kind, "from": "x", **given})
-    assert isinstance(rule, Rule)
+    rule = RULES[kind].model_validate({"rule": kind, "from": "x", **given})
     frame, take = _frame(texts, others)
     columns = rule.columns(take, _given(codes))
     for step in columns.prepare:
@@ -82,7 +80,7 @@ def _run(
 
 def _frame(texts: Sequence[str | None], others: Mapping[str, pl.Series]) -> tuple[pl.DataFrame, Inputs]:
     columns = [pl.Series("x", texts, pl.String), *(column.alias(name) for name, column in others.items())]
-    return pl.DataFrame(columns), Inputs("f", pl.col("x"), {name: pl.col(name) for name in others})
+    return pl.DataFrame(columns), Inputs("f", (pl.col("x"),), {name: pl.col(name) for name in others})
 
 
 def _given(codes: CodeLists) -> Given:
