@@ -29,11 +29,13 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def lab(url: str) -> Iterator[Lab]:
-    """A migrated store of the shipped birth register."""
-    national = load_library().formats[FORMAT]
+    """A store migrated for the shipped formats; its records are those of the birth register."""
+    formats = load_library().formats
     opened = open_store(url)
-    opened.migrate([national])
-    lab = Lab(store=opened, url=url, shift_claims=lambda _: None, national=national, deployment="lienthong")
+    opened.migrate(list(formats.values()))
+    lab = Lab(
+        store=opened, url=url, shift_claims=lambda _: None, national=formats[FORMAT], deployment="lienthong"
+    )
     yield lab
     lab.close()
 
