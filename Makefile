@@ -33,11 +33,12 @@ demo: $(STAMP) ## the whole road on real Kafka and PostgreSQL, checked by an ora
 	@KEEP="$(KEEP)" $(PYTHON) -m deploy.demo
 
 .PHONY: check
-check: $(STAMP) ## lint, format, types, import direction, unit and contract tests; no broker
+check: $(STAMP) ## lint, format, types, import direction, contracts, unit and contract tests; no broker
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lienthong contracts check
 	$(PYTHON) -m pytest -q -n auto tests/unit tests/contracts
 
 .PHONY: test

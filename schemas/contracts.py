@@ -18,6 +18,7 @@ from schemas.codelists import CodeLists
 from schemas.documents import Document, Place, Strict, read_document, suggestion
 from schemas.errors import ContractError
 from schemas.formats import FormatField, NationalFormat
+from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
 
 S = TypeVar("S", bound=Step)
@@ -67,6 +68,8 @@ class Target:
     format: str  #: its full id
     rules: Mapping[str, Rule]  #: by national field
     checks: tuple[Check, ...]
+    #: Datasets that feed the format too and, by a person's word, never hold the same records.
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,7 @@ class Contract:
 class _Target(Strict):
     fields: Mapping[str, Mapping[str, Any]]
     checks: tuple[Mapping[str, Any], ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class _File(Strict):
@@ -212,7 +216,13 @@ class _Loading:
                 self._check_required(name, rules.get(name), place)
         checks = [self._step((*place, "checks", at), CHECKS) for at in range(len(target.checks))]
         self._check_references(rules, checks, place)
-        return Target(format=full_id, rules=_in_order(rules, national), checks=tuple(checks))
+        waits = {name: [other.field for other in rule.others().values()] for name, rule in rules.items()}
+        if found := ring(waits):
+            text = f"these fields wait for each other: {' -> '.join(found)}"
+            raise self._error((*place, "fields", found[0]), text, "let one of them not need the others")
+        return Target(
+            format=full_id, rules=_in_order(rules, national), checks=tuple(checks), beside=target.beside
+        )
 
     def _check_required(self, name: str, rule: Rule | None, place: Place) -> None:
         if rule is None:

@@ -17,6 +17,11 @@ from schemas.errors import ContractError
 
 Place = tuple[str | int, ...]  #: the way to a value: keys and list positions from the top
 
+#: No file of ours comes near it, and the reader of YAML takes it without harm.
+_DEEPEST = 50
+#: So many signs that open something: only then a file can be so deep that reading it ends the process.
+_MAY_BE_DEEP = 400
+
 _REPAIR = "correct the file, or take it from the library's history"
 
 
@@ -106,27 +111,35 @@ def read_document(path: Path) -> Document:
     """Read a YAML or JSON file. Raises ``ContractError`` if it cannot be read or says one key twice."""
     text = read_text(path)
     try:
-        _refuse_aliases(text, path)
+        _refuse_bombs(text, path)
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: {error.problem}", next_step=_REPAIR) from None
     except yaml.YAMLError as error:
-        raise ContractError(f"{path}:1: {error}", next_step=_REPAIR) from None
+        line = text.encode()[: getattr(error, "position", 0)].count(b"\n") + 1
+        raise ContractError(f"{path}:{line}: {str(error).splitlines()[0]}", next_step=_REPAIR) from None
     lines: dict[Place, int] = {}
     if not isinstance(root, yaml.MappingNode):
         raise ContractError(f"{path}:1: the file is not a mapping of keys to values", next_step=_REPAIR)
     return Document(path, _plain(root, (), lines, path), lines)
 
 
-def _refuse_aliases(text: str, path: Path) -> None:
-    """A few lines of aliases of aliases stand for gigabytes, and none of our files needs one."""
-    for token in yaml.scan(text, Loader=yaml.CSafeLoader) if "*" in text else ():
-        if isinstance(token, yaml.AliasToken):
+def _refuse_bombs(text: str, path: Path) -> None:
+    """A few lines of aliases of aliases stand for gigabytes, and a file nested too deep ends the process."""
+    if "*" not in text and sum(map(text.count, "[{-?")) < _MAY_BE_DEEP and len(text) < 50_000:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
             raise ContractError(
-                f"{path}:{token.start_mark.line + 1}: alias *{token.value}: aliases are not read here",
+                f"{path}:{line}: alias *{event.anchor}: aliases are not read here",
                 next_step="write the value out where it is wanted",
             )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ContractError(f"{path}:{line}: nested more than {_DEEPEST} deep", next_step=_REPAIR)
 
 
 def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> Any:

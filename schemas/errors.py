@@ -3,6 +3,7 @@
 A text names the place, the rule and the next step, and never a personal value.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -25,6 +26,15 @@ class LienthongError(Exception):
 
 class ContractError(LienthongError):
     """A file of the contract library breaks a rule; ``message`` begins with ``file:line``."""
+
+
+#: Takes what is wrong with one library file, so that the reading may go on with the next.
+Report = Callable[[ContractError], None]
+
+
+def raise_it(error: ContractError) -> None:
+    """The report of a reading that ends with the first thing wrong."""
+    raise error
 
 
 class SettingsError(LienthongError):

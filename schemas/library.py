@@ -5,15 +5,20 @@ own.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
+
+import polars as pl
 
 from schemas.codefiles import load_code_list
 from schemas.codelists import CodeList, CodeLists
 from schemas.contracts import Contract, load_contract
-from schemas.errors import ContractError
+from schemas.documents import read_document, read_text
+from schemas.errors import ContractError, Report, raise_it
 from schemas.formats import NationalFormat, load_format
 from schemas.registry import FileRegistry
+from schemas.rings import ring
 
 #: Where the library that this package ships lies.
 SHIPPED = Path(str(files(__package__)))
@@ -41,85 +46,145 @@ def load_library(folders: Sequence[Path] = ()) -> Library:
     first thing wrong: a folder or file that cannot be read, a name given twice, or a contract that does not
     hold.
     """
+    return read_library(folders, raise_it)
+
+
+def read_library(folders: Sequence[Path], report: Report) -> Library:
+    """``load_library`` that tells ``report`` of each file it has to do without, and goes on if that returns.
+
+    For looking at a library, never for a road: what hangs on a file left out is left out and told as well.
+    """
+    every = [SHIPPED]
     for folder in folders:
-        if not folder.is_dir():
-            raise ContractError(
-                f"{folder}: no such folder", next_step="correct LIENTHONG_CONTRACTS, or make the folder"
-            )
-    every = [SHIPPED, *folders]
+        if folder.is_dir():
+            every.append(folder)
+        else:
+            text, next_step = f"{folder}:1: no such folder", "correct LIENTHONG_CONTRACTS, or make the folder"
+            report(ContractError(text, next_step=next_step))
+    reading = _Reading(every, report)
     codes = CodeLists(
-        _load(every, "codes", "*.csv", lambda path, _: load_code_list(path), lambda one: one.name)
+        reading.load("codes", "*.csv", lambda path, _: load_code_list(path), lambda one: one.name)
     )
-    _check_parents(codes, every)
+    _check_parents(codes, every, report)
     formats = {
-        one.full_id: one for one in _load(every, "formats", "**/*.avsc", load_format, lambda one: one.full_id)
+        one.full_id: one for one in reading.load("formats", "**/*.avsc", load_format, lambda one: one.full_id)
     }
-    _check_lists(formats.values(), codes)
+    _check_lists(formats.values(), codes, every, report)
     contracts = {
         one.id: one
-        for one in _load(
-            every,
+        for one in reading.load(
             "contracts",
             "**/*.yaml",
             lambda path, folder: load_contract(path, folder, formats, codes),
             lambda one: one.id,
         )
     }
-    return Library(formats, contracts, codes, FileRegistry(every))
+    return Library(formats, contracts, codes, FileRegistry(every, report))
 
 
-def _load(
-    folders: Iterable[Path],
-    kind: str,
-    pattern: str,
-    load: Callable[[Path, Path], T],
-    name: Callable[[T], str],
-) -> list[T]:
-    """What ``load`` makes of each file of a kind. Raises ``ContractError`` if two files go by one name."""
-    found: dict[str, tuple[Path, T]] = {}
-    for folder in folders:
-        for path in sorted((folder / kind).glob(pattern)):
-            if path.name.endswith(EXAMPLES):
-                continue
-            one = load(path, folder / kind)
-            if name(one) in found:
-                raise ContractError(
-                    f"{path}:1: {name(one)} is already in {found[name(one)][0]}",
-                    next_step="give it another name; what is shipped is not replaced",
-                )
-            found[name(one)] = (path, one)
-    return [one for _, one in found.values()]
+def file_of(one: Contract | NationalFormat | CodeList, folders: Sequence[Path]) -> Path:
+    """The file that something of the library was read from. ``folders``: a province's own."""
+    if isinstance(one, Contract):
+        place = f"contracts/{one.id}.yaml"
+    elif isinstance(one, NationalFormat):
+        place = f"formats/{one.domain}/{one.entity}/v{one.version}.avsc"
+    else:
+        place = f"codes/{one.name}.csv"
+    return next(path for folder in (SHIPPED, *folders) if (path := folder / place).exists())
 
 
-def _check_parents(codes: CodeLists, folders: Sequence[Path]) -> None:
+class _Reading:
+    """The files of some folders on their way in."""
+
+    def __init__(self, folders: Iterable[Path], report: Report) -> None:
+        self._folders = folders
+        self._report = report
+
+    def load(
+        self, kind: str, pattern: str, load: Callable[[Path, Path], T], name: Callable[[T], str]
+    ) -> list[T]:
+        """What ``load`` makes of each file of a kind; of two files that go by one name, the first."""
+        found: dict[str, tuple[Path, T]] = {}
+        for folder in self._folders:
+            for path in sorted((folder / kind).glob(pattern)):
+                if path.name.endswith(EXAMPLES):
+                    continue
+                try:
+                    one = _loaded(load, path, folder / kind)
+                    if name(one) in found:
+                        raise ContractError(
+                            f"{path}:1: {name(one)} is already in {found[name(one)][0]}",
+                            next_step="give it another name; what is shipped is not replaced",
+                        )
+                except ContractError as error:
+                    self._report(error)
+                else:
+                    found[name(one)] = (path, one)
+        return [one for _, one in found.values()]
+
+
+def _loaded(load: Callable[[Path, Path], T], path: Path, folder: Path) -> T:
+    try:
+        return load(path, folder)
+    except ContractError:
+        raise
+    except Exception as error:  # whatever people write into a file, they are told the file
+        raise ContractError(
+            f"{path}:1: cannot be read: {type(error).__name__}",
+            next_step="correct what was changed last; please tell the developers, who did not foresee it",
+        ) from error
+
+
+def _check_parents(codes: CodeLists, folders: Sequence[Path], report: Report) -> None:
     """Each parent or district must be a code of its list. When it is valid does not matter."""
     for one in codes.values():
         for column in ("parent", "district"):
             parents = set(one.entries[column].drop_nulls())
-            if parents and column not in one.head:
-                text = f"the head does not name the {column} list"
-                raise _at(one, folders, text, f"add a line `# {column}: <list>`")
-            if column not in one.head:
-                continue
-            parent = codes.get(one.head[column])
-            if parent is None:
-                text = f"no code list {one.head[column]}"
-                raise _at(one, folders, text, f"add the {column} list to the library")
-            if unknown := parents - parent.codes:
-                text = f"{column} {min(unknown)} is no code of {parent.name}"
-                raise _at(one, folders, text, "add it there")
+            name = one.head.get(column)
+            if name is None:
+                if parents:
+                    text = f"the head does not name the {column} list"
+                    report(_at(one, folders, text, f"add a line `# {column}: <list>`"))
+            elif name not in codes:
+                text = f"no code list {name}"
+                report(_at(one, folders, text, f"add the {column} list to the library"))
+            elif unknown := parents - codes[name].codes:
+                text = f"{column} {min(unknown)} is no code of {name}"
+                report(_at(one, folders, text, "add it there", pl.col(column) == min(unknown)))
+    _check_rings(codes, folders, report)
 
 
-def _at(one: CodeList, folders: Sequence[Path], text: str, next_step: str) -> ContractError:
-    path = next(path for folder in folders if (path := folder / "codes" / f"{one.name}.csv").exists())
-    return ContractError(f"{path}:1: {text}", next_step=next_step)
+def _check_rings(codes: CodeLists, folders: Sequence[Path], report: Report) -> None:
+    """A list may hold its own codes' parents; else parents are above, and nothing is above itself."""
+    above = {one.name: [one.head["parent"]] for one in codes.values() if "parent" in one.head}
+    own = [name for name, parent in above.items() if parent == [name]]
+    if found := ring({name: parent for name, parent in above.items() if name not in own}):
+        text = f"these lists are each other's parents: {' -> '.join(found)}"
+        report(_at(codes[found[0]], folders, text, "let one of them have no parent"))
+    for one in (codes[name] for name in own if not codes[name].dated):
+        pairs = one.entries.select("code", "parent").drop_nulls()
+        if found := ring({code: [parent] for code, parent in pairs.iter_rows()}):
+            text = f"these codes are each other's parents: {' -> '.join(found)}"
+            report(_at(one, folders, text, "let one have no parent", pl.col("code") == found[0]))
 
 
-def _check_lists(formats: Iterable[NationalFormat], codes: CodeLists) -> None:
+def _at(
+    one: CodeList, folders: Sequence[Path], text: str, next_step: str, row: pl.Expr | None = None
+) -> ContractError:
+    path, line = file_of(one, folders), 1
+    if row is not None:
+        above = sum(1 for _ in takewhile(lambda each: each.startswith("#"), read_text(path).splitlines()))
+        line = above + 2 + int(one.entries.select(row.arg_max()).item())
+    return ContractError(f"{path}:{line}: {text}", next_step=next_step)
+
+
+def _check_lists(
+    formats: Iterable[NationalFormat], codes: CodeLists, folders: Sequence[Path], report: Report
+) -> None:
     for national in formats:
-        for field in national.fields:
+        for at, field in enumerate(national.fields):
             if field.code_list and field.code_list not in codes:
-                raise ContractError(
-                    f"{national.full_id}: field {field.name}: no code list {field.code_list}",
-                    next_step=f"add codes/{field.code_list}.csv, or correct the field's code_list",
-                )
+                text = f"{national.full_id}: field {field.name}: no code list {field.code_list}"
+                next_step = f"add codes/{field.code_list}.csv, or correct the field's code_list"
+                document = read_document(file_of(national, folders))
+                report(document.error(("fields", at, "code_list"), text, next_step))

@@ -17,7 +17,7 @@ import fastavro
 import fastavro.schema
 
 from schemas.avro_layout import layout_of
-from schemas.errors import ContractError, LienthongError
+from schemas.errors import ContractError, LienthongError, Report, raise_it
 
 #: Subjects of the records that the road itself writes about changes.
 RECEIPT_SUBJECT = "lienthong.receipt-value"
@@ -55,17 +55,30 @@ class FileRegistry:
 
     The first folder is the shipped library, the others are a province's. Raises ``ContractError`` with file
     and line if an id is given twice or out of its folder's range, if a schema is not what its fingerprint
-    says, or if it holds types that do not travel in columns.
+    says, or if it holds types that do not travel in columns; with ``report``, tells that and does without the
+    rest of the folder.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], report: Report = raise_it) -> None:
         if not folders:
             raise ValueError("a registry needs the shipped library's folder at least")
         self._folders = [folder / "registry" for folder in folders]
         self._lines: dict[int, tuple[str, str]] = {}  # id -> subject, where its line is
         self._schemas: dict[int, RegisteredSchema] = {}
         for folder in self._folders:
-            self._load(folder)
+            try:
+                self._load(folder)
+            except ContractError as error:
+                report(error)
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """Every subject that has a schema, sorted."""
+        return sorted({one.subject for one in self._schemas.values()})
+
+    def versions(self, subject: str) -> Sequence[RegisteredSchema]:
+        """Every schema of a subject whose file is there, the oldest first."""
+        return [one for _, one in sorted(self._schemas.items()) if one.subject == subject]
 
     def schema(self, schema_id: int) -> RegisteredSchema:
         """The schema of an id. Raises ``UnknownSchema``."""

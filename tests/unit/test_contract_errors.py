@@ -170,8 +170,15 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (
             LIST,
             HEAD + "# parent: dvhc.tinh\ncode,name,parent\n1,a,99\n",
-            1, "parent 99 is no code of dvhc.tinh", "add it",
+            6, "parent 99 is no code of dvhc.tinh", "add it",
         ),
+        (
+            LIST,
+            HEAD + "# parent: x\ncode,name,parent\n1,a,\n2,b,3\n3,c,2\n",
+            7, "each other's parents: 2 -> 3 -> 2", "let one have no parent",
+        ),
+        ("contracts/a/b.yaml", "a:\n b: " + 400 * "[", 2, "nested more than 50 deep", "correct the file"),
+        ("contracts/a/b.yaml", "a: 1\nb: \x01", 2, "unacceptable character", "correct the file"),
         (
             LIST, HEAD + "# parent: y\ncode,name\n1,a\n",
             1, "no code list y", "add the parent list",
@@ -194,6 +201,15 @@ def test_an_unknown_code_list_of_a_format(tmp_path: Path) -> None:
     error = refused(tmp_path, AVSC, FORMAT.replace('"dantoc"', '"dan"', 1))
     assert "a.b.v1: field nksDanToc: no code list dan" in error.message
     assert "codes/dan.csv" in error.next_step
+
+
+def test_lists_that_are_each_others_parents(tmp_path: Path) -> None:
+    (tmp_path / "codes").mkdir()
+    for name, parent in (("x", "y"), ("y", "x")):
+        text = f"{HEAD}# parent: {parent}\ncode,name,parent\n1,a,1\n"
+        (tmp_path / "codes" / f"{name}.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ContractError, match=r"x\.csv:1: these lists are each other's parents: x -> y -> x"):
+        load_library([tmp_path])
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+"""Two promises that a library makes as a whole: personal values stay protected, and keys do not collide."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.contracts import Contract, Target
+from schemas.documents import suggestion
+from schemas.formats import FormatField, Sensitivity
+from schemas.gates.findings import Finding, at
+from schemas.library import Library, file_of
+
+
+def check_keys_of_formats(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
+    """A national key is also a Kafka key: it stands in logs and on screens that show no values."""
+    for national in library.formats.values():
+        fields = {field.name: field for field in national.fields}
+        for nth, name in enumerate(national.key):
+            if fields[name].sensitivity != "public":
+                yield at(
+                    file_of(national, folders), ("key", nth), "error", "sensitivity",
+                    f"key field {marked(fields[name])} is {fields[name].sensitivity}; keys are not protected",
+                    "make the key of public fields: a register number, a code, a day",
+                )  # fmt: skip
+
+
+def check_lists(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
+    """A list of sensitive things (ethnic groups, religions) is one in every format.
+
+    A list that one format uses for sensitive and for other fields (declared, revoked) is none of those.
+    """
+    used: dict[str, dict[str, set[Sensitivity]]] = {}  # list -> format -> how its fields are marked
+    for national in library.formats.values():
+        for field in national.fields:
+            if field.code_list:
+                marks = used.setdefault(field.code_list, {}).setdefault(national.full_id, set())
+                marks.add(field.sensitivity)
+    for name, by_format in used.items():
+        where = [full_id for full_id, marks in by_format.items() if marks == {"sensitive"}]
+        if not where or any("sensitive" in marks for marks in by_format.values() if len(marks) > 1):
+            continue
+        for national in (library.formats[full_id] for full_id in by_format if full_id not in where):
+            for nth, field in enumerate(national.fields):
+                if field.code_list == name:
+                    yield at(
+                        file_of(national, folders), ("fields", nth, "sensitivity"), "error", "sensitivity",
+                        f"field {marked(field)} is {field.sensitivity}, but codes of {name} are sensitive "
+                        f"in {where[0]}",
+                        "mark it sensitive",
+                    )  # fmt: skip
+
+
+def check_source_columns(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
+    """Looks at what becomes of each source column of each contract."""
+    for contract in library.contracts.values():
+        path = file_of(contract, folders)
+        yield from _keys_of_people(contract, library, path)
+        yield from _two_measures(contract, library, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A source column on its way into a national field."""
+
+    column: str
+    way: str  #: equal if it goes the same way
+    target: Target
+    field: FormatField
+
+
+def _uses(contract: Contract, library: Library) -> Sequence[_Use]:
+    return [
+        _Use(column, rule.signature(), target, field)
+        for target in contract.targets
+        for field in library.formats[target.format].fields
+        if (rule := target.rules.get(field.name))
+        for column in rule.sources()
+    ]
+
+
+def _keys_of_people(contract: Contract, library: Library, path: Path) -> Iterator[Finding]:
+    for use in _uses(contract, library):
+        if use.column in contract.key and use.field.sensitivity != "public":
+            yield at(
+                path, ("key", contract.key.index(use.column)), "warning", "sensitivity",
+                f"key column {use.column} becomes {marked(use.field)}, which is {use.field.sensitivity}; "
+                "keys are not protected",
+                "name the source's own row number as the key, if it has one",
+            )  # fmt: skip
+
+
+def _two_measures(contract: Contract, library: Library, path: Path) -> Iterator[Finding]:
+    """One column that goes the same way into fields of different sensitivity."""
+    uses = _uses(contract, library)
+    strictest = {(use.column, use.way): use for use in sorted(uses, key=_rank)}
+    for use in uses:
+        strict = strictest[use.column, use.way]
+        if _rank(use) < _rank(strict):
+            yield at(
+                path, ("targets", use.target.format, "fields", use.field.name), "warning", "sensitivity",
+                f"column {use.column} is {strict.field.sensitivity} as {marked(strict.field)} of "
+                f"{strict.target.format}, and {use.field.sensitivity} as {marked(use.field)}",
+                "correct the sensitivity in one of the two formats, or do not map it here",
+            )  # fmt: skip
+
+
+def _rank(use: _Use) -> int:
+    return ("public", "personal", "sensitive").index(use.field.sensitivity)
+
+
+def check_key_spaces(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
+    """Of two datasets that give one national key, the store refuses the second for good.
+
+    Two that feed one format must tell apart their keys by a constant, or a person says in ``beside`` that
+    their records are never the same.
+    """
+    feeding: dict[str, list[tuple[Contract, Target]]] = {}
+    for contract in library.contracts.values():
+        for target in contract.targets:
+            feeding.setdefault(target.format, []).append((contract, target))
+    for full_id, every in feeding.items():
+        names = [contract.id for contract, _ in every]
+        for nth, (contract, target) in enumerate(every):
+            place = ("targets", full_id)
+            path = file_of(contract, folders)
+            for wrong in sorted(set(target.beside) - set(names)):
+                yield at(
+                    path, (*place, "beside"), "error", "national_key",
+                    f"{wrong} does not feed {full_id}", suggestion(wrong, names),
+                )  # fmt: skip
+            rivals = [
+                other.id
+                for other, theirs in every[:nth]
+                if other.id not in target.beside
+                and contract.id not in theirs.beside
+                and not _apart(target, theirs, library.formats[full_id].key)
+            ]
+            if rivals:
+                more = f" and {len(rivals) - 1} more" if len(rivals) > 1 else ""
+                yield at(
+                    path, place, "error", "national_key",
+                    f"{rivals[0]}{more} may give the same national keys of {full_id}; the store refuses "
+                    "whichever comes second",
+                    f"if their records are never the same, say so: beside: [{', '.join(rivals[:3])}]",
+                )  # fmt: skip
+
+
+def _apart(one: Target, other: Target, key: Sequence[str]) -> bool:
+    """Whether some key field is another constant in each."""
+    constants: list[Mapping[str, object]] = [
+        {name: getattr(rule, "value", None) for name, rule in each.rules.items() if rule.rule == "constant"}
+        for each in (one, other)
+    ]
+    mine, theirs = constants
+    return any(name in mine and name in theirs and mine[name] != theirs[name] for name in key)
+
+
+def marked(field: FormatField) -> str:
+    """A field's name with the mark of how well it is known, unless it was read in its source."""
+    return field.name if field.evidence == "V" else f"{field.name} [{field.evidence}]"
