@@ -8,7 +8,7 @@ from consumers.store import Position, Slice
 
 
 class Record(Protocol):
-    """The parts of an ``aiokafka`` consumer record that the road reads."""
+    """The parts of a record that the road reads, as aiokafka's parser gives them."""
 
     offset: int
     timestamp: int
@@ -54,4 +54,7 @@ def slices_of(lot: Sequence[Batch]) -> list[Slice]:
 
 def header(record: Record, name: str) -> bytes | None:
     """The record's first header of this name, or None."""
-    return next((value for key, value in record.headers if key == name), None)
+    for key, value in record.headers:
+        if key == name:
+            return value
+    return None

@@ -6,7 +6,7 @@ message at a time (82 to 104 µs a record, against 3 µs here); so the road owns
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -23,13 +23,12 @@ START_SECONDS = 30.0
 MAX_BATCH_BYTES = 900_000  # below Kafka's default of 1 MB for a message batch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """One record to publish."""
+class Outgoing(NamedTuple):
+    """One record to publish. A tuple, because thousands are made at a time."""
 
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Sequence[tuple[str, bytes]] = ()
 
     @property
     def size(self) -> int:
@@ -61,7 +60,8 @@ class Publisher:
             client_id=self._client_id,
             enable_idempotence=True,
             acks="all",
-            compression_type="lz4",
+            # aiokafka's lz4 is of level 9: 6.5 µs a record with the interpreter held, against 1.2 without it.
+            compression_type="zstd",
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=16 * 1024 * 1024,
             metadata_max_age_ms=10_000,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import polars as pl
 import structlog
@@ -79,7 +80,8 @@ class TranslateHop:
         topic = lot[0].position.topic
         contract = self._contracts[topic]
         out = Translation(contract=contract, batches=lot)
-        self._translate(contract, topic, in_source_order(lot), out)
+        records = [(batch.position.partition, record) for batch in lot for record in batch.records]
+        self._translate(contract, topic, records, out)
         return out
 
     def _translate(
@@ -117,11 +119,12 @@ class TranslateHop:
             fingerprints=[header(record, "schema-sha256") for _, record in records],
         )
         translator = self._translators[topic]
-        results = [translator.translate(frame) for _, frame in decoded.groups]
+        frames = [in_source_order(frame) for _, frame in decoded.groups]
+        results = [translator.translate(frame) for frame in frames]
         outgoing, too_large = self._encode(results)
         left = [
             one
-            for (_, frame), result in zip(decoded.groups, results, strict=True)
+            for frame, result in zip(frames, results, strict=True)
             for one in keys_left(contract, translator, frame, result)
         ]
         for fault in decoded.faults:
@@ -149,18 +152,16 @@ class TranslateHop:
         outgoing: dict[str, list[tuple[int, Outgoing]]] = {}
         for full_id in {full_id for result in results for full_id in result.national}:
             frames = [result.national[full_id] for result in results if full_id in result.national]
-            frame = frames[0] if len(frames) == 1 else pl.concat(frames).sort("__row", maintain_order=True)
+            frame = frames[0] if len(frames) == 1 else pl.concat(frames).sort("lt_seq", maintain_order=True)
             if not frame.height:
                 continue
             national = self._library.formats[full_id]
             registered = self._library.registry.current(national.subject)
             headers = [("schema-sha256", registered.sha256.encode())]
+            keys = frame["lt_key"].cast(pl.Binary).to_list()
             values = encode(frame.drop("__row"), registered)
-            keys = frame["lt_key"].to_list()
-            outgoing[national.topic] = [
-                (row, Outgoing(key=key.encode(), value=value, headers=headers))
-                for row, key, value in zip(frame["__row"].to_list(), keys, values, strict=True)
-            ]
+            records = map(Outgoing, keys, values, repeat(headers))
+            outgoing[national.topic] = list(zip(frame["__row"].to_list(), records, strict=True))
         too_large = {row for found in outgoing.values() for row, one in found if one.size > MAX_RECORD_BYTES}
         kept = {
             topic: [one for row, one in found if row not in too_large] for topic, found in outgoing.items()
@@ -205,17 +206,14 @@ class TranslateHop:
             metrics.rejected.labels(*name, reject.rule).inc()
 
 
-def in_source_order(lot: Sequence[Batch]) -> list[tuple[int, Record]]:
-    """The records of a lot with their partitions; by sequence number where all have one.
+def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
+    """The events of a lot by sequence number, if all have one.
 
     A national key may pass from one source record to another (an entry deleted and typed in again); theirs
     are two partitions, and the delete must be published first. Within a key the order is the same anyway.
     """
-    records = [(batch.position.partition, record) for batch in lot for record in batch.records]
-    numbers = [seq_header(record) for _, record in records]
-    if len(lot) == 1 or None in numbers:
-        return records
-    return [one for _, one in sorted(zip(numbers, records, strict=True), key=lambda pair: pair[0] or 0)]
+    numbers = events["source"].struct.field("seq")
+    return events if numbers.is_sorted() or numbers.null_count() else events[numbers.arg_sort()]
 
 
 def keys_left(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ logger = structlog.get_logger(__name__)
 
 POLL_RECORDS = 2_000
 STOP_SECONDS = 10.0
+GARBAGE_AFTER = 50_000  # objects; a search through so many young ones takes some milliseconds
 STORE_THREADS = 6  # two mills, answers, claims, and room for one that waits
 
 
@@ -96,6 +98,10 @@ class Worker:
             LienthongError: why the worker ended; ``exit_code`` is the process's.
         """
         sys.setswitchinterval(0.0005)  # two threads share the interpreter better (measured in design.md)
+        # Thousands of records come and go at a time, and none is part of a cycle: by default each few hundred
+        # start a search for garbage, sometimes through all that the library loaded.
+        gc.freeze()
+        gc.set_threshold(GARBAGE_AFTER)
         settings = self._settings
         store = open_store(settings.store, effect_log=settings.effect_log)
         publisher = Publisher(settings.broker, client_id=self._name)
