@@ -5,7 +5,7 @@ Rules are data. What a contract does not map stays missing.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,8 +124,9 @@ class Contract:
 
 
 class _Target(Strict):
-    fields: Mapping[str, Mapping[str, Any]]
-    checks: tuple[Mapping[str, Any], ...] = ()
+    like: str | None = None  #: another target: what is not told here is obtained as it is there
+    fields: Mapping[str, Mapping[str, Any]] = {}
+    checks: tuple[Mapping[str, Any], ...] | None = None
     beside: tuple[str, ...] = ()
 
 
@@ -202,7 +203,28 @@ class _Loading:
             )
         national = self.formats[full_id]
         fields = {field.name: field for field in national.fields}
-        rules: dict[str, Rule] = {}
+        written = self._rule_places(full_id, target, fields)
+        rules = {name: self._step(at, RULES, fields[name]) for name, at in written.items()}
+        for name, field in fields.items():
+            if field.required:
+                self._check_required(name, rules.get(name), written.get(name, (*place, "fields")))
+        checks = {at: self._step(at, CHECKS) for at in self._check_places(full_id, target)}
+        steps: dict[Place, Step] = {at: rules[name] for name, at in written.items()}
+        self._check_references(rules, steps | checks)
+        waits = {name: [other.field for other in rule.others().values()] for name, rule in rules.items()}
+        if found := ring(waits):
+            text = f"these fields wait for each other: {' -> '.join(found)}"
+            raise self._error(written[found[0]], text, "let one of them not need the others")
+        return Target(
+            format=full_id,
+            rules=_in_order(rules, national),
+            checks=tuple(checks.values()),
+            beside=target.beside,
+        )
+
+    def _rule_places(self, full_id: str, target: _Target, fields: Collection[str]) -> dict[str, Place]:
+        """Where the rule of each field is written: in the target or, if not there, in the one it is like."""
+        place: Place = ("targets", full_id)
         for name in target.fields:
             if name not in fields:
                 raise self._error(
@@ -210,30 +232,31 @@ class _Loading:
                     f"{full_id} has no field {name}",
                     suggestion(name, list(fields)),
                 )
-            rules[name] = self._step((*place, "fields", name), RULES, fields[name])
-        for name, field in fields.items():
-            if field.required:
-                self._check_required(name, rules.get(name), place)
-        checks = [self._step((*place, "checks", at), CHECKS) for at in range(len(target.checks))]
-        self._check_references(rules, checks, place)
-        waits = {name: [other.field for other in rule.others().values()] for name, rule in rules.items()}
-        if found := ring(waits):
-            text = f"these fields wait for each other: {' -> '.join(found)}"
-            raise self._error((*place, "fields", found[0]), text, "let one of them not need the others")
-        return Target(
-            format=full_id, rules=_in_order(rules, national), checks=tuple(checks), beside=target.beside
-        )
+        found: dict[str, Place] = {}
+        if target.like is not None:
+            others = [name for name, one in self.file.targets.items() if name != full_id and one.like is None]
+            if target.like not in others:
+                text = f"{target.like} is no target with rules of its own"
+                raise self._error((*place, "like"), text, suggestion(target.like, others))
+            shared = [name for name in self.file.targets[target.like].fields if name in fields]
+            found = {name: ("targets", target.like, "fields", name) for name in shared}
+        return found | {name: (*place, "fields", name) for name in target.fields}
+
+    def _check_places(self, full_id: str, target: _Target) -> list[Place]:
+        if target.checks is None and target.like is not None:
+            full_id, target = target.like, self.file.targets[target.like]
+        return [("targets", full_id, "checks", at) for at in range(len(target.checks or ()))]
 
     def _check_required(self, name: str, rule: Rule | None, place: Place) -> None:
         if rule is None:
             raise self._error(
-                (*place, "fields"),
+                place,
                 f"the national format requires {name}, and no rule obtains it",
                 f"add a rule for {name}; if the source does not hold it, it cannot feed this format",
             )
         if isinstance(rule.required, Unless):
             raise self._error(
-                (*place, "fields", name, "required"),
+                (*place, "required"),
                 f"the national format requires {name} of every record",
                 "take the exception out",
             )
@@ -258,11 +281,9 @@ class _Loading:
             raise self._error((*place, complaint.key), complaint.text, complaint.next_step) from None
         return step
 
-    def _check_references(self, rules: Mapping[str, Rule], checks: Sequence[Check], place: Place) -> None:
+    def _check_references(self, rules: Mapping[str, Rule], steps: Mapping[Place, Step]) -> None:
         """Each field another one waits for must be mapped, by a rule that finds what is asked."""
-        steps: list[tuple[Place, Step]] = [((*place, "fields", name), rule) for name, rule in rules.items()]
-        steps += [((*place, "checks", at), check) for at, check in enumerate(checks)]
-        for at, step in steps:
+        for at, step in steps.items():
             for key, other in step.others().items():
                 rule = rules.get(other.field)
                 if rule is None:

@@ -1,7 +1,8 @@
 """Examples beside a contract: ``contracts/<system>/<dataset>.examples.yaml``, its tests.
 
-``row`` is a good source row and ``national`` what it gives. Each example tells its differences from them,
-so that every field of every example is compared.
+``row`` is a good source row and ``national`` what it gives in ``format``; ``also`` is what it gives in other
+formats that the contract feeds. Each example tells its differences from them, so that every field of every
+example is compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +31,12 @@ class Example(Strict):
     """One change, and what must become of it. Mappings hold only what differs; null takes a value away."""
 
     name: str
+    format: str | None = None  #: the format looked at, if it is not the file's
     op: Literal["c", "u", "r", "d"] = "c"
     before: Values | None = None  #: differences of the row as it was, from ``row``; null: not told
     after: Values | None = None  #: differences of the row as it is, from ``row``; null: deleted
-    gives: Values | None = None  #: an upsert: differences from ``national``
-    deletes: Values | None = None  #: a delete that answers: differences from the key fields of ``national``
+    gives: Values | None = None  #: an upsert: differences from what ``row`` gives
+    deletes: Values | None = None  #: a delete that answers: differences from its key fields
     leaves: Values | None = None  #: the delete of the key that the record had before: likewise
     refused: Refusal | None = None
     warnings: tuple[str, ...] = ()
@@ -44,7 +46,13 @@ class _File(Strict):
     format: str  #: full id of the national format
     row: Values
     national: Mapping[str, str]
+    also: Mapping[str, Mapping[str, str]] = {}  #: by full id of another format
     examples: tuple[Example, ...] = Field(min_length=1)
+
+    @property
+    def whole(self) -> Mapping[str, Mapping[str, str]]:
+        """What ``row`` gives, by format."""
+        return {self.format: self.national, **self.also}
 
 
 def check_examples(path: Path, contract: Contract, library: Library) -> list[str]:
@@ -59,30 +67,37 @@ def check_examples(path: Path, contract: Contract, library: Library) -> list[str
     found: list[str] = []
     for at, example in enumerate(file.examples):
         place = f"{path}:{document.lines[('examples', at)]}: {example.name}"
-        due = _due(example, file, library.formats[file.format].key)
-        got = _got(translated, file.format, at)
+        full_id = example.format or file.format
+        due = _due(example, file.whole[full_id], library.formats[full_id].key)
+        got = _got(translated, full_id, at)
         found += [f"{place}: {difference}" for difference in _differences(due, got)]
     return found
 
 
 def _check_names(document: Document, file: _File, contract: Contract, library: Library) -> None:
-    if file.format not in {target.format for target in contract.targets}:
-        raise document.error(
-            ("format",), f"the contract does not feed {file.format}", "name one of its targets"
-        )
-    fields = {field.name for field in library.formats[file.format].fields}
+    fed = {target.format for target in contract.targets}
+    named: list[tuple[Place, str | None]] = [(("format",), file.format)]
+    named += [(("also", full_id), full_id) for full_id in file.also]
+    for place, full_id in named:
+        if full_id not in fed:
+            raise document.error(place, f"the contract does not feed {full_id}", "name one of its targets")
+    fields = {full_id: {one.name for one in library.formats[full_id].fields} for full_id in file.whole}
     columns = set(contract.columns)
     parts: list[tuple[Place, Values | None, set[str]]] = [(("row",), file.row, columns)]
-    parts.append((("national",), file.national, fields))
+    parts.append((("national",), file.national, fields[file.format]))
+    parts += [(("also", full_id), values, fields[full_id]) for full_id, values in file.also.items()]
     for at, example in enumerate(file.examples):
-        for part, known in (
-            ("before", columns),
-            ("after", columns),
-            ("gives", fields),
-            ("deletes", fields),
-            ("leaves", fields),
-        ):
-            parts.append((("examples", at, part), getattr(example, part), known))
+        full_id = example.format or file.format
+        if full_id not in fields:
+            raise document.error(
+                ("examples", at, "format"),
+                f"the file does not tell what the row gives in {full_id}",
+                "add it under also",
+            )
+        for part in ("before", "after"):
+            parts.append((("examples", at, part), getattr(example, part), columns))
+        for part in ("gives", "deletes", "leaves"):
+            parts.append((("examples", at, part), getattr(example, part), fields[full_id]))
     for place, values, known in parts:
         for name in values or ():
             if name not in known:
@@ -120,14 +135,14 @@ def _column(name: str, texts: Sequence[str | None], avro: str) -> pl.Series:
     return pl.Series(name, texts, pl.String).cast(COLUMN_TYPES[avro])
 
 
-def _due(example: Example, file: _File, key: tuple[str, ...]) -> list[dict[str, str]]:
+def _due(example: Example, national: Mapping[str, str], key: tuple[str, ...]) -> list[dict[str, str]]:
     """What must come: one mapping for each national change, in order, then refusal and warnings."""
     due: list[dict[str, str]] = []
-    keys = {name: value for name, value in file.national.items() if name in key}
+    keys = {name: value for name, value in national.items() if name in key}
     for op, base, differences in (
         ("leaves", keys, example.leaves),
         ("deletes", keys, example.deletes),
-        ("gives", dict(file.national), example.gives),
+        ("gives", dict(national), example.gives),
     ):
         if differences is not None:
             values = {name: value for name, value in {**base, **differences}.items() if value is not None}

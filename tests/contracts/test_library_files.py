@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.contracts import Contract
+from schemas.errors import ContractError
 from schemas.examples import check_examples
 from schemas.library import EXAMPLES, SHIPPED, Library, load_library
 from schemas.rules import CHECKS, RULES, Check, Rule
@@ -72,6 +73,28 @@ def test_an_example_can_fail(
     found = check_examples(path, contract, library)
     assert any(difference in one for one in found), found
     assert all(one.startswith(f"{path}:") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("format: hotich.khaisinh.v1", "format: hotich.kethon.v1", "does not feed hotich.kethon.v1"),
+        ("row:", "also: {hotich.kethon.v1: {}}\nrow:", "does not feed hotich.kethon.v1"),
+        ("  - name: a leap", "  - format: hotich.kethon.v1\n    name: a leap", "add it under also"),
+        ('gives: {trangSo: null', 'gives: {trangSoo: null', "did you mean trangSo?"),
+    ],
+)  # fmt: skip
+def test_examples_of_a_format_that_is_not_told_are_refused(
+    before: str, after: str, told: str, library: Library, tmp_path: Path
+) -> None:
+    contract = library.contracts["hotich_qnam/khaisinh"]
+    text = examples_of(contract).read_text(encoding="utf-8")
+    assert before in text
+    path = tmp_path / "khaisinh.examples.yaml"
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(ContractError) as caught:
+        check_examples(path, contract, library)
+    assert told in f"{caught.value.message} {caught.value.next_step}"
 
 
 def files(kind: str) -> list[str]:

@@ -112,6 +112,28 @@ def test_no_exception_from_what_the_format_requires(tmp_path: Path) -> None:
     assert told(error, tmp_path / "contracts/a/b.yaml", line, "requires nksHoTen of every", "exception")
 
 
+def test_a_target_is_like_another_of_the_same_contract(tmp_path: Path) -> None:
+    name = "contracts/a/b.yaml"
+    for like, step in (
+        ("hotich.khaisinh.v9", "mean hotich.khaisinh.v1?"),
+        ("hotich.kethon.v1", "known here"),
+    ):
+        error = refused(tmp_path, name, f"{CONTRACT}\n  hotich.kethon.v1:\n    like: {like}\n")
+        line = CONTRACT.count("\n") + 3
+        assert told(error, tmp_path / name, line, f"{like} is no target with rules of its own", step)
+        shutil.rmtree(tmp_path / "contracts")
+
+
+def test_what_a_target_like_another_lacks_is_told_there(tmp_path: Path) -> None:
+    name = "contracts/a/b.yaml"
+    error = refused(tmp_path, name, f"{CONTRACT}\n  hotich.kethon.v1:\n    like: hotich.khaisinh.v1\n")
+    # The kind of registration is told by the list of births: its rule is at fault for this book.
+    line = CONTRACT[: CONTRACT.index("list: hotich.ks.loaiDangKy")].count("\n") + 1
+    assert told(
+        error, tmp_path / name, line, "the field's code list is hotich.kh.loaiDangKy", "use that list"
+    )
+
+
 def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
     error = refused(tmp_path, "contracts/a/b.yaml", CONTRACT.replace('["null"', '["Null"'))
     assert "small letters" in error.message

@@ -182,14 +182,21 @@ def two_targets(tmp_path: Path) -> Library:
     at = national.index('"name": "trangSo"')
     national = national[:at] + national[at:].replace('"required": false', '"required": true', 1)
     contract = (SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml").read_text(encoding="utf-8")
-    rules = contract[contract.index("  hotich.khaisinh.v1:") :]
+    stricter = "\n  hotich.giaykhaisinh.v1:\n    like: hotich.khaisinh.v1\n"
     for path, text in (
-        ("formats/hotich/khaisinh/v2.avsc", national),
-        ("contracts/other/births.yaml", contract + rules.replace("hotich.khaisinh.v1", "hotich.khaisinh.v2")),
+        ("formats/hotich/giaykhaisinh/v1.avsc", national),
+        ("contracts/other/births.yaml", contract + stricter),
     ):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
     return load_library([tmp_path])
+
+
+def test_a_target_like_another_has_its_rules_and_checks(two_targets: Library) -> None:
+    first, *_, second = two_targets.contracts["other/births"].targets
+    assert second.format == "hotich.giaykhaisinh.v1"
+    assert second.rules == first.rules
+    assert second.checks == first.checks
 
 
 def test_an_event_goes_to_all_targets_or_to_none(two_targets: Library) -> None:
@@ -198,7 +205,7 @@ def test_an_event_goes_to_all_targets_or_to_none(two_targets: Library) -> None:
     one = Translator(contract, two_targets).translate(frame(events, contract))
     assert {name: rows["__row"].to_list() for name, rows in one.national.items()} == {
         "hotich.khaisinh.v1": [0, 2],
-        "hotich.khaisinh.v2": [0, 2],
+        "hotich.giaykhaisinh.v1": [0, 2],
     }
     assert one.rejects.select("__row", "field", "rule").rows() == [(1, "trangSo", "required_missing")]
     assert one.warnings.rows() == [(2, "so_dinh_danh", "personal_id_form")]
