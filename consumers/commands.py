@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +16,6 @@ from typing import Annotated
 
 import typer
 from prometheus_client import CollectorRegistry
-from rich.console import Console
-from rich.table import Table
 
 from consumers.accounts import Account, Unnumbered, accounts, as_json, shortened
 from consumers.metrics import ConsumeMetrics, serve_metrics
@@ -29,6 +27,7 @@ from consumers.store import NationalStore
 from schemas import reasons
 from schemas.errors import LienthongError
 from schemas.library import load_library
+from schemas.printing import print_table
 from schemas.settings import load_settings
 
 store = typer.Typer(no_args_is_help=True, help="The national-format store: its tables and its ledger.")
@@ -96,7 +95,7 @@ def status(
         offset = "-" if row.next_offset is None else str(row.next_offset)
         cells.append((row.position.topic, str(row.position.partition), offset, row.owner, moved or "-"))
     if cells:
-        _print_table("", ("topic", "partition", "next offset", "worker", "last step"), cells)
+        print_table("", ("topic", "partition", "next offset", "worker", "last step"), cells)
     typer.echo(f"{len(rows)} partitions in the ledger of deployment {settings.deployment}", err=True)
 
 
@@ -182,28 +181,13 @@ def _show_account(account: Account, language: reasons.Language) -> None:
         for one in account.refused
     ]
     rows.append((str(words["waiting"]), str(len(account.waiting)), shortened(account.waiting), ""))
-    _print_table(title, tuple(words["columns"]), rows)
+    print_table(title, tuple(words["columns"]), rows)
 
 
 def _tell_unnumbered(system: str, one: Unnumbered, language: reasons.Language) -> None:
     text = str(_WORDS[language]["unnumbered"])
     why = reasons.reason(one.rule, "", language)
     typer.echo(text.format(system=system, dataset=one.dataset, how_many=one.how_many, reason=why))
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for people on a terminal; the title and tab-separated lines for whatever reads a pipe."""
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        for line in ([title] if title else []) + ["\t".join(cells) for cells in (columns, *rows)]:
-            typer.echo(line)
-        return
-    table = Table(title=title or None, title_justify="left", show_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for cells in rows:
-        table.add_row(*cells)
-    console.print(table)
 
 
 # --- consume -----------------------------------------------------------------------------------------

@@ -1,19 +1,25 @@
 """``lienthong contracts …``: for those who keep a contract library."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from schemas.gates import coverage as covering
 from schemas.gates import findings
 from schemas.gates.checking import check_library
 from schemas.gates.compatibility import Level
-from schemas.library import load_library
+from schemas.gates.findings import Finding, of_error
+from schemas.library import load_library, read_library
+from schemas.printing import print_json, print_table
+from schemas.reasons import Language
 from schemas.settings import LibrarySettings, load_settings
 
 contracts = typer.Typer(no_args_is_help=True, help="Keep contracts, national formats and schema ids.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+Lang = Annotated[
+    Language | None, typer.Option("--lang", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
+]
 
 
 @contracts.command()
@@ -62,6 +68,32 @@ def check(
         raise typer.Exit(1)
 
 
-def print_json(value: Any) -> None:
-    """A value as JSON on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+@contracts.command()
+def coverage(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="A page with the names behind the numbers.")
+    ] = False,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how far each dataset fills the national formats it feeds.
+
+    For each: fields and required fields that a rule obtains, what the newest version of the format would
+    require besides, how many mapped fields are not sure, and source columns that the format has no room for.
+    What cannot be read is told on standard error and left out; exit status 1 then.
+    """
+    settings = load_settings(LibrarySettings)
+    language = lang or settings.language
+    broken: list[Finding] = []
+    library = read_library(settings.contract_folders, lambda error: broken.append(of_error(error, "file")))
+    rows = covering.coverages(library)
+    if as_json:
+        print_json(covering.as_json(rows))
+    elif markdown:
+        typer.echo(covering.markdown(rows, language), nl=False)
+    else:
+        print_table("", covering.heads(language), [covering.cells(row, language) for row in rows])
+    for line in findings.told(broken):
+        typer.echo(line, err=True)
+    if broken:
+        raise typer.Exit(1)

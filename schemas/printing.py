@@ -1,0 +1,29 @@
+"""How commands print: data to standard output, as tables for people and as lines or JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people on a terminal; the title and tab-separated lines for whatever reads a pipe."""
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        for line in ([title] if title else []) + ["\t".join(cells) for cells in (columns, *rows)]:
+            typer.echo(line)
+        return
+    table = Table(title=title or None, title_justify="left", show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for cells in rows:
+        table.add_row(*cells)
+    console.print(table)
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON, letters as they are."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,70 @@
+"""``lienthong contracts coverage``: what is mapped, what is lost, and whether the format is the newest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.unit.gates import FORMAT, OTHER, run, write
+
+
+def rows(folder: Path, *words: str) -> dict[str, dict[str, Any]]:
+    result = run(folder, "coverage", "--json", *words)
+    assert result.exit_code == 0, result.output
+    return {f"{one['system']}/{one['dataset']}": one for one in json.loads(result.stdout)}
+
+
+def newer() -> str:
+    """The birth register's layout with a required field more, a field less, and one that is not sure."""
+    file = json.loads(FORMAT)
+    first, *fields = file["fields"]
+    fields = [field for field in fields if field["name"] != "trangSo"]
+    more = first | {"name": "maHoSo", "label": "Mã hồ sơ", "evidence": "U"}
+    every = [first, *fields, more]
+    file["fields"] = [field | {"position": at + 1} for at, field in enumerate(every)]
+    return json.dumps(file)
+
+
+def test_fields_required_fields_and_losses_are_counted(tmp_path: Path) -> None:
+    one = rows(tmp_path)["hotich_qnam/khaisinh"]
+    assert one["fresh"] is True
+    assert (one["fed"]["fields"], one["fed"]["required"]) == (60, one["fed"]["required_mapped"])
+    assert one["fed"]["mapped"] == 60 - len(one["fed"]["unmapped"])
+    assert "nksMatTich" in one["fed"]["unmapped"]
+    assert "nksHoTen" not in one["fed"]["unmapped"]
+    # The number is checked and not mapped; key, status and the exception of quyenSo are used.
+    assert one["losses"] == ["so_dinh_danh"]
+
+
+def test_a_newer_version_tells_what_it_would_require(tmp_path: Path) -> None:
+    write(tmp_path, "formats/hotich/khaisinh/v2.avsc", newer())
+    one = rows(tmp_path)["hotich_qnam/khaisinh"]
+    assert one["fresh"] is False
+    assert one["newest"]["format"] == "hotich.khaisinh.v2"
+    assert one["newest"]["lacking"] == ["maHoSo [U]"]
+    assert one["newest"]["mapped"] == one["fed"]["mapped"] - 1
+    line = next(line for line in run(tmp_path, "coverage").stdout.splitlines() if "\tkhaisinh\t" in line)
+    assert "hotich.khaisinh.v2: bản mới đòi thêm maHoSo [U]" in line
+
+
+def test_a_column_that_nothing_reads_is_lost(tmp_path: Path) -> None:
+    write(tmp_path, "contracts/a/b.yaml", OTHER.replace("  id: long\n", "  id: long\n  ghi_chu: string\n"))
+    assert rows(tmp_path)["a/b"]["losses"] == ["ghi_chu", "so_dinh_danh"]
+
+
+def test_the_page_names_what_the_numbers_count(tmp_path: Path) -> None:
+    page = run(tmp_path, "coverage", "--markdown", "--lang", "en").stdout
+    assert page.startswith("# Coverage of the national formats\n\n| system | dataset |")
+    part = page[page.index("## hotich_qnam/khaisinh → hotich.khaisinh.v1") :]
+    assert "Owner: Sở Tư pháp tỉnh Quảng Nam" in part
+    assert "has no room for (1): so_dinh_danh" in part
+    assert "[I]: inferred" in page
+    assert run(tmp_path, "coverage", "--markdown").stdout.startswith("# Mức độ đáp ứng")
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
+    write(tmp_path, "contracts/a/b.yaml", OTHER.replace("version: 1", "version: one"))
+    result = run(tmp_path, "coverage")
+    assert result.exit_code == 1
+    assert "hotich_qnam\tkhaisinh" in result.stdout
+    assert "b.yaml:" in result.stderr
+    assert "next step" in result.stderr
