@@ -38,7 +38,8 @@ receipts = typer.Typer(no_args_is_help=True, help="What became of a system's cha
 
 
 @contextmanager
-def _opened(settings: StoreSettings) -> Iterator[NationalStore]:
+def opened_store(settings: StoreSettings) -> Iterator[NationalStore]:
+    """The store of the settings, closed afterwards."""
     with closing(open_store(settings.store, effect_log=settings.effect_log)) as opened:
         yield opened
 
@@ -51,7 +52,7 @@ def migrate(
     settings = load_settings(StoreSettings)
     library = load_library(settings.contract_folders)
     formats = list(library.formats.values())
-    with _opened(settings) as opened:
+    with opened_store(settings) as opened:
         if dry_run:
             needed = opened.plan(formats)
             for statement in needed:
@@ -71,7 +72,7 @@ def status(
     """How far each partition is in the store, and which worker has it."""
     settings = load_settings(StoreSettings)
     library = load_library(settings.contract_folders)
-    with _opened(settings) as opened:
+    with opened_store(settings) as opened:
         needed = opened.plan(list(library.formats.values()))
         rows = [] if needed else opened.ledger(settings.deployment)
     if needed:
@@ -141,7 +142,7 @@ def show(
     """
     settings = load_settings(StoreSettings)
     tongue = language or settings.language
-    with _opened(settings) as opened:
+    with opened_store(settings) as opened:
         found, lost = accounts(opened, system, dataset)
     if not found and not lost:
         raise LienthongError(

@@ -365,5 +365,8 @@ class NationalStore(Protocol):
     def reject_counts(self, system: str) -> list[RejectCount]:
         """Rejects by rule and field, the most frequent first."""
 
+    def columns(self, national: NationalFormat, names: Sequence[str]) -> pl.DataFrame:
+        """Fields of every record of a format, String, and ``lt_deleted``: a tombstone. In no order."""
+
     def close(self) -> None:
         """Give all connections back. The store cannot be used afterwards."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from schemas.documents import Document, Strict, read_document
+from schemas.documents import Document, Place, Strict, read_document
 
 Sensitivity = Literal["public", "personal", "sensitive"]
 Evidence = Literal["V", "I", "U"]
@@ -52,6 +52,23 @@ class FormatField:
     avro_type: Literal["string"] = "string"
 
 
+class Books(Strict):
+    """The format whose records are the books: its key is ``Running.within``."""
+
+    format: str  #: its full id
+    first: str  #: its field with the first number of a book
+    last: str  #: its field with the newest number given
+
+
+class Running(Strict):
+    """Numbers that count up by one within a book: gaps and order mean something."""
+
+    number: str  #: the field with the number
+    within: tuple[str, ...] = Field(min_length=1)  #: the fields that name a book
+    day: str  #: the field with the day of an entry
+    books: Books | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NationalFormat:
     """One major version of a national layout."""
@@ -62,6 +79,7 @@ class NationalFormat:
     title: str  #: in Vietnamese
     key: tuple[str, ...]  #: the fields that name one record nation-wide, in the order they are joined
     fields: tuple[FormatField, ...]  #: in the order of their positions
+    running: Running | None = None
 
     @property
     def id(self) -> str:
@@ -117,6 +135,7 @@ class _File(Strict):
     title: str = Field(min_length=1)
     doc: str = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
+    running: Running | None = None
     fields: tuple[_Field, ...] = Field(min_length=1)
 
 
@@ -133,7 +152,13 @@ def load_format(path: Path, folder: Path) -> NationalFormat:
     domain, entity, version = named.groups()
     fields = tuple(FormatField(**field.model_dump(exclude={"type", "default"})) for field in file.fields)
     return NationalFormat(
-        domain=domain, entity=entity, version=int(version), title=file.title, key=file.key, fields=fields
+        domain=domain,
+        entity=entity,
+        version=int(version),
+        title=file.title,
+        key=file.key,
+        fields=fields,
+        running=file.running,
     )
 
 
@@ -152,6 +177,20 @@ def _check(file: _File, document: Document) -> None:
                 "name each field once, also in small letters, and none lt_…",
             )  # fmt: skip
         seen.add(field.name.lower())
-    for at, name in enumerate(file.key):
-        if name not in {field.name for field in file.fields}:
-            raise document.error(("key", at), f"the key names no field: {name}", "name fields of this format")
+    _check_names(file, document)
+
+
+def _check_names(file: _File, document: Document) -> None:
+    """What key and running numbers name must be fields."""
+    fields = {field.name: field for field in file.fields}
+    named: list[tuple[Place, str]] = [(("key", at), name) for at, name in enumerate(file.key)]
+    if file.running:
+        named += [(("running", part), getattr(file.running, part)) for part in ("number", "day")]
+        named += [(("running", "within", at), name) for at, name in enumerate(file.running.within)]
+    for place, name in named:
+        if name not in fields:
+            raise document.error(place, f"{place[0]} names no field: {name}", "name fields of this format")
+    if file.running and "dd" not in (fields[file.running.day].date_form or ""):
+        raise document.error(
+            ("running", "day"), f"{file.running.day} has no form of a day", "give it a date_form"
+        )

@@ -14,7 +14,7 @@ import polars as pl
 from schemas.codefiles import load_code_list
 from schemas.codelists import CodeList, CodeLists
 from schemas.contracts import Contract, load_contract
-from schemas.documents import read_document, read_text
+from schemas.documents import read_document, read_text, suggestion
 from schemas.errors import ContractError, Report, raise_it
 from schemas.formats import NationalFormat, load_format
 from schemas.registry import FileRegistry
@@ -70,6 +70,7 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
         one.full_id: one for one in reading.load("formats", "**/*.avsc", load_format, lambda one: one.full_id)
     }
     _check_lists(formats.values(), codes, every, report)
+    _check_books(formats, every, report)
     contracts = {
         one.id: one
         for one in reading.load(
@@ -188,3 +189,23 @@ def _check_lists(
                 next_step = f"add codes/{field.code_list}.csv, or correct the field's code_list"
                 document = read_document(file_of(national, folders))
                 report(document.error(("fields", at, "code_list"), text, next_step))
+
+
+def _check_books(formats: Mapping[str, NationalFormat], folders: Sequence[Path], report: Report) -> None:
+    """The format of the books must be there, with the key that entries name a book by."""
+    for national in formats.values():
+        running = national.running
+        if running is None or running.books is None:
+            continue
+        books = formats.get(running.books.format)
+        if books is None or books.key != running.within:
+            text = f"no format {running.books.format} with the key {', '.join(running.within)}"
+            next_step = "name the format of the books, by the same key fields in the same order"
+        else:
+            known = sorted(field.name for field in books.fields)
+            unknown = [name for name in (running.books.first, running.books.last) if name not in known]
+            if not unknown:
+                continue
+            text = f"{books.full_id} has no field {unknown[0]}"
+            next_step = suggestion(unknown[0], known)
+        report(read_document(file_of(national, folders)).error(("running", "books"), text, next_step))

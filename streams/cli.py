@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from consumers.commands import consume, receipts, store
+from consumers.commands import consume, receipts
+from consumers.numbers_commands import store
 from producers.commands import capture
 from schemas.codes_commands import codes
 from schemas.commands import contracts

@@ -9,6 +9,7 @@ from tests.laws.answers import AnswerLaws
 from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
 from tests.laws.moved import MovedLaws
+from tests.laws.numbers import NumberLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -22,7 +23,9 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestPostgres(RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
+class TestPostgres(
+    RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws
+):
     @pytest.fixture
     def address(self, database: str) -> str:
         return database

@@ -16,6 +16,7 @@ BOMB = "a: &a [lol, lol]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
 AVSC, LIST = "formats/a/b/v1.avsc", "codes/x.csv"
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
 FORMAT = (SHIPPED / "formats" / "hotich" / "khaisinh" / "v1.avsc").read_text(encoding="utf-8")
+ENTRIES = (SHIPPED / "formats" / "chungthuc" / "hoso" / "v1.avsc").read_text(encoding="utf-8")
 
 
 def refused(folder: Path, name: str, text: str) -> ContractError:
@@ -82,6 +83,24 @@ def test_a_wrong_contract_names_line_rule_and_next_step(
     # The line is the one that was changed, or belongs to the same rule or part.
     changed = CONTRACT[: CONTRACT.index(before)].count("\n") + 1
     assert -8 <= line - changed <= 2 or line == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "next_step"),
+    [
+        ("chungthuc.so.v1", "chungthuc.so.v9", "no format chungthuc.so.v9 with the key DonVi", "same"),
+        ('"books": {', '"within": ["MaSo"], "books": {', "with the key MaSo", "same key"),
+        ("SoBatDau", "SoDau", "chungthuc.so.v1 has no field SoDau", "did you mean SoBatDau?"),
+    ],
+)  # fmt: skip
+def test_entries_name_the_format_of_their_books(
+    before: str, after: str, text: str, next_step: str, tmp_path: Path
+) -> None:
+    assert before in ENTRIES
+    written = ENTRIES.replace('"within": ["DonVi", "MaSo"], ', "") if "within" in after else ENTRIES
+    error = refused(tmp_path, AVSC, written.replace(before, after, 1))
+    assert text in error.message
+    assert next_step in error.next_step
 
 
 def test_the_line_is_exact(tmp_path: Path) -> None:
@@ -153,6 +172,10 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (AVSC, FORMAT.replace('"trangSo"', '"lt_op"'), 11, "lt_op is taken", "once"),
         (AVSC, FORMAT.replace('["noiDangKy"', '["noiDK"'), 7, "no field: noiDK", "fields of"),
         (AVSC, FORMAT.replace('"evidence": "V"', '"evidence": "X"', 1), 9, "evidence", "correct"),
+        (AVSC, ENTRIES.replace('"number": "So"', '"number": "Soo"'), 8, "names no field: Soo", "fields"),
+        (AVSC, ENTRIES.replace('["DonVi", "MaSo"], ', '["MaDV"], '), 8, "names no field: MaDV", ""),
+        (AVSC, ENTRIES.replace('"day": "NgayChungThuc"', '"day": "So"'), 8, "So has no form of a day", ""),
+        (AVSC, ENTRIES.replace('"books": {', '"book": {'), 8, "unknown key", "did you mean books?"),
         (AVSC, FORMAT[:300], 6, "", "correct the file"),
         (LIST, "code,name\n1,a\n", 1, "does not tell the list's title", "# title"),
         (LIST, "# titel: a b\ncode\n", 1, "the head has no key titel", "did you mean title?"),

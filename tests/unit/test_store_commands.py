@@ -10,7 +10,8 @@ import sqlalchemy as sa
 import typer
 from typer.testing import CliRunner, Result
 
-from consumers.commands import receipts, store
+from consumers.commands import receipts
+from consumers.numbers_commands import store
 from consumers.opening import open_store
 from consumers.store import Position, Slice
 from schemas.errors import LienthongError, SettingsError
@@ -170,3 +171,39 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for args in (["store", "status"], ["receipts", "show", "x"]):
         with pytest.raises(SettingsError, match="LIENTHONG_STORE"):
             run(*args)
+
+
+@pytest.fixture
+def certified(lab: Lab) -> Lab:
+    """Entries 1 and 3 of a certification book, by a person whose name must not be told."""
+    lab.national = load_library().formats["chungthuc.hoso.v1"]
+    common = {"DonVi": "000.91.12.H47", "MaSo": "S1", "NguoiKy": "Trần Văn Mẫu"}
+    lab.apply(*(upsert(n, f"K{n}", person=f"p{n}", So=str(n), **common) for n in (1, 3)))
+    return lab
+
+
+def test_numbers_tells_the_gaps_of_books_and_no_person(certified: Lab) -> None:
+    result = CliRunner().invoke(APP, ["store", "numbers", "chungthuc.hoso.v1", "--language", "en"])
+    assert result.exit_code == 1
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert lines[0][:2] == ["book", "in force"]
+    assert lines[1][:5] == ["000.91.12.H47 S1", "2", "0", "3", "2"]
+    assert "1 books of chungthuc.hoso.v1, 1 with findings" in result.stderr
+    assert "Mẫu" not in result.output
+
+
+def test_numbers_as_json_tells_every_book_and_a_sound_one_is_no_finding(certified: Lab) -> None:
+    certified.apply(upsert(4, "K2", person="p2", DonVi="000.91.12.H47", MaSo="S1", So="2"))
+    result = run("store", "numbers", "chungthuc.hoso.v1", "--json")
+    assert result.exit_code == 0
+    (told,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert told == {
+        "book": ["000.91.12.H47", "S1"], "known": False, "entries": 3, "cancelled": 0, "highest": 3,
+        "missing": "", "disorder": "", "repeated": "", "unreadable": 0,
+    }  # fmt: skip
+
+
+def test_numbers_of_a_format_without_them_names_those_that_have(lab: Lab) -> None:
+    with pytest.raises(SettingsError) as told:
+        run("store", "numbers", FORMAT)
+    assert "chungthuc.hoso.v1" in told.value.next_step

@@ -10,6 +10,7 @@ from tests.laws.answers import AnswerLaws
 from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
 from tests.laws.moved import MovedLaws
+from tests.laws.numbers import NumberLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -24,7 +25,7 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestSqlite(RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws):
+class TestSqlite(RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/national.db"
