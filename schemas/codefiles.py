@@ -1,26 +1,32 @@
 """Code lists as files, ``codes/<name>.csv``: a head, and then a CSV table.
 
 The head is ``# key: text`` lines: ``title``, ``source``, ``evidence``, and if need be ``note``, ``parent``,
-``district`` (the lists that these columns name codes of), and ``gaps`` (codes that are known to have been out
-of use for a time, with spaces between them). A key given twice goes on.
+``district`` (the lists that these columns name codes of), ``gaps`` (codes that are known to have been out of
+use for a time, with spaces between them), ``types`` (see ``codenames``), and ``below`` (a regular expression
+for codes of units below those of the list, with one group for the list's own code). A key given twice goes
+on.
 
 The table is ``code,name`` and any of ``other_names`` and ``aliases`` (joined with ``;``), ``parent``,
 ``district``, ``valid_from`` and ``valid_to`` (the first is in, the second out; empty is open), ``sentinel``
 (``nothing``: the code says that nothing is known; ``other``: it is none of the others; neither is ever a
 default), ``evidence`` (V, I or U of this row) and ``read_in`` (where the row was read).
+
+What became of units is in ``codes/successors/<name>.csv``: ``code,successor,on``, the code of the day before
+``on``, and a code its unit has from that day; several lines if it was divided.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from schemas.codelists import CodeList
+from schemas.codelists import NO_SUCCESSORS, CodeList, CodeLists
 from schemas.documents import read_text, suggestion
-from schemas.errors import ContractError
+from schemas.errors import ContractError, Report
 
-HEAD_KEYS = ("title", "source", "evidence", "note", "parent", "district", "gaps")
+HEAD_KEYS = ("title", "source", "evidence", "note", "parent", "district", "gaps", "types", "below")
 COLUMNS = (
     *("code", "name", "other_names", "aliases", "parent", "district", "valid_from", "valid_to"),
     *("sentinel", "evidence", "read_in"),
@@ -31,10 +37,102 @@ WORDS: Mapping[str, tuple[str, ...]] = {"sentinel": ("nothing", "other"), "evide
 _HEAD = re.compile(r"# ?([a-z]+): (.+)")
 
 
+#: The columns that name codes of lists above, the lower ones first.
+ABOVE = ("district", "parent")
+
+
+@dataclass(frozen=True)
+class SuccessorsFile:
+    """What became of the units of one list, as it was read, alone."""
+
+    path: Path
+    start: int  #: the line of the table's header
+    rows: pl.DataFrame  #: code, successor (String), on (Date)
+
+    @property
+    def name(self) -> str:
+        """The list's."""
+        return self.path.stem
+
+
 def load_code_list(path: Path) -> CodeList:
     """Read one list. Raises ``ContractError`` with file and line."""
     head, table, start = read_table(path, HEAD_KEYS, COLUMNS, ("code", "name"))
+    _check_below(path, head)
     return CodeList(path.stem, head, _Checking(path, start).checked(table, head.get("gaps", "").split()))
+
+
+def load_successors(path: Path) -> SuccessorsFile:
+    """Read what became of the units of one list. Raises ``ContractError`` with file and line."""
+    needed = tuple(NO_SUCCESSORS.columns)
+    _, table, start = read_table(path, ("title", "source", "evidence", "note"), needed, needed)
+    checking = _Checking(path, start)
+    checking.refuse(table, pl.struct(needed).is_duplicated(), "it is told twice", "take one away")
+    return SuccessorsFile(path, start, checking.days(table, "on"))
+
+
+def together(lists: CodeLists, files: Sequence[SuccessorsFile], report: Report) -> CodeLists:
+    """The lists with what they say of each other; ``report`` is told of each file that must be left out."""
+    told: dict[str, pl.DataFrame] = {}
+    for file in files:
+        try:
+            _check_successors(file, lists, told)
+        except ContractError as error:
+            report(error)
+        else:
+            told[file.name] = pl.concat([told.get(file.name, NO_SUCCESSORS), file.rows])
+    return CodeLists(
+        replace(
+            one,
+            above=tuple(
+                (column, lists[one.head[column]]) for column in ABOVE if one.head.get(column) in lists
+            ),
+            successors=told.get(one.name, NO_SUCCESSORS),
+        )
+        for one in lists.values()
+    )
+
+
+def _check_successors(
+    file: SuccessorsFile, lists: Mapping[str, CodeList], told: Mapping[str, pl.DataFrame]
+) -> None:
+    """The codes must be those of the days before and after, and no other file may tell of them."""
+    if file.name not in lists:
+        next_step = "name the file like its list: " + suggestion(file.name, sorted(lists))
+        raise _wrong(file.path, 1, f"no code list {file.name}", next_step)
+    checking, rows = _Checking(file.path, file.start), file.rows
+    entries = lists[file.name].entries.select("code", "valid_from", "valid_to")
+    begun, ended = pl.col("valid_from") < pl.col("on"), pl.col("valid_to") < pl.col("on")
+    then = _that_hold(rows, entries, "code", begun, ended)
+    checking.refuse(rows, ~then, f"{file.name} has no such code on the day before", "correct code or day")
+    begun, ended = pl.col("valid_from") <= pl.col("on"), pl.col("valid_to") <= pl.col("on")
+    then = _that_hold(rows, entries, "successor", begun, ended)
+    checking.refuse(rows, ~then, f"{file.name} has no such successor on that day", "correct code or day")
+    if file.name in told:
+        both = rows.join(told[file.name], on=["code", "on"], how="semi")
+        again = pl.struct("code", "on").is_in(both.select(pl.struct("code", "on")).to_series().implode())
+        checking.refuse(rows, again, "another file tells what becomes of it that day", "tell it once")
+
+
+def _that_hold(
+    rows: pl.DataFrame, entries: pl.DataFrame, column: str, begun: pl.Expr, ended: pl.Expr
+) -> pl.Expr:
+    """Whether the code in a column of each row has an entry that has begun and has not ended."""
+    found = rows.with_row_index("at").join(entries, left_on=column, right_on="code")
+    found = found.filter(begun.fill_null(value=True), ~ended.fill_null(value=False))
+    return pl.int_range(pl.len(), dtype=pl.UInt32).is_in(found["at"].unique().implode())
+
+
+def _check_below(path: Path, head: Mapping[str, str]) -> None:
+    if "below" not in head:
+        return
+    try:
+        sound = re.compile(head["below"]).groups == 1
+    except re.error:
+        sound = False
+    if not sound:
+        text = "below is no regular expression with one group"
+        raise _wrong(path, 1, text, "group the list's own code: [0-9]{3}\\.([A-Z][0-9]{2})")
 
 
 def read_table(

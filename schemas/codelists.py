@@ -1,31 +1,26 @@
-"""Code lists: what a code means, and since when. ``schemas.codefiles`` reads them.
+"""Code lists: what a code means, since when, and what became of it. ``schemas.codefiles`` reads them.
 
 A list with dates may give one code several meanings, one after the other.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
 
 import polars as pl
 
+from schemas import codetimes
+from schemas.codenames import Spelling, folded, spelling
+from schemas.codetimes import Timeline
+
 #: Stands for "several codes go by this name" in ``Names.tokens``; no code looks like it.
 AMBIGUOUS = "?"
 
-#: What does not matter when names are compared: spaces and hyphens.
-_FOLDED_AWAY = "[ \u2010\u2011-]"
+NO_SUCCESSORS = pl.DataFrame(schema={"code": pl.String, "successor": pl.String, "on": pl.Date})
 
-
-def fold(name: str) -> str:
-    """A name without case, spaces and hyphens, for comparison only."""
-    return re.sub(_FOLDED_AWAY, "", name).lower()
-
-
-def folded(name: pl.Expr) -> pl.Expr:
-    """``fold`` in columns."""
-    return name.str.replace_all(_FOLDED_AWAY, "").str.to_lowercase()
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +55,13 @@ class NotThen:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """The list knows the entry, but does not tell what became of it."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     pass
 
@@ -77,31 +79,16 @@ class Names:
     tokens: pl.Series  #: its code, or ``AMBIGUOUS``
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """A dated list ready for binary search: one row for each meaning, by code and then by first day.
-
-    The key of a meaning is ``rank of its code << DAY_BITS | first day``, days counted from ``FIRST_DAY``.
-    """
-
-    codes: pl.Series  #: String, each once, sorted; a code's place is its rank
-    ranks: pl.Series  #: Int64, one for each meaning
-    keys: pl.Series  #: Int64, sorted
-    until: pl.Series  #: Date, the first day out; null is open
-    parents: pl.Series  #: String
-
-
-DAY_BITS = 23
-FIRST_DAY = -1_000_000  #: days before 1970-01-01: earlier than the year 1
-
-
 @dataclass(frozen=True)
 class CodeList:
-    """One list."""
+    """One list. What is only needed now and then is worked out when it is asked for, once."""
 
     name: str
     head: Mapping[str, str]  #: title, source, evidence, and any other key of ``codefiles.HEAD_KEYS``
     entries: pl.DataFrame  #: the columns of ``codefiles.COLUMNS``: String, but valid_from and valid_to Date
+    successors: pl.DataFrame = field(default_factory=lambda: NO_SUCCESSORS)  #: code -> successor, on a day
+    #: The lists its columns name codes of, the lower ones first.
+    above: tuple[tuple[str, "CodeList"], ...] = ()
 
     @cached_property
     def dated(self) -> bool:
@@ -113,18 +100,92 @@ class CodeList:
         """Every code that has, or had, a meaning."""
         return frozenset(self.entries["code"])
 
+    @cached_property
+    def sentinels(self) -> frozenset[str]:
+        """The codes that say that nothing is known, or none of the others: never to be put in unasked."""
+        return frozenset(self.entries.filter(pl.col("sentinel").is_not_null())["code"])
+
+    @property
+    def below(self) -> str | None:
+        """A pattern whose one group is the code of this list within the code of a unit below it."""
+        return f"^(?:{self.head['below']})$" if "below" in self.head else None
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """How its names are compared."""
+        return spelling(self.head.get("types", ""), *(one.head.get("types", "") for _, one in self.above))
+
+    @cached_property
+    def spells(self) -> pl.DataFrame:
+        """Its meanings in time, see ``codetimes.spells``."""
+        return codetimes.spells(self.entries, self.successors)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Codes, exactly as they are, in time."""
+        return codetimes.code_timeline(self.spells)
+
+    @cached_property
+    def texts(self) -> pl.DataFrame:
+        """Every text that means a code, see ``codetimes.keyed``."""
+        above = [(column, one.spells) for column, one in self.above] if self.spelling.types else []
+        return codetimes.keyed(self.spells, self.spelling, above)
+
+    @cached_property
+    def text_timeline(self) -> Timeline:
+        """Codes and names, by their keys, in time."""
+        return codetimes.timeline(self.texts)
+
+    @cached_property
+    def name_timeline(self) -> Timeline:
+        """Names alone, by their keys, in time."""
+        return codetimes.timeline(self.texts.filter(pl.col("rank") != codetimes.CODE))
+
     def resolve(self, code_or_name: str, at: date | None = None) -> Answer:
-        """What a code or a name, written in any case, with spaces or hyphens, meant on a day."""
-        rows = self.entries.filter(pl.col("code") == code_or_name)
-        if rows.is_empty():
-            rows = self._named(fold(code_or_name))
-        found = tuple(_entries(rows))
-        if not found:
+        """What a code or a name, in any spelling that ``codenames`` knows, meant on a day, or ever."""
+        texts = self.texts.filter(pl.col("key") == self._key(code_or_name))
+        if (texts["rank"] == codetimes.CODE).any():
+            texts = texts.filter(pl.col("rank") == codetimes.CODE)
+        then = texts
+        if at is not None:
+            then = texts.filter(pl.col("begin") <= _day(at), pl.col("end") > _day(at))
+        then = then.filter(pl.col("rank") == pl.col("rank").min())
+        if texts.is_empty():
             return Unknown()
-        then = tuple(entry for entry in found if at is None or _valid(entry, at))
-        if not then:
-            return NotThen(found)
-        return Exact(then[0]) if len(then) == 1 else Ambiguous(then)
+        if then.is_empty():
+            return NotThen(self._entries(texts))
+        found = self._entries(then)
+        return Exact(found[0]) if len(found) == 1 else Ambiguous(found)
+
+    def on(self, code_or_name: str, at: date, on: date) -> Answer | Untold:
+        """What became, by the day ``on``, of the unit that a code or a name meant on the day ``at``.
+
+        Ambiguous if it was divided. If ``on`` is not after ``at``, the unit as it was at ``at``.
+        """
+        then = self.resolve(code_or_name, at)
+        if not isinstance(then, Exact) or on <= at:
+            return then
+        spell = self.spells.with_row_index("at").filter(
+            pl.col("code") == then.entry.code, pl.col("begin") <= _day(at), pl.col("end") > _day(at)
+        )
+        codes = self._became(on)[spell["at"][0]]
+        if codes is None:
+            return Untold(then.entry)
+        now = self.spells.with_row_index("at").filter(
+            pl.col("code").is_in(codes), pl.col("begin") <= _day(on), pl.col("end") > _day(on)
+        )
+        found = self._entries(now)
+        return Exact(found[0]) if len(found) == 1 else Ambiguous(found)
+
+    def codes_on(self, on: date) -> pl.Series:
+        """For each of the ``spells`` the one code its unit has on the day ``on``: ``AMBIGUOUS`` if it was
+        divided, null if the list does not tell.
+        """
+        tokens = [
+            None if codes is None else AMBIGUOUS if len(codes) > 1 else next(iter(codes))
+            for codes in self._became(on)
+        ]
+        return pl.Series(tokens, dtype=pl.String)
 
     def names(
         self, *, codes: bool = False, names: bool = True, aliases: Mapping[str, str] | None = None
@@ -134,54 +195,47 @@ class CodeList:
         ``A (B)`` is the group A if B is one of its other names. With ``codes``, codes count as names; without
         ``names``, nothing else does. ``aliases`` (text -> code) come on top of the list's own.
         """
-        ranked = self._ranked() if names else []
-        own = [(code, code) for code in self.entries["code"]] if codes else []
-        own += list((aliases or {}).items())
-        tokens: dict[str, str] = {}
-        for rank in (own, *ranked):
-            fresh: dict[str, str] = {}
-            for text, code in rank:
-                known = fresh.setdefault(fold(text), code)
-                if known != code:
-                    fresh[fold(text)] = AMBIGUOUS
-            tokens = fresh | tokens
-        written = {
-            form: code
-            for rank in (own, *ranked[:2])
-            for text, code in rank
-            if tokens[fold(text)] == code
-            for form in (text, text.lower(), text.upper(), text.replace("-", " ").title())
-            if fold(form) == fold(text)
-        }
-        parts = (written, written.values(), tokens, tokens.values())
-        return Names(*(pl.Series(list(part), dtype=pl.String) for part in parts))
+        known = self._known_texts
+        kept = (pl.col("rank") == codetimes.CODE) & codes | (pl.col("rank") != codetimes.CODE) & names
+        own = pl.DataFrame(
+            {"code": (aliases or {}).values(), "text": (aliases or {}).keys()},
+            schema={"code": pl.String, "text": pl.String},
+        )
+        own = own.with_columns(rank=pl.lit(codetimes.CODE), key=folded(pl.col("text")))
+        texts = pl.concat([known.filter(kept), own.select(known.columns)])
+        best = texts.filter(pl.col("rank") == pl.col("rank").min().over("key"))
+        token = pl.when(pl.col("code").n_unique() == 1).then(pl.col("code").first())
+        tokens = best.group_by("key").agg(token=token.otherwise(pl.lit(AMBIGUOUS)))
+        usual = _as_mostly_written(texts.filter(pl.col("rank") <= codetimes.ALIAS)).join(tokens, on="key")
+        usual = usual.filter(pl.col("code") == pl.col("token")).unique("text")
+        return Names(usual["text"], usual["code"], tokens["key"], tokens["token"])
 
-    def versions(self) -> Versions:
-        """The list ready for ``code_at``."""
-        rows = self.entries.sort("code", "valid_from", nulls_last=False)
-        codes = rows["code"].unique().sort()
-        ranks = codes.search_sorted(rows["code"]).cast(pl.Int64)
-        days = rows["valid_from"].to_physical().cast(pl.Int64).fill_null(FIRST_DAY) - FIRST_DAY
-        return Versions(codes, ranks, ranks * 2**DAY_BITS + days, rows["valid_to"], rows["parent"])
+    @cached_property
+    def _known_texts(self) -> pl.DataFrame:
+        """``code``, ``text``, ``rank`` and ``key`` of every text that means a code, whenever."""
+        texts = codetimes.known_texts(self.entries).with_columns(key=folded(pl.col("text")))
+        return texts.select("code", "text", "rank", "key")
 
-    def _named(self, key: str) -> pl.DataFrame:
-        for rank in self._ranked():
-            codes = {code for text, code in rank if fold(text) == key}
-            if codes:
-                return self.entries.filter(pl.col("code").is_in(codes))
-        return self.entries.clear()
+    def _key(self, text: str) -> str:
+        found = re.fullmatch(self.below, text) if self.below else None
+        return self.spelling.key(found[1] if found else text)
 
-    def _ranked(self) -> list[list[tuple[str, str]]]:
-        """Names and their codes: official, aliases, other names, and last ``name (other name)``."""
-        official, aliases, others, combined = [], [], [], []
-        for row in self.entries.iter_rows(named=True):
-            code, other_names = row["code"], _several(row["other_names"])
-            own_names = [row["name"], *_several(row["aliases"])]
-            official.append((row["name"], code))
-            aliases += [(text, code) for text in own_names[1:]]
-            others += [(text, code) for text in other_names]
-            combined += [(f"{own} ({other})", code) for own in own_names for other in other_names]
-        return [official, aliases, others, combined]
+    def _entries(self, rows: pl.DataFrame) -> tuple[Entry, ...]:
+        """The entries of these rows of ``spells``, each once."""
+        kept = self.spells[rows["at"].unique().sort()].select(one.name for one in fields(Entry))
+        return tuple(dict.fromkeys(Entry(**row) for row in kept.iter_rows(named=True)))
+
+    def _became(self, on: date) -> Sequence[frozenset[str] | None]:
+        if on not in self._became_by:
+            successors: dict[tuple[str, int], list[str]] = {}
+            for code, successor, when in self.successors.rows():
+                successors.setdefault((code, _day(when)), []).append(successor)
+            self._became_by[on] = codetimes.became(self.spells, successors, self.spelling, _day(on))
+        return self._became_by[on]
+
+    @cached_property
+    def _became_by(self) -> dict[date, Sequence[frozenset[str] | None]]:
+        return {}
 
 
 class CodeLists(Mapping[str, CodeList]):
@@ -204,16 +258,14 @@ class CodeLists(Mapping[str, CodeList]):
         return self[name].resolve(code_or_name, at)
 
 
-def _several(text: str | None) -> list[str]:
-    return [part for part in (text or "").split(";") if part]
+def _as_mostly_written(texts: pl.DataFrame) -> pl.DataFrame:
+    """The texts in the forms they mostly have, with the key that these forms must have too."""
+    text = pl.col("text")
+    title = text.str.replace_all("-", " ", literal=True).str.to_titlecase()
+    forms = [text, text.str.to_lowercase(), text.str.to_uppercase(), title]
+    every = pl.concat([texts.select("code", "key", text=form) for form in forms])
+    return every.filter(folded(pl.col("text")) == pl.col("key"))
 
 
-def _entries(rows: pl.DataFrame) -> Sequence[Entry]:
-    kept = rows.select(one.name for one in fields(Entry))
-    return [Entry(**row) for row in kept.iter_rows(named=True)]
-
-
-def _valid(entry: Entry, at: date) -> bool:
-    return (entry.valid_from is None or entry.valid_from <= at) and (
-        entry.valid_to is None or at < entry.valid_to
-    )
+def _day(day: date) -> int:
+    return (day - _EPOCH).days

@@ -1,13 +1,15 @@
 """``lienthong codes …``: what a code meant, and when."""
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
 
-from schemas.codelists import Ambiguous, Answer, CodeList, CodeLists, Entry, Exact, NotThen
+from schemas.codelists import Ambiguous, Answer, CodeList, CodeLists, Entry, Exact, NotThen, Untold
 from schemas.documents import suggestion
 from schemas.errors import SettingsError
 from schemas.library import load_library
@@ -16,9 +18,26 @@ from schemas.settings import LibrarySettings, load_settings
 codes = typer.Typer(no_args_is_help=True, help="Look codes up in the code lists, as of a day.")
 
 
-@codes.callback()
-def group() -> None:
-    """A group even while it has one command."""
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
+
+
+@codes.command(name="list")
+def list_(as_json: Json = False) -> None:
+    """Tell the code lists: name, number of codes, evidence, and what each is about."""
+    lists = sorted(_lists().values(), key=lambda one: one.name)
+    if as_json:
+        told = [
+            {"list": one.name, "codes": len(one.codes), "dated": one.dated, "successors": len(one.successors)}
+            | {key: text for key, text in one.head.items() if key in ("title", "source", "evidence", "note")}
+            for one in lists
+        ]
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    width = max(len(one.name) for one in lists)
+    for one in lists:
+        marks = "/".join(dict.fromkeys(re.findall(r"\b[VIU]\b(?=[:, )])", one.head["evidence"])))
+        dated = "by day" if one.dated else ""
+        typer.echo(f"{one.name:{width}}  {len(one.codes):>6}  {marks:5}  {dated:6}  {one.head['title']}")
 
 
 @codes.command()
@@ -30,27 +49,54 @@ def show(
     at: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day it is asked for; else any day.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="What became of it by this later day; needs --at."),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Tell what a code or a name means: exactly one thing, several (ambiguous), or nothing.
 
-    Exit status 0 if the answer is exact, 1 if it is not.
+    Exit status 0 if every answer is exact, 1 if not.
     """
-    one = _list(load_library(load_settings(LibrarySettings).contract_folders).codes, name)
-    day = at.date() if at else None
-    answer = one.resolve(code_or_name, day)
-    kind, entries = _told(answer)
+    one = _list(_lists(), name)
+    if on and not at:
+        raise SettingsError("--on needs the day before it", next_step="add: --at YYYY-MM-DD")
+    answers: list[tuple[date | None, Answer | Untold]] = [
+        (at.date() if at else None, one.resolve(code_or_name, at.date() if at else None))
+    ]
+    if on and at and isinstance(answers[0][1], Exact):
+        answers.append((on.date(), one.on(code_or_name, at.date(), on.date())))
     if as_json:
-        found: dict[str, Any] = {"list": one.name, "asked": code_or_name, "at": day, "answer": kind}
-        found |= {"entries": [asdict(entry) for entry in entries]}
-        typer.echo(json.dumps(found, ensure_ascii=False, default=date.isoformat))
+        typer.echo(json.dumps(_as_json(one, code_or_name, answers), ensure_ascii=False, default=str))
     else:
-        typer.echo(f"{one.name}: {code_or_name}{f' on {day}' if day else ''}: {kind}")
-        for entry in entries:
-            typer.echo(f"  {_line(entry)}")
+        for day, answer in answers:
+            kind, entries = _told(answer)
+            typer.echo(f"{one.name}: {code_or_name}{f' on {day}' if day else ''}: {kind}")
+            for entry in entries:
+                typer.echo(f"  {_line(entry)}")
         typer.echo(f"evidence: {one.head['evidence']}", err=True)
-    if not isinstance(answer, Exact):
+    if not all(isinstance(answer, Exact) for _, answer in answers):
         raise typer.Exit(1)
+
+
+def _lists() -> CodeLists:
+    return load_library(load_settings(LibrarySettings).contract_folders).codes
+
+
+def _as_json(
+    one: CodeList, asked: str, answers: Sequence[tuple[date | None, Answer | Untold]]
+) -> dict[str, Any]:
+    (at, answer), *later = answers
+    told: dict[str, Any] = {"list": one.name, "asked": asked, "at": at} | _answer_as_json(answer)
+    for day, became in later:
+        told["became"] = {"on": day} | _answer_as_json(became)
+    return told
+
+
+def _answer_as_json(answer: Answer | Untold) -> dict[str, Any]:
+    kind, entries = _told(answer)
+    return {"answer": kind, "entries": [asdict(entry) for entry in entries]}
 
 
 def _list(every: CodeLists, name: str) -> CodeList:
@@ -63,17 +109,21 @@ def _list(every: CodeLists, name: str) -> CodeList:
     return every[found[0]]
 
 
-def _told(answer: Answer) -> tuple[str, tuple[Entry, ...]]:
+def _told(answer: Answer | Untold) -> tuple[str, tuple[Entry, ...]]:
     if isinstance(answer, Exact):
         return "exact", (answer.entry,)
     if isinstance(answer, Ambiguous):
         return "ambiguous", answer.candidates
     if isinstance(answer, NotThen):
         return "not valid then", answer.candidates
+    if isinstance(answer, Untold):
+        return "the list does not tell what became of it", ()
     return "unknown", ()
 
 
 def _line(entry: Entry) -> str:
-    fields: dict[str, Any] = {"parent": entry.parent, "from": entry.valid_from, "until": entry.valid_to}
+    fields: dict[str, Any] = {"parent": entry.parent, "district": entry.district}
+    fields |= {"from": entry.valid_from, "until": entry.valid_to}
+    fields |= {"stands for": entry.sentinel, "evidence": entry.evidence}
     told = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
     return f"{entry.code}  {entry.name}{f'  ({told})' if told else ''}"

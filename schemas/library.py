@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from schemas.codefiles import load_code_list
+from schemas.codefiles import load_code_list, load_successors, together
 from schemas.codelists import CodeList, CodeLists
 from schemas.contracts import Contract, load_contract
 from schemas.documents import read_document, read_text, suggestion
@@ -42,9 +42,9 @@ def load_library(folders: Sequence[Path] = ()) -> Library:
     """Read the shipped library and, after it, the given folders; each has the same layout.
 
     A folder may hold ``formats/<domain>/<entity>/v<N>.avsc``, ``contracts/<system>/<dataset>.yaml``,
-    ``codes/<list>.csv`` and ``registry/``. Raises ``ContractError`` with file, line and next step for the
-    first thing wrong: a folder or file that cannot be read, a name given twice, or a contract that does not
-    hold.
+    ``codes/<list>.csv``, ``codes/successors/<list>.csv`` and ``registry/``. Raises ``ContractError`` with
+    file, line and next step for the first thing wrong: a folder or file that cannot be read, a name given
+    twice, or a contract that does not hold.
     """
     return read_library(folders, raise_it)
 
@@ -66,6 +66,8 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
         reading.load("codes", "*.csv", lambda path, _: load_code_list(path), lambda one: one.name)
     )
     _check_parents(codes, every, report)
+    successors = reading.load("codes/successors", "*.csv", lambda path, _: load_successors(path), str)
+    codes = together(codes, successors, report)
     formats = {
         one.full_id: one for one in reading.load("formats", "**/*.avsc", load_format, lambda one: one.full_id)
     }

@@ -47,6 +47,10 @@ REASONS: dict[str, Reason] = {
         "{field}: mã có trong danh mục nhưng không có hiệu lực vào ngày của sự kiện. Kiểm tra mã và ngày.",
         "{field}: the code is in the list but was not in force on the event's date. Check code and date.",
     ),
+    "code_successor_unknown": Reason(
+        "{field}: danh mục không cho biết đơn vị này sau đó mang mã nào. Bổ sung bảng chuyển đổi mã.",
+        "{field}: the list does not tell which code this unit has later. Add to the list's successors.",
+    ),
     "text_unstorable": Reason(
         "{field}: có ký tự NUL, không cơ sở dữ liệu nào lưu được. Xóa ký tự này ở phần mềm gốc.",
         "{field}: holds a NUL character, which no database stores. Remove it at the source.",

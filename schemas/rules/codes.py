@@ -1,12 +1,15 @@
 """Rules that look a code up. Ambiguous and unknown are problems; nothing is ever guessed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
-from schemas.codelists import AMBIGUOUS, DAY_BITS, FIRST_DAY, CodeLists, folded
+from schemas.codelists import AMBIGUOUS, CodeList, CodeLists
+from schemas.codenames import folded
+from schemas.codetimes import DAY_BITS, FIRST_DAY, NONE, SEVERAL, Timeline
 from schemas.formats import FormatField
 from schemas.rules.base import ColumnRule, Columns, Complaint, Given, Inputs, Of, kind
 
@@ -61,15 +64,20 @@ class Code(_Listed):
 
 @kind("code_at")
 class CodeAt(_Listed):
-    """A code of a list with dates, kept as it is if it was valid on the day of another field.
+    """A code of a list with dates, by code or name, if it was valid on the day of another field.
 
-    Problems: ``code_unknown`` (never in the list), ``code_not_valid_then``, ``code_ambiguous`` (no day to
-    resolve it at). Fact ``parent``: the code of what it belonged to on that day.
+    A code is kept as it is written, and so is the code of a unit below one of the list's, where the list's
+    head tells their form. Names may be shortened and go on with the units above, see ``codenames``.
+
+    Problems: ``code_unknown`` (never in the list), ``code_not_valid_then``, ``code_ambiguous`` (several units
+    had this name then, or there is no day to resolve it at). Facts ``parent`` and ``district``: the codes of
+    what it belonged to on that day.
     """
 
-    facts: ClassVar[frozenset[str]] = frozenset({"parent"})
+    facts: ClassVar[frozenset[str]] = frozenset({"parent", "district"})
 
     at: str  #: a national field whose rule finds a day
+    by: tuple[Literal["code", "name"], ...] = Field(default=("code",), min_length=1)
 
     def others(self) -> Mapping[str, Of]:
         return {"at": Of(self.at, "date")}
@@ -80,36 +88,96 @@ class CodeAt(_Listed):
             raise Complaint("list", f"list {self.list} has no dates", "use rule code")
 
     def columns(self, take: Inputs, given: Given) -> Columns:
-        versions = given.codes[self.list].versions()
-        rank, version, at = take.step("rank"), take.step("version"), take.step("at")
-        key = rank.cast(pl.Int64) * 2**DAY_BITS + at.to_physical().cast(pl.Int64) - FIRST_DAY
-        # The last meaning that began on the day or before it, if it is one of this code: else there was none.
-        begun = pl.lit(versions.keys).search_sorted(key, side="right").cast(pl.Int64) - 1
-        until = pl.lit(versions.until).gather(version)
-        valid = (pl.lit(versions.ranks).gather(version) == rank) & (until.is_null() | (at < until))
-        valid &= take.step("known") & at.is_not_null()
+        one = given.codes[self.list]
+        row, spells = take.step("row"), one.spells
+        found = pl.lit(spells["code"]).gather(row) if "name" in self.by else take.x
+        if one.below and "name" in self.by:
+            found = pl.when(take.x.str.contains(one.below)).then(take.x).otherwise(found)
         return Columns(
-            prepare=[
-                {
-                    "rank": pl.lit(versions.codes)
-                    .search_sorted(take.x)
-                    .clip(upper_bound=len(versions.codes) - 1),
-                    "at": take.others["at"],
-                },
-                {
-                    "known": pl.lit(versions.codes).gather(rank) == take.x,
-                    "version": begun.clip(lower_bound=0),
-                },
-            ],
-            value=pl.when(valid).then(take.x),
-            problem=pl.when(take.x.is_null() | valid)
+            prepare=self._looked_up(take, one),
+            value=pl.when(take.step("found")).then(found),
+            problem=self._problem(take),
+            facts={
+                fact: pl.when(take.value.is_not_null()).then(pl.lit(spells[fact]).gather(row))
+                for fact in self.facts
+            },
+        )
+
+    def _looked_up(self, take: Inputs, one: CodeList) -> Sequence[Mapping[str, pl.Expr]]:
+        """Steps to ``known`` (the text is in the list), ``row`` (of its spell on the day; 0 if there is
+        none), ``mark`` (of that row, or SEVERAL or NONE) and ``found``.
+        """
+        timeline, text = _timeline(one, self.by), take.x
+        if one.below:
+            text = pl.coalesce(text.str.extract(one.below), text)
+        if "name" in self.by:
+            text = one.spelling.keys(text)
+        return [
+            {"text": text, "at": take.others["at"]},
+            *_steps(timeline, take),
+            {"found": take.step("mark") >= 0, "row": take.step("mark").clip(lower_bound=0)},
+        ]
+
+    def _problem(self, take: Inputs) -> pl.Expr:
+        return (
+            pl.when(take.x.is_null() | take.step("found"))
             .then(None)
             .when(~take.step("known"))
             .then(pl.lit("code_unknown"))
-            .when(at.is_null())
+            .when(take.step("at").is_null() | (take.step("mark") == SEVERAL))
             .then(pl.lit("code_ambiguous"))
-            .otherwise(pl.lit("code_not_valid_then")),
-            facts={
-                "parent": pl.when(take.value.is_not_null()).then(pl.lit(versions.parents).gather(version))
-            },
+            .otherwise(pl.lit("code_not_valid_then"))
         )
+
+
+@kind("code_now")
+class CodeNow(CodeAt):
+    """The code that the unit of another field's day has on the day ``on``, where the list tells it.
+
+    A unit that was divided is ambiguous, and nothing decides for it. An event on the day ``on`` or after it
+    keeps the code it has then. The code of the day itself is obtained by rule ``code_at``: keep both.
+
+    Problems: those of ``code_at``, with ``code_ambiguous`` for a unit that was divided too, and
+    ``code_successor_unknown``: the list does not tell what became of it.
+    """
+
+    facts: ClassVar[frozenset[str]] = frozenset()
+
+    on: date  #: fixed, so that a replay says the same
+
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        one = given.codes[self.list]
+        code = pl.lit(one.spells["code"]).gather(take.step("row"))
+        heir = pl.lit(one.codes_on(self.on)).gather(take.step("row"))
+        now = pl.when(take.step("at") >= self.on).then(code).otherwise(heir)
+        found = take.step("found")
+        return Columns(
+            prepare=[*self._looked_up(take, one), {"now": pl.when(found).then(now)}],
+            value=pl.when(take.step("now") != AMBIGUOUS).then(take.step("now")),
+            problem=pl.when(found & (take.step("now") == AMBIGUOUS))
+            .then(pl.lit("code_ambiguous"))
+            .when(found & take.step("now").is_null())
+            .then(pl.lit("code_successor_unknown"))
+            .otherwise(self._problem(take)),
+        )
+
+
+def _timeline(one: CodeList, by: Sequence[str]) -> Timeline:
+    if "name" not in by:
+        return one.timeline
+    return one.text_timeline if "code" in by else one.name_timeline
+
+
+def _steps(timeline: Timeline, take: Inputs) -> Sequence[Mapping[str, pl.Expr]]:
+    """From ``text`` and ``at`` to ``known`` and ``mark``: the step of the text that began last by the day."""
+    text, at, rank, step = (take.step(name) for name in ("text", "at", "rank", "step"))
+    texts, last = pl.lit(timeline.texts), len(timeline.texts) - 1
+    key = rank.cast(pl.Int64) * 2**DAY_BITS + at.to_physical().cast(pl.Int64) - FIRST_DAY
+    begun = pl.lit(timeline.keys).search_sorted(key, side="right").cast(pl.Int64) - 1
+    its_own = pl.lit(timeline.ranks).gather(step) == rank
+    there = its_own & take.step("known") & at.is_not_null()
+    return [
+        {"rank": texts.search_sorted(text).clip(upper_bound=last)},
+        {"known": texts.gather(rank) == text, "step": begun.clip(lower_bound=0)},
+        {"mark": pl.when(there).then(pl.lit(timeline.rows).gather(step)).otherwise(NONE)},
+    ]

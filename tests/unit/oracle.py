@@ -201,10 +201,20 @@ def _read(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
+#: The tone mark on the first vowel or on the second: one word.
+TONES = [pair.split() for pair in (
+    "oà òa", "oá óa", "oả ỏa", "oã õa", "oạ ọa", "oè òe", "oé óe", "oẻ ỏe", "oẽ õe", "oẹ ọe",
+    "uỳ ùy", "uý úy", "uỷ ủy", "uỹ ũy", "uỵ ụy",
+)]  # fmt: skip
+
+
 def _bare(name: str) -> str:
     for mark in " -\u2010\u2011":
         name = name.replace(mark, "")
-    return name.lower()
+    name = name.lower()
+    for second, first in TONES:
+        name = name.replace(second, first)
+    return name
 
 
 COMMUNES = _read("dvhc.xa")

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from schemas.codelists import Ambiguous, CodeLists, Exact, NotThen, Unknown, fold
+from schemas.codelists import Ambiguous, CodeLists, Exact, NotThen, Unknown
+from schemas.codenames import fold
 from schemas.library import load_library
 
 

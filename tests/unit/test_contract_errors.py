@@ -43,7 +43,7 @@ def told(error: ContractError, path: Path, line: int, text: str, next_step: str)
         ("        precision: day\n", "", "ngayDangKy.precision is missing", "add precision"),
         ("precision: day", "precision: hour", "precision: Input should be 'day' or 'kept'", "correct"),
         ("rule: code_at", "rule: splitt", "unknown rule splitt", "did you mean split?"),
-        ("        rule: code_at\n", "", "key rule is missing", "known here: code, code_at, copy"),
+        ("        rule: code_at\n", "", "key rule is missing", "known here: code, code_at, code_now, copy"),
         ("rule: code_at", "rule: personal_id", "unknown rule personal_id", "code_at"),
         ("  so_dk: string", "  id: string", "key id is given twice", "keep one"),
         ("      trangSo: {", "      so: {", "key so is given twice", "keep one"),
