@@ -20,6 +20,7 @@ from schemas.errors import ContractError
 from schemas.formats import FormatField, NationalFormat
 from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
+from schemas.rules.text import Copy, Form
 
 S = TypeVar("S", bound=Step)
 
@@ -215,10 +216,11 @@ class _Loading:
         if found := ring(waits):
             text = f"these fields wait for each other: {' -> '.join(found)}"
             raise self._error(written[found[0]], text, "let one of them not need the others")
+        of_forms = [_form_check(rule, fields[name]) for name, rule in rules.items() if isinstance(rule, Copy)]
         return Target(
             format=full_id,
             rules=_in_order(rules, national),
-            checks=tuple(checks.values()),
+            checks=(*checks.values(), *(one for one in of_forms if one)),
             beside=target.beside,
         )
 
@@ -306,6 +308,12 @@ class _Loading:
 
     def _error(self, place: Place, text: str, next_step: str) -> ContractError:
         return self.document.error(place, text, next_step)
+
+
+def _form_check(rule: Copy, field: FormatField) -> Check | None:
+    """The check of a field's forms, on the source column that the field is copied from."""
+    told = {"rule": "form", "from": rule.from_, "basis": field.basis, "forms": field.forms}
+    return Form.model_validate(told) if field.forms else None
 
 
 def _in_order(rules: Mapping[str, Rule], national: NationalFormat) -> Mapping[str, Rule]:

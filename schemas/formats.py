@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import polars as pl
 from pydantic import Field
 
 from schemas.documents import Document, Place, Strict, read_document
@@ -49,7 +50,19 @@ class FormatField:
     sensitivity: Sensitivity
     basis: str  #: the legal text it comes from
     evidence: Evidence
+    #: Regular expressions; a value whose whole text is of none of these forms is doubted, never refused.
+    forms: tuple[str, ...] = ()
     avro_type: Literal["string"] = "string"
+
+
+def is_expression(text: str) -> bool:
+    """Whether a text is a regular expression, here and in columns."""
+    try:
+        re.compile(text)
+        pl.select(pl.lit("").str.contains(text))
+    except (re.error, pl.exceptions.PolarsError):
+        return False
+    return True
 
 
 class Books(Strict):
@@ -123,6 +136,7 @@ class _Field(Strict):
     required: bool
     code_list: str | None = None
     date_form: str | None = None
+    forms: tuple[str, ...] = ()
     sensitivity: Sensitivity
     basis: str = Field(min_length=1)
     evidence: Evidence
@@ -177,6 +191,11 @@ def _check(file: _File, document: Document) -> None:
                 "name each field once, also in small letters, and none lt_…",
             )  # fmt: skip
         seen.add(field.name.lower())
+        for nth, form in enumerate(field.forms):
+            if not is_expression(form):
+                raise document.error(
+                    ("fields", at, "forms", nth), f"no regular expression: {form}", "correct it"
+                )
     _check_names(file, document)
 
 

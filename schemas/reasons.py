@@ -122,6 +122,10 @@ REASONS: dict[str, Reason] = {
         "{field}: số định danh không đủ 12 chữ số. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
         "{field}: the personal number has not 12 digits. The record goes on; check it.",
     ),
+    "form_unknown": Reason(
+        "{field}: mã không theo dạng nào đã biết. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
+        "{field}: the code has none of the forms known. The record goes on; check it.",
+    ),
     "personal_id_prefix": Reason(
         "{field}: ba số đầu không khớp tỉnh đăng ký khai sinh. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
         "{field}: the first three digits are not the province of registration. The record goes on; check it.",

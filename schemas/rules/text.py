@@ -1,6 +1,6 @@
 """Rules for text as it stands: copy it, split it, spell a name, tell it by its form."""
 
-import re
+from collections.abc import Sequence
 from typing import Literal
 
 import polars as pl
@@ -8,8 +8,8 @@ from pydantic import Field
 
 from schemas.codelists import CodeLists
 from schemas.documents import Strict
-from schemas.formats import FormatField
-from schemas.rules.base import ColumnRule, Columns, Complaint, Given, Inputs, kind
+from schemas.formats import FormatField, is_expression
+from schemas.rules.base import Check, ColumnRule, Columns, Complaint, Given, Inputs, kind
 
 _PLAIN_NAME = "^[A-Za-zÀ-ÖØ-Þà-öø-ýĂăĐđĨĩŨũƠơƯưẠ-ỹ -]+$"
 
@@ -58,6 +58,25 @@ class Name(ColumnRule):
         )
 
 
+@kind("form")
+class Form(Check):
+    """The form of a code: one that no form matches whole is doubted, for not all forms are known.
+
+    Warning: ``form_unknown``. A national field that names forms has this check by itself if it is copied.
+    """
+
+    forms: tuple[str, ...] = Field(min_length=1)  #: regular expressions
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        for form in self.forms:
+            if not is_expression(form):
+                raise Complaint("forms", f"no regular expression: {form}", "correct it")
+
+    def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:
+        known = take.x.str.contains(f"^(?:{'|'.join(self.forms)})$")
+        return [pl.when(~known).then(pl.lit("form_unknown"))]
+
+
 class Case(Strict):
     """A form and the value it means."""
 
@@ -75,11 +94,8 @@ class Match(ColumnRule):
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         known = codes[field.code_list].codes if field and field.code_list else None
         for case in self.cases:
-            try:
-                re.compile(case.form)
-                pl.select(pl.lit("").str.contains(case.form))
-            except (re.error, pl.exceptions.PolarsError):
-                raise Complaint("cases", f"no regular expression: {case.form}", "correct it") from None
+            if not is_expression(case.form):
+                raise Complaint("cases", f"no regular expression: {case.form}", "correct it")
         for value in (*(case.value for case in self.cases), self.otherwise):
             if known is not None and value not in known:
                 raise Complaint("cases", f"{value} is no code of the field's list", "use codes of the list")

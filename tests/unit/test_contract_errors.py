@@ -175,6 +175,8 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (AVSC, ENTRIES.replace('"number": "So"', '"number": "Soo"'), 8, "names no field: Soo", "fields"),
         (AVSC, ENTRIES.replace('["DonVi", "MaSo"], ', '["MaDV"], '), 8, "names no field: MaDV", ""),
         (AVSC, ENTRIES.replace('"day": "NgayChungThuc"', '"day": "So"'), 8, "So has no form of a day", ""),
+        (AVSC, ENTRIES.replace('"[0-9]{3}([.]', '"[0-9]{3}(([.]', 1), 13, "no regular expression", "correct"),
+        (AVSC, ENTRIES.replace('"[0-9]{3}([.]', '"(?=[0-9]([.]', 1), 13, "no regular expression", "correct"),
         (AVSC, ENTRIES.replace('"books": {', '"book": {'), 8, "unknown key", "did you mean books?"),
         (AVSC, FORMAT[:300], 6, "", "correct the file"),
         (LIST, "code,name\n1,a\n", 1, "does not tell the list's title", "# title"),

@@ -265,6 +265,13 @@ def test_personal_numbers_only_warn(
     assert warned("personal_id", [number], codes, others, **rule) == [warnings]
 
 
+def test_a_code_of_no_known_form_only_warns(codes: CodeLists) -> None:
+    texts = ["1.001193", "1.001193.H56", "1.001193 ", "x1.001193", "1.00119|", "1.001193\n2"]
+    found = warned("form", texts, codes, {}, forms=["[0-9][.][0-9]{6}", "[0-9][.][0-9]{6}[.]H[0-9]{2}"])
+    assert [bool(one) for one in found] == [False, False, True, True, True, True]
+    assert found[2] == {"form_unknown"}
+
+
 KNOWN = st.sampled_from(["Cơ-tu", "cơ tu", "Ba na", "Nam", "NỮ", "1", "2/2016", "28/02/2016", "29/02/2016"])
 DATE_LIKE = st.text("0123456789/.-", max_size=11)
 
