@@ -150,7 +150,8 @@ def encode(frame: pl.DataFrame, registered: RegisteredSchema) -> list[bytes]:
     mark = os.urandom(16)
     buffer = io.BytesIO()
     # Polars writes one block for each chunk.
-    frame.with_columns(pl.lit(mark).alias(_END)).rechunk().write_avro(buffer)
+    marks = pl.Series(_END, [mark]).new_from_index(0, frame.height)
+    frame.hstack([marks]).rechunk().write_avro(buffer)
     data = buffer.getvalue()
     header = b"\x00" + registered.id.to_bytes(4, "big")
     bodies = data[_first_record(data) :].split(b"\x02\x20" + mark)  # 02: not null; 20: 16 bytes
@@ -204,7 +205,7 @@ def _read_group(group: _Group, faults: list[Fault]) -> pl.DataFrame | None:
         return None
     frame = pl.concat([frame for _, frame in pieces])
     rows = np.array([group.rows[at] for piece, _ in pieces for at in piece], np.uint32)
-    return frame.with_columns(pl.Series("__row", rows))
+    return frame.hstack([pl.Series("__row", rows)])
 
 
 #: Places of records in their group, and these records as columns.

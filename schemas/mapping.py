@@ -74,7 +74,9 @@ class Translator:
             national[target.format.full_id] = changes
             warnings.append(warned)
         several = [one for one in warnings if not one.is_empty()]
-        told = pl.concat(several).unique(maintain_order=True) if several else NO_WARNINGS
+        told = pl.concat(several) if several else NO_WARNINGS
+        if len(several) > 1:
+            told = told.unique(maintain_order=True)
         return Translated(national, rejects, told)
 
 
@@ -90,34 +92,32 @@ def _first_problems(obtained: Obtained, records: Records, key: Sequence[str]) ->
     found = [*records.problems.items(), *obtained.problems.items()]
     if not found:
         return _NO_PROBLEMS
-    frame = pl.DataFrame(
-        [records.roles.alias("role"), *(one.alias(str(n)) for n, (_, one) in enumerate(found))]
-    )
-    told = (
-        frame.with_row_index("at")
-        .unpivot(index=["at", "role"], variable_name="n", value_name="rule")
-        .drop_nulls("rule")
-        .with_columns(
-            pl.lit(pl.Series([name for name, _ in found])).gather(pl.col("n").cast(pl.UInt32)).alias("field")
-        )
-    )
-    if not records.all_live:
-        told = told.filter((pl.col("role") == LIVE) | pl.col("field").is_in([*records.problems, *key]))
-    return told.select("at", "field", "rule").unique("at", keep="first", maintain_order=True)
+    rules = [one.alias(str(n)) for n, (_, one) in enumerate(found)]
+    frame = pl.DataFrame([*rules, records.roles.alias("role")]).with_row_index("at")
+    fields, counted = [], []
+    for n, (name, _) in enumerate(found):
+        rule = pl.col(str(n))
+        if not records.all_live and name not in records.problems and name not in key:
+            rule = pl.when(pl.col("role") == LIVE).then(rule)
+        fields.append(pl.when(rule.is_not_null()).then(pl.lit(name)))
+        counted.append(rule)
+    told = frame.select("at", pl.coalesce(fields).alias("field"), pl.coalesce(counted).alias("rule"))
+    return told.filter(told["rule"].is_not_null())
 
 
 def _rejects(problems: Sequence[pl.DataFrame], records: Records, source_keys: pl.Series) -> pl.DataFrame:
     """One row for each event that cannot be translated into every target. OLD records reject nothing."""
     if all(problem.is_empty() for problem in problems):
         return NO_REJECTS
-    told = pl.concat(problems).unique("at", keep="first", maintain_order=True)
+    told = problems[0]
+    if len(problems) > 1:
+        told = pl.concat(problems).unique("at", keep="first", maintain_order=True).sort("at")
     if not records.all_live:
         told = told.filter(records.roles[told["at"]] != OLD)
     if told.is_empty():
         return NO_REJECTS
-    told = told.sort("at")
     rows = pl.DataFrame([records.rows, records.seq.alias("lt_seq"), source_keys.alias("lt_source_key")])
-    return rows[told["at"]].hstack(told.select("field", "rule"))
+    return rows[told["at"]].hstack([told["field"], told["rule"]])
 
 
 def _kept(problems: pl.DataFrame, rejects: pl.DataFrame, records: Records) -> pl.Series:

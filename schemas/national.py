@@ -108,10 +108,11 @@ class JoinedKey:
     def __init__(self, names: Sequence[str], types: Mapping[str, str]) -> None:
         parts = [pl.col(name) if types[name] == "string" else pl.col(name).cast(pl.String) for name in names]
         parts = [part.fill_null("") for part in parts]
-        self._plain = pl.concat_str(parts, separator="|").alias("key")
+        plain = pl.concat_str(parts, separator="|")
+        self._plain = plain.alias("key")
         # What a key looks like if no part needs an escape, as few do.
         simple = rf"^[^%|]*(?:\|[^%|]*){{{len(names) - 1}}}$"
-        self._simple = pl.col("key").str.contains(simple).alias("simple")
+        self._simple = plain.str.contains(simple).alias("simple")
         escaped = [
             part.str.replace_all("%", "%25", literal=True).str.replace_all("|", "%7C", literal=True)
             for part in parts
@@ -120,7 +121,7 @@ class JoinedKey:
 
     def of(self, columns: pl.DataFrame) -> pl.Series:
         """The keys of records."""
-        found = columns.select(self._plain).select("key", self._simple)
+        found = columns.select(self._plain, self._simple)
         if found["simple"].all():
             return found["key"]
         rest = places(~found["simple"])
@@ -140,15 +141,16 @@ def _warnings(obtained: Obtained, records: Records, keep: pl.Series | None) -> p
         counts &= keep
     codes = [one.alias(str(n)) for n, (_, one) in enumerate(obtained.warnings)]
     fields = pl.lit(pl.Series([field for field, _ in obtained.warnings]))
-    return (
+    told = (
         pl.DataFrame(codes)
         .with_row_index("at")
+        .lazy()
         .filter(counts)
         .unpivot(index="at", variable_name="n", value_name="rule")
         .drop_nulls("rule")
         .sort("at", maintain_order=True)
-        .select("at", fields.gather(pl.col("n").cast(pl.UInt32)).alias("field"), "rule")
     )
+    return told.select("at", fields.gather(pl.col("n").cast(pl.UInt32)).alias("field"), "rule").collect()
 
 
 def _warnings_as_text(warned: pl.DataFrame, count: int) -> pl.Series:

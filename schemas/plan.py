@@ -13,10 +13,11 @@ from schemas.cleaning import Cleaned, places, spread
 from schemas.contracts import Target
 from schemas.errors import ContractError
 from schemas.formats import NationalFormat
+from schemas.one_text import OneText, evaluated
 from schemas.rules import Columns, Given, Inputs, Of, Rule, Step, Unless
 
-#: From so many texts on, looking for equal ones pays.
-_MANY = 100
+#: Up to so many records, looking up what was said of equal texts before beats working it out.
+FEW = 200
 _NOTHING = pl.Series([None], dtype=pl.String)
 _NO_PROBLEM = pl.lit(None, pl.String)
 
@@ -33,19 +34,13 @@ class Obtained:
 
 
 @dataclass(frozen=True, slots=True)
-class _Full:
-    """The full way of rules that have a usual one and do the same to different columns."""
-
-    columns: Columns  #: of the first of them
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Wave:
     """Rules that wait for no other rule of this wave."""
 
     quick: Mapping[str, Columns]  #: the usual way of those that have one, the full way of the others
-    full: tuple[_Full, ...]
+    usual: tuple[OneText, ...]  #: those that have a usual way
+    remembered: tuple[OneText, ...]  #: those worth remembering: these, and others of some steps
+    rest: Mapping[str, Columns]  #: the full way of those that are not
 
 
 class Plan:
@@ -58,9 +53,7 @@ class Plan:
         facts: dict[Of, pl.Expr] = {}
         for wave in _in_waves(target.rules):
             every = {name: rule.columns(_inputs(name, rule, facts), given) for name, rule in wave.items()}
-            usual = {name: columns.usual for name, columns in every.items() if columns.usual}
-            quick = {name: Columns(value=ways[0]) for name, ways in usual.items()}
-            self._waves.append(_Wave(every | quick, _alike(every, {name: wave[name] for name in usual})))
+            self._waves.append(_wave(wave, every))
             for name, columns in every.items():
                 facts |= {Of(name): pl.col(name)}
                 facts |= {Of(name, fact): expression for fact, expression in columns.facts.items()}
@@ -76,10 +69,7 @@ class Plan:
         """Apply every rule and check. ``source``: all columns of the contract; ``texts``: texts, cleaned."""
         frame = pl.DataFrame([column.alias(f"column.{name}") for name, column in texts.columns.items()])
         for wave in self._waves:
-            frame = _evaluated(frame, wave.quick)
-            left = [name for full in wave.full for name in full.fields if self._left_open(frame, name)]
-            if left:
-                frame = self._done_in_full(frame, wave, left)
+            frame = self._remembered(frame, wave) if len(frame) <= FEW else self._worked_out(frame, wave)
         if self._warnings:
             frame = frame.with_columns_seq(self._warnings.values())
         warnings = [(self._checks[at], frame[at]) for at in self._warnings]
@@ -88,6 +78,23 @@ class Plan:
             self._problems(frame, texts, source),
             [(column, codes) for column, codes in warnings if codes.null_count() < len(codes)],
         )
+
+    def _remembered(self, frame: pl.DataFrame, wave: _Wave) -> pl.DataFrame:
+        frame = evaluated(frame, wave.rest)
+        found = []
+        for alike in wave.remembered:
+            texts = [frame[self._column_of(name)].to_list() for name in alike.fields]
+            for name, answers in zip(alike.fields, alike.of_few(texts), strict=True):
+                found.append(pl.Series(name, [value for value, _ in answers], pl.String))
+                problems = [problem for _, problem in answers]
+                if any(problems):
+                    found.append(pl.Series(f"{name}.problem", problems, pl.String))
+        return frame.hstack(found)
+
+    def _worked_out(self, frame: pl.DataFrame, wave: _Wave) -> pl.DataFrame:
+        frame = evaluated(frame, wave.quick)
+        left = [name for usual in wave.usual for name in usual.fields if self._left_open(frame, name)]
+        return self._done_in_full(frame, wave, left) if left else frame
 
     def _left_open(self, frame: pl.DataFrame, name: str) -> bool:
         """Whether the usual way of a field's rule found no value for some text that is there."""
@@ -106,12 +113,12 @@ class Plan:
             pl.col(name).is_null() & pl.col(self._column_of(name)).is_not_null() for name in left
         )
         replaced = []
-        for full in wave.full:
-            rows = {name: places(open_rows[name]) for name in full.fields if name in left}
+        for usual in wave.usual:
+            rows = {name: places(open_rows[name]) for name in usual.fields if name in left}
             if not rows:
                 continue
             texts = pl.concat([frame[self._column_of(name)][at] for name, at in rows.items()], rechunk=True)
-            found, start = _answers(full, texts.alias(self._column_of(full.fields[0]))), 0
+            found, start = usual.of_column(texts), 0
             for name, at in rows.items():
                 part = found.slice(start, len(at))
                 start += len(at)
@@ -167,54 +174,31 @@ def _inputs(name: str, step: Step, facts: Mapping[Of, pl.Expr]) -> Inputs:
     return Inputs(name, tuple(pl.col(f"column.{source}") for source in step.sources()), others)
 
 
-def _alike(every: Mapping[str, Columns], rules: Mapping[str, Rule]) -> tuple[_Full, ...]:
+def _wave(rules: Mapping[str, Rule], every: Mapping[str, Columns]) -> _Wave:
+    usual = {name: columns.usual for name, columns in every.items() if columns.usual}
+    remembered = {name for name, columns in every.items() if _hangs_on_one_text(rules[name], columns)}
+    return _Wave(
+        quick={**every, **{name: Columns(value=ways[0]) for name, ways in usual.items()}},
+        usual=_alike(every, {name: rules[name] for name in usual}),
+        remembered=_alike(every, {name: rules[name] for name in rules if name in remembered}),
+        rest={name: columns for name, columns in every.items() if name not in remembered},
+    )
+
+
+def _hangs_on_one_text(rule: Rule, columns: Columns) -> bool:
+    """Whether a rule's answer can be remembered, and is more work than a look-up."""
+    alone = len(rule.sources()) == 1 and not rule.others()
+    return bool(columns.usual) or (alone and bool(columns.prepare) and not columns.facts)
+
+
+def _alike(every: Mapping[str, Columns], rules: Mapping[str, Rule]) -> tuple[OneText, ...]:
     """Rules put together by what they do."""
     alike: dict[str, list[str]] = {}
     for name, rule in rules.items():
         alike.setdefault(rule.signature(), []).append(name)
-    return tuple(_Full(every[names[0]], tuple(names)) for names in alike.values())
-
-
-def _answers(full: _Full, texts: pl.Series) -> pl.DataFrame:
-    """``value`` and ``problem`` of texts that the first usual way left open; each text is worked out once."""
-    distinct = texts.unique() if len(texts) >= _MANY else texts
-    if 2 * len(distinct) > len(texts):
-        return _worked_out(full, texts, full.columns.usual[1:])
-    found = _worked_out(full, distinct, full.columns.usual[1:]).with_columns(distinct)
-    return texts.to_frame().join(found, on=texts.name, how="left", maintain_order="left")
-
-
-def _worked_out(full: _Full, texts: pl.Series, ways: Sequence[pl.Expr]) -> pl.DataFrame:
-    frame, field = texts.to_frame(), full.fields[0]
-    if not ways:
-        told = _NO_PROBLEM if full.columns.problem is None else pl.col(f"{field}.problem")
-        found = _evaluated(frame, {field: full.columns})
-        return found.select(pl.col(field).alias("value"), told.alias("problem"))
-    value = frame.select(ways[0].alias("value")).to_series()
-    problem = _NOTHING.new_from_index(0, len(texts)).alias("problem")
-    rest = places(value.is_null())
-    if not len(rest):
-        return pl.DataFrame([value, problem])
-    found = _worked_out(full, texts[rest], ways[1:])
-    return pl.DataFrame([spread(value, rest, found["value"]), spread(problem, rest, found["problem"])])
-
-
-def _evaluated(frame: pl.DataFrame, every: Mapping[str, Columns]) -> pl.DataFrame:
-    """The frame with a column for each field's value, and ``<field>.problem`` where a rule tells problems."""
-    for at in range(max(len(columns.prepare) for columns in every.values())):
-        frame = frame.with_columns_seq(
-            expression.alias(f"{name}.{step}")
-            for name, columns in every.items()
-            if at < len(columns.prepare)
-            for step, expression in columns.prepare[at].items()
-        )
-    results = [columns.value.alias(name) for name, columns in every.items()]
-    results += [
-        columns.problem.alias(f"{name}.problem")
-        for name, columns in every.items()
-        if columns.problem is not None
-    ]
-    return frame.with_columns_seq(results)
+    return tuple(
+        OneText(every[names[0]], f"column.{rules[names[0]].sources()[0]}", names) for names in alike.values()
+    )
 
 
 def _in_waves(rules: Mapping[str, Rule]) -> Iterator[Mapping[str, Rule]]:

@@ -8,11 +8,13 @@ ledger's step. A crash in between publishes the same records again; the version 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import repeat
 
+import numpy as np
 import polars as pl
 import structlog
 
@@ -131,15 +133,13 @@ class TranslateHop:
             partition, record = records[fault.row]
             out.rejects.append(_reject(contract, topic, partition, record, fault.rule, "", fault.detail))
         for result in results:
-            for row, seq, source_key, field_name, rule in result.rejects.select(
-                "__row", "lt_seq", "lt_source_key", "field", "rule"
-            ).iter_rows():
+            for row, seq, source_key, field_name, rule in result.rejects.iter_rows():
                 partition, record = records[row]
                 reject = _reject(
                     contract, topic, partition, record, rule, field_name, "", seq=seq, source_key=source_key
                 )
                 out.rejects.append(reject)
-            out.warnings += result.warnings.group_by("rule").len().rows()
+            out.warnings += Counter(result.warnings["rule"].to_list()).items()
         for row in sorted(too_large):
             partition, record = records[row]
             out.rejects.append(_reject(contract, topic, partition, record, "record_too_large", "", ""))
@@ -159,7 +159,7 @@ class TranslateHop:
             registered = self._library.registry.current(national.subject)
             headers = [("schema-sha256", registered.sha256.encode())]
             keys = frame["lt_key"].cast(pl.Binary).to_list()
-            values = encode(frame.drop("__row"), registered)
+            values = encode(frame[[name for name in frame.columns if name != "__row"]], registered)
             records = map(Outgoing, keys, values, repeat(headers))
             outgoing[national.topic] = list(zip(frame["__row"].to_list(), records, strict=True))
         too_large = {row for found in outgoing.values() for row, one in found if one.size > MAX_RECORD_BYTES}
@@ -212,8 +212,10 @@ def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
     A national key may pass from one source record to another (an entry deleted and typed in again); theirs
     are two partitions, and the delete must be published first. Within a key the order is the same anyway.
     """
-    numbers = events["source"].struct.field("seq")
-    return events if numbers.is_sorted() or numbers.null_count() else events[numbers.arg_sort()]
+    numbers = events["source"].struct.unnest()["seq"]
+    if numbers.null_count() or numbers.is_sorted():
+        return events
+    return events[np.argsort(numbers.to_numpy(), kind="stable")]
 
 
 def keys_left(
@@ -223,6 +225,8 @@ def keys_left(
 
     ``before`` is translated as if it were deleted; one that has no key then never stood in the store.
     """
+    if result.rejects.is_empty() or frame["before"].null_count() == len(frame):
+        return []
     refused = frame.filter(
         pl.col("__row").is_in(result.rejects["__row"].implode())
         & (pl.col("op") == "u")

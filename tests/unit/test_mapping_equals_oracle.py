@@ -4,12 +4,14 @@ import random
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas import plan
 from schemas.library import Library, load_library
 from schemas.mapping import Translator
 from tests.unit import oracle
@@ -145,12 +147,16 @@ def assert_equal(batch: Sequence[Row], translator: Translator, library: Library)
         assert warnings.get(at, []) == due.warnings, one
 
 
+@pytest.mark.parametrize("few", [0, 25])  # all batches the way of large ones, or that of small ones
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(batch=st.lists(events(), max_size=25))
-def test_columns_say_what_the_oracle_says(batch: list[Row], translator: Translator, library: Library) -> None:
-    assert_equal(batch, translator, library)
+def test_columns_say_what_the_oracle_says(
+    batch: list[Row], few: int, translator: Translator, library: Library
+) -> None:
+    with patch.object(plan, "FEW", few):
+        assert_equal(batch, translator, library)
 
 
 @pytest.mark.parametrize("seed", range(3))
