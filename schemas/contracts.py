@@ -34,9 +34,6 @@ COLUMN_TYPES: Mapping[str, pl.DataType] = {
     "boolean": pl.Boolean(),
 }
 
-#: Types whose every value has one text. What rules read is text.
-_WORDED = ("string", "long", "boolean")
-
 #: Where a change came from: field and Avro type of the envelope's ``source``.
 SOURCE_FIELDS: tuple[tuple[str, str], ...] = (
     ("version", "string"),
@@ -274,14 +271,14 @@ class _Loading:
             raise self._error((*place, "rule"), text, suggestion(str(name), sorted(kinds)))
         step = self.document.take(kinds[name], place)
         for where, column in step.reads().items():
-            self._column(column, (*place, *where), _WORDED)
+            self._column(column, (*place, *where), step.types)
         if isinstance(step, Rule) and isinstance(step.required, Unless):
             self._column(step.required.unless, (*place, "required", "unless"), ("boolean",))
         try:
             step.check(field, self.codes)
         except Complaint as complaint:
             raise self._error((*place, complaint.key), complaint.text, complaint.next_step) from None
-        return step
+        return step.fitted(field) if isinstance(step, Rule) and field else step
 
     def _check_references(self, rules: Mapping[str, Rule], steps: Mapping[Place, Step]) -> None:
         """Each field another one waits for must be mapped, by a rule that finds what is asked."""
@@ -290,7 +287,7 @@ class _Loading:
                 rule = rules.get(other.field)
                 if rule is None:
                     raise self._error((*at, key), f"no rule obtains {other.field}", "name a mapped field")
-                if other.fact and other.fact not in rule.facts:
+                if other.fact and other.fact not in rule.facts():
                     raise self._error(
                         (*at, key),
                         f"{other.field} does not tell its {other.fact}",

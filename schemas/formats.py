@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
+from schemas.date_forms import date_forms
 from schemas.documents import Document, Place, Strict, read_document
 
 Sensitivity = Literal["public", "personal", "sensitive"]
@@ -196,6 +197,14 @@ def _check(file: _File, document: Document) -> None:
                 raise document.error(
                     ("fields", at, "forms", nth), f"no regular expression: {form}", "correct it"
                 )
+        try:
+            date_forms(field.date_form or "yyyy")
+        except ValueError as error:
+            raise document.error(
+                ("fields", at, "date_form"),
+                f"field {field.name}: {error}",
+                "write it like dd.MM.yyyy|MM.yyyy|yyyy",
+            ) from None
     _check_names(file, document)
 
 

@@ -35,6 +35,18 @@ REASONS: dict[str, Reason] = {
         "{field}: cần đủ ngày, tháng, năm. Bổ sung phần còn thiếu theo sổ gốc.",
         "{field}: day, month and year are needed. Complete it from the paper register.",
     ),
+    "moment_precision": Reason(
+        "{field}: cần đủ ngày và giờ, phút, giây. Bổ sung phần còn thiếu ở phần mềm gốc.",
+        "{field}: the day and the full time of day are needed. Complete it at the source.",
+    ),
+    "number_unreadable": Reason(
+        "{field}: không đọc được số. Chỉ viết chữ số và dấu phân cách mà hợp đồng dữ liệu quy định.",
+        "{field}: the number cannot be read. Write digits only, with the marks that the contract names.",
+    ),
+    "number_too_precise": Reason(
+        "{field}: số có nhiều chữ số thập phân hơn mức cho phép, không tự làm tròn. Sửa ở phần mềm gốc.",
+        "{field}: more decimals than the field takes, and nothing is rounded. Correct it at the source.",
+    ),
     "code_unknown": Reason(
         "{field}: giá trị không có trong danh mục. Sửa giá trị, hoặc bổ sung danh mục.",
         "{field}: the value is not in the code list. Correct it, or extend the list.",
@@ -119,8 +131,8 @@ REASONS: dict[str, Reason] = {
     ),
     # doubts: the record goes on
     "personal_id_form": Reason(
-        "{field}: số định danh không đủ 12 chữ số. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",
-        "{field}: the personal number has not 12 digits. The record goes on; check it.",
+        "{field}: số định danh không đủ 12 chữ số. Kiểm tra lại theo giấy tờ của người đó.",
+        "{field}: the personal number has not 12 digits. Compare with the person's papers.",
     ),
     "form_unknown": Reason(
         "{field}: mã không theo dạng nào đã biết. Bản ghi vẫn đi tiếp; nên kiểm tra lại.",

@@ -38,7 +38,7 @@ def _impossible(rng: random.Random, year: int) -> str:
 
 def _unreadable(rng: random.Random, year: int) -> str:
     return rng.choice(
-        (f"05/03/{year % 100:02d}", f"{year}-03-05", "ngày 5 tháng 3", "05/03/", f"5 tháng 3 {year}")
+        (f"05/03/{year % 100:02d}", f"{year}/03/05", "ngày 5 tháng 3", "05/03/", f"5 tháng 3 {year}")
     )
 
 

@@ -1,6 +1,6 @@
 """The kinds of rules a contract may use; a new one is a class with one small function, marked ``@kind``."""
 
-from schemas.rules import codes, dates, persons, text
+from schemas.rules import codes, dates, numbers, parts, persons, text
 from schemas.rules.base import (
     CHECKS,
     RULES,
@@ -31,6 +31,8 @@ __all__ = [
     "Unless",
     "codes",
     "dates",
+    "numbers",
+    "parts",
     "persons",
     "text",
 ]

@@ -7,7 +7,7 @@ A new kind is a subclass of ``ColumnRule``, ``Rule`` or ``Check`` with its param
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import Self, TypeVar
 
 import polars as pl
 from pydantic import Field
@@ -90,6 +90,10 @@ class Unless(Strict):
     unless: str
 
 
+#: Types of source columns whose every value has one text.
+_WORDED = ("string", "long", "boolean")
+
+
 class Step(Strict):
     """What rules and checks have in common."""
 
@@ -105,8 +109,13 @@ class Step(Strict):
         """The source columns it reads, in order, each once."""
         return tuple(dict.fromkeys(self.reads().values()))
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The Avro types that its source columns may have; it reads them as text."""
+        return _WORDED
+
     def others(self) -> Mapping[str, Of]:
-        """Inputs besides ``x``: their names, and where they come from."""
+        """Inputs besides the columns: their names, and where they come from."""
         return {}
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
@@ -116,9 +125,15 @@ class Step(Strict):
 class Rule(Step):
     """How one national field is obtained."""
 
-    facts: ClassVar[frozenset[str]] = frozenset()  #: what other rules may ask of it
-
     required: bool | Unless = False  #: besides what the national format requires
+
+    def facts(self) -> frozenset[str]:
+        """What other rules may ask of it."""
+        return frozenset()
+
+    def fitted(self, field: FormatField) -> Self:
+        """This rule with what the national field settles."""
+        return self
 
     def signature(self) -> str:
         """Equal for rules of one column that do the same to different columns."""

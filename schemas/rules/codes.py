@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import ClassVar, Literal
+from typing import Literal
 
 import polars as pl
 from pydantic import Field
@@ -74,10 +74,11 @@ class CodeAt(_Listed):
     what it belonged to on that day.
     """
 
-    facts: ClassVar[frozenset[str]] = frozenset({"parent", "district"})
-
     at: str  #: a national field whose rule finds a day
     by: tuple[Literal["code", "name"], ...] = Field(default=("code",), min_length=1)
+
+    def facts(self) -> frozenset[str]:
+        return frozenset({"parent", "district"})
 
     def others(self) -> Mapping[str, Of]:
         return {"at": Of(self.at, "date")}
@@ -99,7 +100,7 @@ class CodeAt(_Listed):
             problem=self._problem(take),
             facts={
                 fact: pl.when(take.value.is_not_null()).then(pl.lit(spells[fact]).gather(row))
-                for fact in self.facts
+                for fact in self.facts()
             },
         )
 
@@ -141,9 +142,10 @@ class CodeNow(CodeAt):
     ``code_successor_unknown``: the list does not tell what became of it.
     """
 
-    facts: ClassVar[frozenset[str]] = frozenset()
-
     on: date  #: fixed, so that a replay says the same
+
+    def facts(self) -> frozenset[str]:
+        return frozenset()
 
     def columns(self, take: Inputs, given: Given) -> Columns:
         one = given.codes[self.list]

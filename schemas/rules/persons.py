@@ -1,7 +1,7 @@
-"""Checks of personal identification numbers (số định danh cá nhân).
+"""Personal identification numbers (số định danh cá nhân).
 
-A number that does not fit its holder is a warning, never a reject: such numbers were really issued, and
-numbers have been cancelled and set up anew (TT 59/2021/TT-BCA Đ.6) [V].
+A number that does not fit its holder is a warning of the check, never a reject: such numbers were really
+issued, and numbers have been cancelled and set up anew (TT 59/2021/TT-BCA Đ.6) [V].
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,30 @@ import polars as pl
 
 from schemas.codelists import CodeLists
 from schemas.formats import FormatField
-from schemas.rules.base import Check, Complaint, Given, Inputs, Of, kind
+from schemas.rules.base import Check, ColumnRule, Columns, Complaint, Given, Inputs, Of, kind
 
 #: Codes of hotich.gioiTinh. The number's fourth digit is 0 or 1 in the 1900s, 2 or 3 in the 2000s, and so on.
 _MALE, _FEMALE = "1", "2"
 
 
 @kind("personal_id")
-class PersonalId(Check):
+class PersonalIdRule(ColumnRule):
+    """A personal identification number: twelve digits; with ``old`` also nine, as identity cards had before.
+
+    Problem: ``personal_id_form``.
+    """
+
+    old: bool = False
+
+    def columns(self, take: Inputs, given: Given) -> Columns:
+        formed = take.x.str.contains("^(?:[0-9]{9}|[0-9]{12})$" if self.old else "^[0-9]{12}$")
+        return Columns(
+            value=pl.when(formed).then(take.x), problem=pl.when(~formed).then(pl.lit("personal_id_form"))
+        )
+
+
+@kind("personal_id")
+class PersonalIdCheck(Check):
     """Twelve digits: three of the place of birth registration, one of century and gender, two of the birth
     year.
 
@@ -28,10 +44,14 @@ class PersonalId(Check):
     place: str  #: the field of the registration commune, by rule code_at
     prefixes: str  #: a code list: prefix -> parent, the province's code
     gender: str  #: a field with codes of hotich.gioiTinh
-    born: str  #: a field with a date of any precision
+    born: str  #: a field whose rule finds a year
 
     def others(self) -> Mapping[str, Of]:
-        return {"province": Of(self.place, "parent"), "gender": Of(self.gender), "born": Of(self.born)}
+        return {
+            "province": Of(self.place, "parent"),
+            "gender": Of(self.gender),
+            "born": Of(self.born, "year"),
+        }
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         if self.prefixes not in codes:
@@ -46,7 +66,7 @@ class PersonalId(Check):
         formed = take.x.str.contains(r"^[0-9]{12}$")
         place = parents.search_sorted(province).clip(upper_bound=len(prefixes) - 1)
         prefix = pl.when(parents.gather(place) == province).then(codes.gather(place))
-        year = born.str.tail(4).cast(pl.Int32, strict=False)
+        year = born.cast(pl.Int32, strict=False)
         digit = (year // 100 - 19) * 2 + (gender == _FEMALE).cast(pl.Int32)
         expected = pl.concat_str(digit.cast(pl.String), born.str.tail(2))
         known = gender.is_in([_MALE, _FEMALE])

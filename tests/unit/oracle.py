@@ -153,7 +153,7 @@ def _title_of_signer(text: str, row: Row) -> str | None:
     return clean(text.split(" - ", 1)[1]) if " - " in text else None
 
 
-def _name(text: str, row: Row) -> str | None:
+def spelled(text: str, row: Row) -> str | None:
     kinds = {unicodedata.category(letter) for letter in text}
     if "Lu" in kinds and "Ll" in kinds:
         return text
@@ -164,8 +164,40 @@ def _name(text: str, row: Row) -> str | None:
     return spelled
 
 
-def _date_parts(text: str) -> list[int]:
+def digits(text: str) -> bool:
+    return bool(text) and all(letter in "0123456789" for letter in text)
+
+
+def time_parts(text: str) -> list[int] | None:
+    """[hour, minute] or [hour, minute, second], whole; None if the text is no time of day."""
+    *pieces, last = text.split(":")
+    last, dot, fraction = last.partition(".")
+    if dot and not (len(pieces) == 2 and digits(fraction) and len(fraction) <= 9):
+        return None
+    pieces.append(last)
+    if len(pieces) not in (2, 3) or not all(len(piece) == 2 and digits(piece) for piece in pieces):
+        return None
+    numbers = [int(piece) for piece in pieces]
+    return numbers if numbers[0] < 24 and max(numbers) < 60 else None
+
+
+def _year_first(text: str) -> list[int] | None:
+    """yyyyMMdd, yyyy-MM and yyyy-MM-dd with or without a time, as ``date_parts``; None: nothing of these."""
+    if len(text) == 8 and digits(text):
+        return [int(text[6:]), int(text[4:6]), int(text[:4])]
+    if len(text) > 10 and text[10] in "T " and time_parts(text[11:]):
+        text = text[:10]
+    elif len(text) not in (7, 10):
+        return None
+    pieces = text.split("-")
+    fits = [len(piece) for piece in pieces] in ([4, 2, 2], [4, 2]) and all(map(digits, pieces))
+    return [int(piece) for piece in reversed(pieces)] if fits else None
+
+
+def date_parts(text: str) -> list[int]:
     """[day, month, year], [month, year] or [year]. Raises ``Problem``."""
+    if (found := _year_first(text)) is not None:
+        return found
     marks = {letter for letter in text if letter not in "0123456789"}
     if len(marks) > 1 or not marks <= {"/", ".", "-"}:
         raise Problem("date_unreadable")
@@ -177,7 +209,7 @@ def _date_parts(text: str) -> list[int]:
 
 
 def _date(text: str, row: Row) -> str | None:
-    parts = _date_parts(text)
+    parts = date_parts(text)
     day, month = [1] * (3 - len(parts)) + parts[:-1]
     try:
         date(parts[-1], month, day)
@@ -333,19 +365,19 @@ OBTAINED: dict[str, tuple[str, Any, bool]] = {
     "noiDangKy": ("ma_xa_dk", _commune, True),
     "nguoiKy": ("nguoi_ky", _signer, False),
     "chucVuNguoiKy": ("nguoi_ky", _title_of_signer, False),
-    "nksHoTen": ("ho_ten", _name, True),
+    "nksHoTen": ("ho_ten", spelled, True),
     "nksGioiTinh": ("gioi_tinh", _gender, True),
     "nksNgaySinh": ("ngay_sinh", _date, True),
     "nksNoiSinh": ("noi_sinh", _same, False),
     "nksQueQuan": ("que_quan", _same, False),
     "nksDanToc": ("dan_toc", _group, True),
     "nksQuocTich": ("quoc_tich", _country, True),
-    "meHoTen": ("me_ho_ten", _name, False),
+    "meHoTen": ("me_ho_ten", spelled, False),
     "meNgaySinh": ("me_ngay_sinh", _date, False),
     "meDanToc": ("me_dan_toc", _group, False),
     "meLoaiGiayToTuyThan": ("me_giay_to", _paper, False),
     "meSoGiayToTuyThan": ("me_giay_to", _same, False),
-    "chaHoTen": ("cha_ho_ten", _name, False),
+    "chaHoTen": ("cha_ho_ten", spelled, False),
     "chaNgaySinh": ("cha_ngay_sinh", _date, False),
     "chaDanToc": ("cha_dan_toc", _group, False),
 }

@@ -26,11 +26,27 @@ def obtained(
 ) -> list[Found]:
     """What a rule finds for each text, which is taken to be clean already."""
     frame, columns = _run(kind, texts, codes, others or {}, given)
-    results = [
-        columns.value.alias("value"),
-        (pl.lit(None) if columns.problem is None else columns.problem).alias("p"),
-    ]
-    return [Found(*row) for row in frame.select(results).cast(pl.String).iter_rows()]
+    return _results(frame, columns)
+
+
+def obtained_of(
+    rule: Mapping[str, Any],
+    texts: Mapping[str, Sequence[str | None]],
+    codes: CodeLists,
+    others: Mapping[str, pl.Series] | None = None,
+) -> list[Found]:
+    """What a rule, as a contract says it, finds for rows of cleaned texts."""
+    made = RULES[rule["rule"]].model_validate(rule)
+    made.check(None, codes)
+    frame = pl.DataFrame(
+        [
+            *(pl.Series(f"column.{name}", column, pl.String) for name, column in texts.items()),
+            *(column.alias(name) for name, column in (others or {}).items()),
+        ]
+    )
+    sources = tuple(pl.col(f"column.{name}") for name in made.sources())
+    columns = made.columns(Inputs("f", sources, {name: pl.col(name) for name in others or {}}), _given(codes))
+    return _results(_prepared(frame, columns), columns)
 
 
 def usual(kind: str, texts: Sequence[str | None], codes: CodeLists, **given: Any) -> list[str | None]:
@@ -73,9 +89,19 @@ def _run(
     rule = RULES[kind].model_validate({"rule": kind, "from": "x", **given})
     frame, take = _frame(texts, others)
     columns = rule.columns(take, _given(codes))
+    return _prepared(frame, columns), columns
+
+
+def _prepared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     for step in columns.prepare:
         frame = frame.with_columns(expression.alias(f"f.{name}") for name, expression in step.items())
-    return frame, columns
+    return frame
+
+
+def _results(frame: pl.DataFrame, columns: Columns) -> list[Found]:
+    problem = pl.lit(None) if columns.problem is None else columns.problem
+    found = frame.with_columns(columns.value.alias("value"), problem.alias("p")).select("value", "p")
+    return [Found(*row) for row in found.cast(pl.String).iter_rows()]
 
 
 def _frame(texts: Sequence[str | None], others: Mapping[str, pl.Series]) -> tuple[pl.DataFrame, Inputs]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
 from schemas.library import load_library
-from tests.unit.rule_bench import MISSING, Found, fact, obtained, usual, warned
+from tests.unit.rule_bench import MISSING, Found, fact, obtained, obtained_of, usual, warned
 
 GENDER: dict[str, Any] = {"list": "hotich.gioiTinh", "by": ["name", "code"]}
 LETTERS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cn", "Co"))
@@ -72,7 +72,14 @@ def test_a_nul_is_found_in_its_row_and_column() -> None:
         ("27/10/08", None, "date_unreadable"),  # which century?
         ("27/10.2008", None, "date_unreadable"),
         ("27 10 2008", None, "date_unreadable"),
-        ("2008-10-27", None, "date_unreadable"),
+        ("2008-10-27", "27.10.2008", None),
+        ("2008-10-27T23:59:59.5", "27.10.2008", None),
+        ("2008-10-27 24:00", None, "date_unreadable"),
+        ("2008-13-27", None, "date_impossible"),
+        ("2008-10", "10.2008", None),
+        ("20081027", "27.10.2008", None),
+        ("27102008", None, "date_impossible"),  # year 2710, month 20: the year comes first
+        ("200810", None, "date_unreadable"),  # or the 20th of August 1910?
         ("27/10/20081", None, "date_unreadable"),
         ("+7/10/2008", None, "date_unreadable"),
         ("٢٧/١٠/٢٠٠٨", None, "date_unreadable"),  # other digits
@@ -103,6 +110,101 @@ def test_a_day_may_be_needed(text: str, value: str | None, problem: str | None, 
 def test_a_date_tells_its_day(codes: CodeLists) -> None:
     days = fact("date", "date", ["1/2/2016", "2/2016", "x", None, "01/01/0001"], codes, {}, precision="kept")
     assert days == [date(2016, 2, 1), None, None, None, date(1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("form", "texts", "values"),
+    [
+        ("yyyyMMdd|yyyyMM|yyyy", ["1/2/2016", "2/2016", "2016"], ["20160201", "201602", "2016"]),
+        ("yyyy-MM-dd|yyyy-MM|yyyy", ["1/2/2016", "2/2016", "2016"], ["2016-02-01", "2016-02", "2016"]),
+        (
+            "yyyyMMdd|yyyy",
+            ["2/2016"],
+            ["date_precision"],
+        ),  # no form for a month: the year alone would lose it
+        ("yyyy", ["1/2/2016"], ["2016"]),  # the field asks for no more
+    ],
+)
+def test_a_date_takes_the_form_of_its_field(
+    form: str, texts: list[str], values: list[str], codes: CodeLists
+) -> None:
+    found = obtained("date", texts, codes, precision="kept", form=form)
+    assert [one.value or one.problem for one in found] == values
+
+
+def test_a_date_of_any_form_tells_its_day_and_year(codes: CodeLists) -> None:
+    texts = ["1/2/2016", "2/2016", None]
+    for form in ("yyyyMMdd|yyyyMM|yyyy", "dd/MM/yyyy|MM/yyyy|yyyy", "yyyy-MM-dd|yyyy-MM", "ddMMyyyy|MMyyyy"):
+        rule = {"precision": "kept", "form": form}
+        assert fact("date", "date", texts, codes, {}, **rule) == [date(2016, 2, 1), None, None]
+        assert fact("date", "year", texts, codes, {}, **rule) == ["2016", "2016", None]
+    moment = fact("moment", "date", ["1/2/2016 9:05"], codes, {}, form="HH:mm dd/MM/yyyy")
+    assert moment == [date(2016, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "problem"),
+    [
+        ("27/10/2008 09:05:30", "20081027090530", None),
+        ("7.1.2008 9:05:30", "20080107090530", None),
+        ("2008-10-27T09:05:30.999", "20081027090530", None),
+        ("20081027090530", "20081027090530", None),
+        ("27/10/2008 09:05", None, "moment_precision"),
+        ("27/10/2008", None, "moment_precision"),
+        ("29/02/2023 09:05:30", None, "date_impossible"),
+        ("27/10/2008 09:60:30", None, "date_unreadable"),
+        ("27/10/2008 9:05:30 PM", None, "date_unreadable"),
+        (None, None, None),
+    ],
+)
+def test_moments(text: str | None, value: str | None, problem: str | None, codes: CodeLists) -> None:
+    assert obtained("moment", [text], codes) == [(value, problem)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "problem"),
+    [
+        ("1.500.000", "1500000", None),
+        ("1500000", "1500000", None),
+        ("0012,50", "12.5", None),
+        ("-0,00", "0", None),
+        ("12,345", None, "number_too_precise"),
+        ("15.00", None, "number_unreadable"),  # fifteen hundred, or fifteen?
+        ("1.500 đồng", None, "number_unreadable"),
+        ("1e6", None, "number_unreadable"),
+        (None, None, None),
+    ],
+)
+def test_numbers(text: str | None, value: str | None, problem: str | None, codes: CodeLists) -> None:
+    assert obtained("number", [text], codes, decimals=2) == [(value, problem)]
+
+
+def test_an_address_says_no_part_twice(codes: CodeLists) -> None:
+    parts = {
+        "house": ["Số 1, ", "Số 1, xã Ba", "Thôn Ba", None, ","],
+        "commune": ["Xã Ba", "Xã Ba", "Ba", "Xã Ba", None],
+        "district": ["H. Đông Giang", None, "", "xã Ba", ""],
+    }
+    found = obtained_of({"rule": "address", "from": list(parts)}, parts, codes)
+    assert [one.value for one in found] == [
+        "Số 1, Xã Ba, H. Đông Giang", "Số 1, xã Ba", "Thôn Ba, Ba", "Xã Ba", None,
+    ]  # fmt: skip
+
+
+def test_joined_is_what_is_there(codes: CodeLists) -> None:
+    found = obtained_of(
+        {"rule": "join", "from": ["a", "b"]},
+        {"a": ["x", None, "x", None], "b": ["y", "y", None, None]},
+        codes,
+    )
+    assert [one.value for one in found] == ["x y", "y", "x", None]
+
+
+def test_personal_numbers_have_twelve_digits_or_by_word_nine(codes: CodeLists) -> None:
+    texts = ["049316000001", "200000003", "04931600000", "C0000004", None]
+    found = [one.value or one.problem for one in obtained("personal_id", texts, codes)]
+    assert found == ["049316000001", "personal_id_form", "personal_id_form", "personal_id_form", None]
+    assert obtained("personal_id", ["200000003"], codes, old=True) == [("200000003", None)]
 
 
 @pytest.mark.parametrize(
@@ -232,11 +334,11 @@ def test_a_value_told_by_the_form(codes: CodeLists) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "province", "gender", "born", "warnings"),
+    ("number", "province", "gender", "year", "warnings"),
     [
-        ("049316000001", "49", "2", "27.04.2016", set()),
+        ("049316000001", "49", "2", "2016", set()),
         ("049216000001", "49", "1", "2016", set()),
-        ("049090000001", "49", "1", "05.1990", set()),
+        ("049090000001", "49", "1", "1990", set()),
         ("049899000001", "49", "1", "2399", set()),
         ("049316000001", "48", "2", "2016", {"personal_id_prefix"}),
         ("049316000001", None, "2", "2016", set()),  # the province is not known
@@ -255,11 +357,11 @@ def test_personal_numbers_only_warn(
     number: str,
     province: str | None,
     gender: str | None,
-    born: str | None,
+    year: str | None,
     warnings: set[str],
     codes: CodeLists,
 ) -> None:
-    given = {"province": province, "gender": gender, "born": born}
+    given = {"province": province, "gender": gender, "born": year}
     others = {name: pl.Series([value], dtype=pl.String) for name, value in given.items()}
     rule = {"place": "a", "prefixes": "dinhdanh.tinh", "gender": "b", "born": "c"}
     assert warned("personal_id", [number], codes, others, **rule) == [warnings]
