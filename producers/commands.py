@@ -46,7 +46,8 @@ def install(
     library = load_library(settings.contract_folders)
     with closing(open_site(settings.source)) as site:
         contract = choose(library, site, dataset)
-        for note in check(contract, site.inspect(contract.table)):
+        of_lines = {which: site.inspect(one.table) for which, one in contract.lines.items()}
+        for note in check(contract, site.inspect(contract.table), of_lines):
             _say(f"{contract.id}: {note}")
         wanted = Capture.of(contract)
         statements = site.needed(wanted)

@@ -4,13 +4,14 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import fastavro
 
 from producers.outbox import Change
-from schemas.contracts import Contract
+from schemas.contracts import Contract, LineSet
 from schemas.errors import LienthongError
 from schemas.registry import RegisteredSchema, fingerprint
 
@@ -69,7 +70,10 @@ class Encoder:
         self._schema = fastavro.parse_schema(registered.schema)
         # Naming the union's branch spares fastavro a search that costs as much as the encoding itself.
         self._value = f"{contract.topic}.Value"
-        self._columns = [(name, _HOLDERS[avro]) for name, avro in contract.columns.items()]
+        self._columns: list[tuple[str, Callable[[Any], Any]]] = [
+            *((name, _HOLDERS[avro]) for name, avro in contract.columns.items()),
+            *((name, partial(_lines, one)) for name, one in contract.lines.items()),
+        ]
         self._fingerprint = ("schema-sha256", registered.sha256.encode())
         self._source = {
             "version": _our_version(),
@@ -169,6 +173,18 @@ _HOLDERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "double": _double,
     "boolean": _boolean,
 }
+
+
+def _lines(one: LineSet, value: Any) -> str:
+    """A set of lines as its one text on the wire: the same lines are always the same text."""
+    if type(value) is not list:
+        raise ValueError
+    # A line that was written before the contract had a column does not know it: it is missing.
+    lines = [
+        {name: _HOLDERS[avro](line[name]) for name, avro in one.columns.items() if line.get(name) is not None}
+        for line in value
+    ]
+    return json.dumps(lines, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _is_unicode(value: str) -> bool:

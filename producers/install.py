@@ -1,9 +1,9 @@
 """Does an agency's table hold what the contract says? Told by name, before anything is changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from producers.outbox import Capture, Shape, Site
-from schemas.contracts import Contract
+from schemas.contracts import Contract, LineSet
 from schemas.errors import LienthongError
 from schemas.library import Library
 
@@ -35,9 +35,35 @@ def choose(library: Library, site: Site, dataset: str | None) -> Contract:
     )
 
 
-def check(contract: Contract, shape: Shape | None) -> list[str]:
-    """What else to tell. Raises ``LienthongError`` if the table cannot be captured for this contract."""
+def check(
+    contract: Contract, shape: Shape | None, of_lines: Mapping[str, Shape | None] | None = None
+) -> list[str]:
+    """What else to tell. Raises ``LienthongError`` if the tables cannot be captured for this contract.
+
+    Args:
+        contract: what the tables must hold.
+        shape: its table's.
+        of_lines: those of its sets of lines, by name.
+    """
     place = f"{contract.id}: table {contract.table}"
+    shape = _held(shape, contract.table, contract.columns, place)
+    _check_key(contract, shape, place)
+    told = list(_extra(shape, contract.columns))
+    for which, one in contract.lines.items():
+        place = f"{contract.id}: table {one.table} of {which}"
+        lines = _held((of_lines or {})[which], one.table, one.columns, place)
+        _check_ways(one, lines, shape, place)
+        told += [f"{which}: {note}" for note in _extra(lines, [*one.columns, *one.on, *one.order])]
+        if not lines.indexed & one.on.keys():
+            told.append(
+                f"{which}: no index of {one.table} begins with {' or '.join(one.on)}: every change reads the"
+                " whole table for the record's lines; add one"
+            )
+    return told
+
+
+def _held(shape: Shape | None, table: str, columns: Mapping[str, str], place: str) -> Shape:
+    """The shape of a table that is there and holds these columns."""
     if shape is None:
         raise LienthongError(
             f"{place} is not in this database",
@@ -45,14 +71,10 @@ def check(contract: Contract, shape: Shape | None) -> list[str]:
         )
     if shape.obstacle:
         raise LienthongError(f"{place} {shape.obstacle}", next_step="name another table in the contract")
-    if missing := [column for column in contract.columns if column not in shape.columns]:
-        raise LienthongError(
-            f"{place} has no column {', '.join(missing)}{_alike(missing, shape)}",
-            next_step="correct the columns in the contract, or add them to the table",
-        )
+    _check_there(columns, shape, place)
     unfit = [
         f"{column} is {shape.columns[column].declared} in the table and {avro} in the contract"
-        for column, avro in contract.columns.items()
+        for column, avro in columns.items()
         if avro not in shape.columns[column].feeds
     ]
     if unfit:
@@ -60,10 +82,34 @@ def check(contract: Contract, shape: Shape | None) -> list[str]:
             f"{place}: column {'; '.join(unfit)}",
             next_step="correct the type in the contract; string holds every value",
         )
-    _check_key(contract, shape, place)
-    extra = [column for column in shape.columns if column not in contract.columns]
-    told = [f"not captured, for the contract does not name them: {', '.join(extra)}"] if extra else []
-    return [*told, *shape.notes]
+    return shape
+
+
+def _check_there(columns: Iterable[str], shape: Shape, place: str) -> None:
+    if missing := [column for column in columns if column not in shape.columns]:
+        raise LienthongError(
+            f"{place} has no column {', '.join(missing)}{_alike(missing, shape)}",
+            next_step="correct the columns in the contract, or add them to the table",
+        )
+
+
+def _check_ways(one: LineSet, lines: Shape, record: Shape, place: str) -> None:
+    """Lines must find their record: by columns that are there and hold the same kind of values."""
+    _check_there([*one.on, *one.order], lines, place)
+    for line, column in one.on.items():
+        here, there = lines.columns[line], record.columns[column]
+        if here.feeds != there.feeds:
+            raise LienthongError(
+                f"{place}: {line} is {here.declared}, and {column} of the record is {there.declared}",
+                next_step="name two columns of one type in the contract's on",
+            )
+
+
+def _extra(shape: Shape, named: Iterable[str]) -> Iterator[str]:
+    extra = [column for column in shape.columns if column not in set(named)]
+    if extra:
+        yield f"not captured, for the contract does not name them: {', '.join(extra)}"
+    yield from shape.notes
 
 
 def definitions_agree(contract: Contract, installed: Capture) -> bool:

@@ -7,11 +7,11 @@ a first snapshot has come).
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal, Protocol
 
-from schemas.contracts import Contract
+from schemas.contracts import Contract, LineSet
 from schemas.errors import TryAgain
 
 Op = Literal["c", "u", "d", "r"]
@@ -29,6 +29,9 @@ class Capture:
     table: str  #: as the contract names it, ``ht_khaisinh`` or ``schema.table``
     key: tuple[str, ...]  #: columns that name a record
     columns: Mapping[str, str]  #: what is captured: column -> Avro type; others of the table stay at home
+    lines: Mapping[str, LineSet] = field(
+        default_factory=dict
+    )  #: rows of other tables that belong to a record
 
     @classmethod
     def of(cls, contract: Contract) -> "Capture":
@@ -37,6 +40,7 @@ class Capture:
             table=contract.table,
             key=tuple(contract.key),
             columns=dict(contract.columns),
+            lines=dict(contract.lines),
         )
 
     @classmethod
@@ -44,14 +48,24 @@ class Capture:
         """As ``to_json`` wrote it."""
         stored = json.loads(definition)
         return cls(
-            dataset=dataset, table=stored["table"], key=tuple(stored["key"]), columns=stored["columns"]
+            dataset=dataset,
+            table=stored["table"],
+            key=tuple(stored["key"]),
+            columns=stored["columns"],
+            lines={name: LineSet(**one) for name, one in stored.get("lines", {}).items()},
         )
 
     def to_json(self) -> str:
         """What the database remembers, with the columns in the contract's order."""
-        return json.dumps(
-            {"table": self.table, "key": self.key, "columns": dict(self.columns)}, ensure_ascii=False
-        )
+        stored = {"table": self.table, "key": self.key, "columns": dict(self.columns)}
+        if self.lines:
+            stored["lines"] = {name: one.model_dump() for name, one in self.lines.items()}
+        return json.dumps(stored, ensure_ascii=False)
+
+    @property
+    def names(self) -> list[str]:
+        """What an image of a record holds, in order: its columns, then its sets of lines."""
+        return [*self.columns, *self.lines]
 
     @property
     def slug(self) -> str:
@@ -77,6 +91,7 @@ class Shape:
 
     columns: Mapping[str, Column]
     unique: tuple[frozenset[str], ...]  #: sets of columns that name a row: unique at once, and never null
+    indexed: frozenset[str] = frozenset()  #: columns that an index begins with
     obstacle: str = ""  #: why this table cannot be captured at all; empty if it can
     notes: tuple[str, ...] = ()  #: what capture will not see; to be told
 

@@ -9,6 +9,7 @@ from sqlalchemy import URL
 
 from producers.outbox import Capture, Change, State, of_row
 from producers.postgres_floor import Floor
+from producers.postgres_lines import line_trigger_names
 from producers.postgres_session import Session
 from producers.postgres_sql import trigger_names
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
@@ -138,7 +139,7 @@ def read_states(session: Session) -> list[State]:
             State(
                 capture=capture,
                 captured=captured,
-                in_place=enabled.issuperset(trigger_names(capture)),
+                in_place=enabled.issuperset([*trigger_names(capture), *line_trigger_names(capture)]),
                 next_seq=next_seq,
                 waiting=waiting,
                 oldest_seconds=max(0.0, oldest),

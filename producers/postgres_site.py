@@ -11,8 +11,10 @@ from sqlalchemy import URL
 
 from producers.outbox import Capture, Column, Shape, State
 from producers.postgres import read_states
+from producers.postgres_lines import Place, line_removal, line_statements
 from producers.postgres_session import Session
 from producers.postgres_sql import (
+    address,
     after_key,
     completion_statement,
     image,
@@ -48,6 +50,13 @@ WHERE x.indrelid = to_regclass(%s) AND x.indisunique AND x.indisvalid AND x.indi
 GROUP BY x.indexrelid HAVING bool_and(a.attnotnull)
 """
 
+#: The first column of each index that holds every row.
+_INDEXED: Final = """
+SELECT a.attname FROM pg_index AS x
+JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+WHERE x.indrelid = to_regclass(%s) AND x.indisvalid AND x.indpred IS NULL
+"""
+
 _FEEDS: Final = {
     "smallint": {"long"},
     "integer": {"long"},
@@ -68,18 +77,18 @@ class PostgresSite:
         self._session = Session(url)
 
     def inspect(self, table: str) -> Shape | None:
-        address = _address(table)
-        found = self._session.rows(_FOUND, (address,))
+        where = (address(table),)
+        found = self._session.rows(_FOUND, where)
         if not found:
             return None
         _, _, kind, guarded, divided = found[0]
         columns, unique = {}, []
-        for column, declared, _, base, modifier in self._session.rows(_COLUMNS, (address,)):
+        for column, declared, _, base, modifier in self._session.rows(_COLUMNS, where):
             feeds = {"string", *_FEEDS.get(base, ())}
             if base == "numeric" and modifier >= 4 and (modifier - 4) & 0x7FF == 0:
                 feeds.add("long")  # numeric(p, 0): the scale is in the low bits of the type modifier
             columns[column] = Column(declared=declared, feeds=frozenset(feeds))
-        for (names,) in self._session.rows(_UNIQUE, (address,)):
+        for (names,) in self._session.rows(_UNIQUE, where):
             unique.append(frozenset(names))
         obstacle, notes = "", []
         if kind not in "rp":
@@ -87,21 +96,36 @@ class PostgresSite:
         elif guarded:
             obstacle = "shows this user only some of its rows (row level security)"
         if kind == "p":
-            notes.append("a partition that is truncated, attached or detached by itself is not seen")
+            text = "a partition that is truncated, attached or detached by itself is not seen"
+            notes.append(f"{text}; nor are lines that are changed in it directly")
         elif divided:
             notes.append("rows of tables that inherit from it are not captured")
-        return Shape(columns=columns, unique=tuple(unique), obstacle=obstacle, notes=tuple(notes))
+        indexed = frozenset(column for (column,) in self._session.rows(_INDEXED, where))
+        return Shape(
+            columns=columns, unique=tuple(unique), indexed=indexed, obstacle=obstacle, notes=tuple(notes)
+        )
 
     def needed(self, capture: Capture) -> list[str]:
         schema = self._schema()
-        table, only = self._resolved(capture)
-        statements = trigger_statements(capture, schema, table, only=only)
+        table, only = self._resolved(capture.table)
+        lines = {which: self._resolved(one.table) for which, one in capture.lines.items()}
+        sources = {which: f"{only} {table}" for which, (table, only) in lines.items()}
+        statements = trigger_statements(capture, schema, table, only=only, sources=sources)
+        place = Place(
+            schema=schema,
+            record=f"{only} {table}",
+            lines={which: table for which, (table, _) in lines.items()},
+            sources=sources,
+        )
+        statements += line_statements(capture, place)
         digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
         completion = [completion_statement(capture, schema)] if self.lacking(capture) else []
         if self._is_in_place(capture, digest):
             return completion
+        before = [s.capture for s in self.states() if s.capture.dataset == capture.dataset]
+        gone = [statement for one in before for statement in line_removal(one, schema)]
         remembered = remember_statement(capture, schema, digest)
-        return [*outbox_statements(schema), *statements, remembered, *completion]
+        return [*outbox_statements(schema), *gone, *statements, remembered, *completion]
 
     def lacking(self, capture: Capture) -> int:
         if self._session.rows(f"SELECT to_regclass('{OUTBOX}')")[0][0] is None:
@@ -109,9 +133,10 @@ class PostgresSite:
         return int(self._session.rows(f"SELECT count(*) FROM {lacking(capture, self._schema())}")[0][0])
 
     def removal(self, capture: Capture) -> list[str]:
-        found = self._session.rows(_FOUND, (_address(capture.table),))
+        found = self._session.rows(_FOUND, (address(capture.table),))
         table = f"{name(found[0][0])}.{name(found[0][1])}" if found else None
-        return removal_statements(capture, self._schema(), table)
+        schema = self._schema()
+        return [*line_removal(capture, schema), *removal_statements(capture, schema, table)]
 
     def run(self, statements: Sequence[str]) -> None:
         with self._session.transaction():
@@ -131,7 +156,7 @@ class PostgresSite:
         return int(self._session.rows(query, (capture.dataset,))[0][0])
 
     def snapshot_chunk(self, capture: Capture, size: int) -> int | None:
-        table, only = self._resolved(capture)
+        table, only = self._resolved(capture.table)
         source = f"{only} {table} AS t"
         with self._session.transaction():
             self._session.rows(f"SET LOCAL statement_timeout = '{_CHUNK_TIMEOUT}'")
@@ -151,15 +176,19 @@ class PostgresSite:
                 query = f"UPDATE {SNAPSHOTS} SET finished = true, after_key = NULL WHERE dataset = %s"
                 self._session.rows(query, (capture.dataset,))
                 return None
-            # FOR SHARE waits for whoever is changing a row and reads what they committed. The outbox id is
-            # taken above it, once the lock is held, and whoever changes the row next waits for our commit.
-            # A row whose key moves out of the range meanwhile is left to its own trigger.
+            # FOR SHARE waits for whoever is changing a row, or its lines; the next statement reads what they
+            # committed. The outbox ids are taken in it, once the locks are held, and whoever changes a row
+            # next waits for our commit. A row that comes, or whose key moves, is left to its own trigger.
             within = f"{behind} AND {after_key('t', types, '<=', upto[0])}"
+            locked = self._session.rows(
+                f"SELECT {key_of('t', capture)} FROM {source} WHERE {within} ORDER BY {order} FOR SHARE"
+            )
+            keys = f"ARRAY[{', '.join(text(key) for (key,) in locked)}]::text[]"
             written = self._session.rows(
                 f"WITH written AS (INSERT INTO {OUTBOX} (dataset, op, key, after)"
                 f" SELECT {text(capture.dataset)}, 'r', {key_of('t', capture)}, {image('t', capture)}"
-                f" FROM (SELECT * FROM {source} WHERE {within} ORDER BY {order} FOR SHARE) AS t RETURNING 1)"
-                " SELECT count(*) FROM written"
+                f" FROM {source} WHERE {within} AND {key_of('t', capture)} = ANY({keys}) ORDER BY {order}"
+                " RETURNING 1) SELECT count(*) FROM written"
             )[0][0]
             query = f"UPDATE {SNAPSHOTS} SET after_key = %s, rows = rows + %s WHERE dataset = %s"
             self._session.rows(query, (json.dumps(upto[0]), written, capture.dataset))
@@ -177,15 +206,15 @@ class PostgresSite:
 
     def _key_types(self, capture: Capture) -> dict[str, str]:
         """Key column -> its type, in the order of the key."""
-        declared = {row[0]: row[1] for row in self._session.rows(_COLUMNS, (_address(capture.table),))}
+        declared = {row[0]: row[1] for row in self._session.rows(_COLUMNS, (address(capture.table),))}
         return {column: declared[column] for column in capture.key}
 
     def _schema(self) -> str:
         return str(self._session.rows("SELECT current_schema()")[0][0])
 
-    def _resolved(self, capture: Capture) -> tuple[str, str]:
+    def _resolved(self, table: str) -> tuple[str, str]:
         """The table's quoted full name, and ``ONLY`` if it is a plain one."""
-        schema, table, kind, _, _ = self._session.rows(_FOUND, (_address(capture.table),))[0]
+        schema, table, kind, _, _ = self._session.rows(_FOUND, (address(table),))[0]
         return f"{name(schema)}.{name(table)}", "" if kind == "p" else "ONLY"
 
     def _is_in_place(self, capture: Capture, digest: str) -> bool:
@@ -193,8 +222,3 @@ class PostgresSite:
             return False
         query = f"SELECT sql_sha256 FROM {DATASETS} WHERE dataset = %s"
         return bool(self._session.rows(query, (capture.dataset,)) == [(digest,)])
-
-
-def _address(table: str) -> str:
-    """The contract's table name as ``to_regclass`` takes it: ``"table"`` or ``"schema"."table"``."""
-    return ".".join(name(part) for part in table.split(".", 1))

@@ -1,11 +1,15 @@
-"""The SQL that captures a table of a PostgreSQL database: outbox, function, triggers."""
+"""The SQL that captures a table of a PostgreSQL database: outbox, function, triggers.
+
+Those on the tables of its lines are in ``postgres_lines``.
+"""
 
 # ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
 
 from collections.abc import Mapping, Sequence
 
 from producers.outbox import Capture
-from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, key_text, name, text
+from producers.sql import DATASETS, LINES, OUTBOX, SNAPSHOTS, key_text, name, text
+from schemas.contracts import LineSet
 
 #: Images must not depend on a clerk's session: how dates and numbers are printed is fixed.
 SESSION = {
@@ -17,18 +21,64 @@ SESSION = {
 }
 
 
+#: Where each set of lines is read from, as it stands behind FROM: set -> ``ONLY "schema"."table"``.
+Sources = Mapping[str, str]
+
+
 def trigger_names(capture: Capture) -> tuple[str, str]:
     """Row trigger and truncate trigger. Triggers fire in order of name, and ours come first."""
     return f"00_lienthong_{capture.slug}", f"00_lienthong_{capture.slug}_truncate"
 
 
-def image(row: str, capture: Capture) -> str:
-    """JSON of a row's captured columns. What the contract calls a string is printed by the database."""
-    columns = ", ".join(
-        f"{row}.{name(column)}{'::text' if avro == 'string' else ''} AS {name(column)}"
-        for column, avro in capture.columns.items()
-    )
+def image(
+    row: str, capture: Capture, sources: Sources | None = None, instead: Mapping[str, str] | None = None
+) -> str:
+    """JSON of a row's captured columns and of its lines as they are now.
+
+    Args:
+        row: the row's name in the query.
+        capture: what is captured.
+        sources: of the lines; left out, their tables are found by the search path.
+        instead: SQL of sets of lines that shall not be read: set -> a JSON value.
+    """
+    columns = _printed(row, capture.columns)
+    for at, one in capture.lines.items():
+        found = (instead or {}).get(at) or lines_of(row, one, (sources or {}).get(at) or address(one.table))
+        columns += f", {found} AS {name(at)}"
     return f"(SELECT row_to_json(i) FROM (SELECT {columns}) AS i)"
+
+
+def address(table: str) -> str:
+    """The contract's table name as ``to_regclass`` takes it: ``"table"`` or ``"schema"."table"``."""
+    return ".".join(name(part) for part in table.split(".", 1))
+
+
+def lines_of(row: str, one: LineSet, source: str) -> str:
+    """A record's lines as they are now: a JSON array."""
+    same = " AND ".join(f"l.{name(line)} = {row}.{name(column)}" for line, column in one.on.items())
+    found = f"SELECT {line_columns(one)} FROM {source} AS l WHERE {same}"
+    return f"(SELECT {array_of_lines(one)} FROM ({found}) AS x)"
+
+
+def line_columns(one: LineSet) -> str:
+    """What is needed of a line ``l``: ``o0``, ``o1`` … to put it in order, and ``line``, its JSON as text."""
+    order = "".join(f"l.{name(column)} AS o{at}, " for at, column in enumerate(one.order))
+    return f"{order}(SELECT row_to_json(i)::text FROM (SELECT {_printed('l', one.columns)}) AS i) AS line"
+
+
+def array_of_lines(one: LineSet) -> str:
+    """The JSON array of lines ``x``. Those that the order leaves equal stand in the order of their texts."""
+    order = ", ".join([*(f"x.o{at}" for at in range(len(one.order))), 'x.line COLLATE "C"'])
+    told = f"json_agg(x.line::json ORDER BY {order}) FILTER (WHERE x.line IS NOT NULL)"
+    return f"coalesce({told}, '[]'::json)"
+
+
+def _printed(row: str, columns: Mapping[str, str]) -> str:
+    """Columns of an image. What the contract calls a string is printed by the database."""
+    return ", ".join(
+        f"{row}.{name(column)}{'::text' if avro == 'string' else ''} AS {name(column)}"
+        for column, avro in columns.items()
+    )
 
 
 def key_of(row: str, capture: Capture) -> str:
@@ -37,8 +87,10 @@ def key_of(row: str, capture: Capture) -> str:
 
 
 def outbox_statements(schema: str) -> list[str]:
-    """The three tables, if they are not there."""
-    outbox, datasets, snapshots = (f"{name(schema)}.{name(one)}" for one in (OUTBOX, DATASETS, SNAPSHOTS))
+    """The tables, if they are not there."""
+    outbox, datasets, snapshots, lines = (
+        f"{name(schema)}.{name(one)}" for one in (OUTBOX, DATASETS, SNAPSHOTS, LINES)
+    )
     return [
         f"CREATE TABLE IF NOT EXISTS {outbox} (\n"
         "  id bigserial PRIMARY KEY,\n"
@@ -67,17 +119,30 @@ def outbox_statements(schema: str) -> list[str]:
         "  rows bigint NOT NULL,\n"
         "  finished boolean NOT NULL\n"
         ")",
+        # One row for each record with lines that was changed. Two transactions of a stricter isolation than
+        # READ COMMITTED do not see each other's lines; that both count up here lets the later one fail, with
+        # the serialization error that such clients are made for, instead of telling less than there is.
+        f"CREATE TABLE IF NOT EXISTS {lines} (\n"
+        "  dataset text NOT NULL,\n"
+        "  key text NOT NULL,\n"
+        "  changes bigint NOT NULL DEFAULT 1,\n"
+        "  held json,\n"  # only within a TRUNCATE: what the record was
+        "  PRIMARY KEY (dataset, key)\n"
+        ")",
         # The images hold personal data, whatever default privileges the database gives.
-        *(f"REVOKE ALL ON {table} FROM PUBLIC" for table in (outbox, datasets, snapshots)),
+        *(f"REVOKE ALL ON {table} FROM PUBLIC" for table in (outbox, datasets, snapshots, lines)),
         f"COMMENT ON TABLE {outbox} IS "
         + text("Hộp thư đi của liên thông: mỗi dòng là một thay đổi chờ gửi hoặc đã gửi"),
         f"COMMENT ON TABLE {datasets} IS "
         + text("Các tập dữ liệu đang được liên thông ghi nhận, và số thứ tự tiếp theo"),
         f"COMMENT ON TABLE {snapshots} IS " + text("Tiến độ của lần chụp đầu tiên"),
+        f"COMMENT ON TABLE {lines} IS " + text("Các bản ghi có dòng chi tiết đã thay đổi"),
     ]
 
 
-def trigger_statements(capture: Capture, schema: str, table: str, *, only: str) -> list[str]:
+def trigger_statements(
+    capture: Capture, schema: str, table: str, *, only: str, sources: Sources
+) -> list[str]:
     """The function and the triggers of one table, in place of earlier ones of this dataset.
 
     Args:
@@ -85,16 +150,12 @@ def trigger_statements(capture: Capture, schema: str, table: str, *, only: str) 
         table: the captured table, quoted and with its schema.
         only: ``ONLY`` for a plain table, so that rows of child tables, whose changes do not fire its
             triggers, are not taken for its own; empty for a partitioned one.
+        sources: of its lines.
     """
     function = f"{name(schema)}.{name('lienthong_capture_' + capture.slug)}"
     row, truncate = map(name, trigger_names(capture))
-    settings = "\n".join(f"SET {name(key)} = {text(value)}" for key, value in SESSION.items())
     return [
-        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger\nLANGUAGE plpgsql SECURITY DEFINER\n"
-        f"SET search_path = pg_catalog, pg_temp\n{settings}\n"
-        f"AS {text(_body(capture, schema, table, only))}",
-        f"COMMENT ON FUNCTION {function}() IS "
-        + text(f"Liên thông ghi mọi thay đổi của {capture.dataset}; cài bằng: lienthong capture install"),
+        *function_statements(function, capture, _body(capture, schema, table, only, sources)),
         f"DROP TRIGGER IF EXISTS {row} ON {table}",
         f"CREATE TRIGGER {row} AFTER INSERT OR UPDATE OR DELETE ON {table}"
         f" FOR EACH ROW EXECUTE PROCEDURE {function}()",
@@ -106,6 +167,17 @@ def trigger_statements(capture: Capture, schema: str, table: str, *, only: str) 
     ]
 
 
+def function_statements(function: str, capture: Capture, body: str) -> list[str]:
+    """A trigger function that runs with its owner's rights, whatever the clerk's session is set to."""
+    settings = "\n".join(f"SET {name(key)} = {text(value)}" for key, value in SESSION.items())
+    return [
+        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger\nLANGUAGE plpgsql SECURITY DEFINER\n"
+        f"SET search_path = pg_catalog, pg_temp\n{settings}\nAS {text(body)}",
+        f"COMMENT ON FUNCTION {function}() IS "
+        + text(f"Liên thông ghi mọi thay đổi của {capture.dataset}; cài bằng: lienthong capture install"),
+    ]
+
+
 def removal_statements(capture: Capture, schema: str, table: str | None) -> list[str]:
     """Triggers and function go; outbox and counter stay, for numbers are never reused."""
     function = f"{name(schema)}.{name('lienthong_capture_' + capture.slug)}"
@@ -113,12 +185,31 @@ def removal_statements(capture: Capture, schema: str, table: str | None) -> list
     return [
         *(f"DROP TRIGGER IF EXISTS {name(one)} ON {table}" for one in triggers),
         f"DROP FUNCTION IF EXISTS {function}()",
+        *(
+            [f"DELETE FROM {name(schema)}.{name(LINES)} WHERE dataset = {text(capture.dataset)}"]
+            if capture.lines
+            else []
+        ),
         f"UPDATE {name(schema)}.{name(DATASETS)} SET captured = false"
         f" WHERE dataset = {text(capture.dataset)}",
     ]
 
 
-def _body(capture: Capture, schema: str, table: str, only: str) -> str:
+def counted(capture: Capture, schema: str, keys: str) -> str:
+    """Count a change of some records; see ``outbox_statements``. ``keys``: a query with a column ``key``."""
+    return (
+        f"INSERT INTO {name(schema)}.{name(LINES)} AS c (dataset, key)"
+        f" SELECT {text(capture.dataset)}, k.key FROM ({keys}) AS k ORDER BY k.key"
+        " ON CONFLICT (dataset, key) DO UPDATE SET changes = c.changes + 1;"
+    )
+
+
+def loose_key(whole: str, capture: Capture) -> str:
+    """The key out of a whole row's JSON, which may lack a part of it."""
+    return key_text(f"({whole} ->> {text(column)})" for column in capture.key)
+
+
+def _body(capture: Capture, schema: str, table: str, only: str, sources: Sources) -> str:
     """What happens after each changed row, and before a TRUNCATE.
 
     ``after`` is not NEW but what the table holds for that key by now: a vendor's own AFTER trigger may have
@@ -130,16 +221,15 @@ def _body(capture: Capture, schema: str, table: str, only: str) -> str:
     transaction id.
     """
     outbox = f"{name(schema)}.{name(OUTBOX)}"
-    dataset = text(capture.dataset)
+    dataset, every = text(capture.dataset), f"FROM {only} {table} AS t"
     fields = "(dataset, op, key, before, after)"
 
     def now(row: str) -> str:
         same = " AND ".join(f"t.{name(column)} = {row}.{name(column)}" for column in capture.key)
-        found = f"SELECT {image('t', capture)} FROM {only} {table} AS t"
-        return f"{found} WHERE {same} AND {key_of('t', capture)}"
+        return f"SELECT {image('t', capture, sources)} {every} WHERE {same} AND {key_of('t', capture)}"
 
-    def loose_key(whole: str) -> str:
-        return key_text(f"({whole} ->> {text(column)})" for column in capture.key)
+    def count(key: str) -> str:
+        return f"\n    {counted(capture, schema, f'SELECT {key} AS key')}" if capture.lines else ""
 
     return f"""
 DECLARE
@@ -149,17 +239,17 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     BEGIN
       INSERT INTO {outbox} {fields}
-      SELECT {dataset}, 'd', {key_of("t", capture)}, {image("t", capture)}, NULL FROM {only} {table} AS t;
+      SELECT {dataset}, 'd', {key_of("t", capture)}, {image("t", capture, sources)}, NULL {every};
     EXCEPTION WHEN OTHERS THEN
       INSERT INTO {outbox} {fields}
-      SELECT {dataset}, 'd', {loose_key("row_to_json(t)")}, row_to_json(t), NULL FROM {only} {table} AS t;
+      SELECT {dataset}, 'd', {loose_key("row_to_json(t)", capture)}, row_to_json(t), NULL {every};
     END;
     RETURN NULL;
   END IF;
   BEGIN
     IF TG_OP <> 'INSERT' THEN
       old_key := {key_of("OLD", capture)};
-      held := {image("OLD", capture)};
+      held := {image("OLD", capture, sources)};
       old_now := ({now("OLD")} = old_key);
     END IF;
     IF TG_OP <> 'DELETE' THEN
@@ -172,21 +262,21 @@ BEGIN
     old_now := NULL;
     IF TG_OP <> 'INSERT' THEN
       held := row_to_json(OLD);
-      old_key := {loose_key("held")};
+      old_key := {loose_key("held", capture)};
     END IF;
     IF TG_OP <> 'DELETE' THEN
       new_now := row_to_json(NEW);
-      new_key := {loose_key("new_now")};
+      new_key := {loose_key("new_now", capture)};
       IF new_key = old_key THEN
         old_now := new_now;
       END IF;
     END IF;
   END;
-  IF TG_OP <> 'INSERT' AND held::text IS DISTINCT FROM old_now::text THEN
+  IF TG_OP <> 'INSERT' AND held::text IS DISTINCT FROM old_now::text THEN{count("old_key")}
     INSERT INTO {outbox} {fields}
     VALUES ({dataset}, CASE WHEN old_now IS NULL THEN 'd' ELSE 'u' END, old_key, held, old_now);
   END IF;
-  IF new_now IS NOT NULL AND new_key IS DISTINCT FROM old_key THEN
+  IF new_now IS NOT NULL AND new_key IS DISTINCT FROM old_key THEN{count("new_key")}
     INSERT INTO {outbox} {fields} VALUES ({dataset}, 'c', new_key, NULL, new_now);
   END IF;
   RETURN NULL;
@@ -219,7 +309,7 @@ def completion_statement(capture: Capture, schema: str) -> str:
 
 
 def _names(capture: Capture) -> str:
-    return f"ARRAY[{', '.join(map(text, capture.columns))}]::text[]"
+    return f"ARRAY[{', '.join(map(text, capture.names))}]::text[]"
 
 
 def remember_statement(capture: Capture, schema: str, sha256: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 OUTBOX = "lienthong_outbox"
 DATASETS = "lienthong_outbox_dataset"
 SNAPSHOTS = "lienthong_outbox_snapshot"
+LINES = "lienthong_outbox_lines"
 
 
 def name(identifier: str) -> str:

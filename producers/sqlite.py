@@ -14,6 +14,7 @@ from sqlalchemy import URL
 
 from producers.outbox import Capture, Change, State, of_row
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
+from producers.sqlite_lines import line_trigger_names
 from producers.sqlite_session import Lead, Session
 from producers.sqlite_sql import trigger_names
 
@@ -122,7 +123,7 @@ def read_states(session: Session) -> list[State]:
         State(
             capture=(capture := Capture.from_json(dataset, definition)),
             captured=bool(captured),
-            in_place=names.issuperset(trigger_names(capture)),
+            in_place=names.issuperset([*trigger_names(capture), *line_trigger_names(capture)]),
             next_seq=next_seq,
             waiting=waiting,
             oldest_seconds=0.0 if oldest is None else max(0.0, (now - oldest) / 1000),

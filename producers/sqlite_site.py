@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from producers.outbox import Capture, Column, Shape, State
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name, text
 from producers.sqlite import read_states
+from producers.sqlite_lines import drop_lines, line_statements
 from producers.sqlite_session import Session
 from producers.sqlite_sql import (
     completion_statement,
@@ -52,16 +53,25 @@ class SqliteSite:
         indexes, notes = self._unique_indexes(table)
         sets = [frozenset(index) for index in indexes]
         unique = tuple(one for one in sets if not self._has_null(table, one)) if not obstacle else ()
-        return Shape(columns=columns, unique=unique, obstacle=obstacle, notes=tuple(notes))
+        listed = "SELECT i.name FROM pragma_index_list(?) AS x, pragma_index_info(x.name) AS i"
+        rows = self._session.rows(f"{listed} WHERE i.seqno = 0 AND NOT x.partial", (table,))
+        indexed = frozenset(
+            [*(row[0] for row in rows), *(next(iter(one)) for one in indexes if len(one) == 1)]
+        )
+        return Shape(columns=columns, unique=unique, indexed=indexed, obstacle=obstacle, notes=tuple(notes))
 
     def needed(self, capture: Capture) -> list[str]:
         indexes, _ = self._unique_indexes(capture.table)
-        statements = trigger_statements(capture, indexes)
+        of_lines = {which: self._unique_indexes(one.table)[0] for which, one in capture.lines.items()}
+        statements = [*trigger_statements(capture, indexes), *line_statements(capture, of_lines)]
         digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
         completion = [completion_statement(capture)] if self.lacking(capture) else []
         if self._is_in_place(capture, digest):
             return completion
-        return [*outbox_statements(), *statements, remember_statement(capture, digest), *completion]
+        before = [s.capture for s in self.states() if s.capture.dataset == capture.dataset]
+        gone = [statement for one in before for statement in drop_lines(one)]
+        remembered = remember_statement(capture, digest)
+        return [*outbox_statements(), *gone, *statements, remembered, *completion]
 
     def lacking(self, capture: Capture) -> int:
         if not self._session.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (OUTBOX,)):
@@ -70,7 +80,7 @@ class SqliteSite:
 
     def removal(self, capture: Capture) -> list[str]:
         noted = f"UPDATE {DATASETS} SET captured = 0 WHERE dataset = {text(capture.dataset)}"
-        return [*drop_statements(capture), noted]
+        return [*drop_lines(capture), *drop_statements(capture), noted]
 
     def run(self, statements: Sequence[str]) -> None:
         with self._session.transaction():

@@ -1,5 +1,7 @@
 """The SQL that captures a table of an SQLite database: outbox and triggers.
 
+Those on the tables of its lines are in ``sqlite_lines``.
+
 SQLite fires triggers right after each row, but in no promised order, so here too ``after`` is what the
 table holds by now. And ``INSERT OR REPLACE`` removes rows without firing any trigger: a BEFORE trigger puts
 aside the rows that a new one collides with, and the AFTER trigger looks which of them are gone.
@@ -12,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from producers.outbox import Capture
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, key_text, name, text
+from schemas.contracts import LineSet
 
 Unique = Sequence[Mapping[str, str]]  #: each unique index: column -> collation
 
@@ -20,8 +23,9 @@ _COLUMNS_PER_OBJECT = 50
 
 
 def trigger_names(capture: Capture) -> tuple[str, ...]:
-    """Before and after insert, before and after update, after delete."""
-    kinds = ("before_insert", "insert", "before_update", "update", "delete")
+    """Before and after insert, before and after update, after delete; before it too, if there are lines."""
+    kinds = ["before_insert", "insert", "before_update", "update", "delete"]
+    kinds += ["before_delete"] if capture.lines else []
     return tuple(f"lienthong_{capture.slug}_{kind}" for kind in kinds)
 
 
@@ -65,20 +69,39 @@ def outbox_statements() -> list[str]:
 
 
 def image(row: str, capture: Capture) -> str:
-    """JSON of a row's captured columns. What the contract calls a string is printed by the database.
+    """JSON of a row's captured columns and of its lines. What the contract calls a string is printed by the
+    database.
 
     Doubles travel as text with 17 digits, for ``json_object`` would cut them to 15; and no BLOB may reach
     ``json_object``, which would end the clerk's statement with an error.
     """
-    columns = list(capture.columns.items())
+    lines = [f"{text(at)}, json({_lines_of(row, one)})" for at, one in capture.lines.items()]
+    return _object([*_pairs(row, capture.columns), *lines])
+
+
+def _object(pairs: Sequence[str]) -> str:
     objects = [
-        f"json_object({', '.join(_pair(row, *column) for column in columns[at : at + _COLUMNS_PER_OBJECT])})"
-        for at in range(0, len(columns), _COLUMNS_PER_OBJECT)
+        f"json_object({', '.join(pairs[at : at + _COLUMNS_PER_OBJECT])})"
+        for at in range(0, len(pairs), _COLUMNS_PER_OBJECT)
     ]
     joined = objects[0]
     for one in objects[1:]:
         joined = f"rtrim({joined}, '}}') || ',' || substr({one}, 2)"
     return joined
+
+
+def _lines_of(row: str, one: LineSet) -> str:
+    """A record's lines: a JSON array. Those that the order leaves equal stand in the order of their texts."""
+    same = " AND ".join(f"l.{name(line)} = {row}.{name(column)}" for line, column in one.on.items())
+    order = ", ".join([*(f"l.{name(column)}" for column in one.order), "line"])
+    return (
+        f"(SELECT json_group_array(json(x.line)) FROM (SELECT {_object(_pairs('l', one.columns))} AS line"
+        f" FROM {name(one.table)} AS l WHERE {same} ORDER BY {order}) AS x)"
+    )
+
+
+def _pairs(row: str, columns: Mapping[str, str]) -> list[str]:
+    return [_pair(row, *column) for column in columns.items()]
 
 
 def _pair(row: str, column: str, avro: str) -> str:
@@ -144,7 +167,7 @@ def completion_statement(capture: Capture) -> str:
 
 
 def _names(capture: Capture) -> str:
-    return text(json.dumps(list(capture.columns), ensure_ascii=False))
+    return text(json.dumps(capture.names, ensure_ascii=False))
 
 
 def remember_statement(capture: Capture, sha256: str) -> str:
@@ -162,6 +185,8 @@ def _triggers(capture: Capture, unique: Unique) -> list[str]:
     old, new = key_of("OLD", capture), key_of("NEW", capture)
     clear = f"DELETE FROM {aside};"
     removed = _removed_by_replace(capture)
+    # The row's own image was put aside too, if it has lines.
+    others = _removed_by_replace(capture, f" AND r.key <> {old}") if capture.lines else removed
     old_row = _held_before(capture)
     new_row = f"""
   {_insert()} SELECT {text(capture.dataset)}, CASE WHEN r.before IS NULL THEN 'c' ELSE 'u' END,
@@ -172,9 +197,17 @@ def _triggers(capture: Capture, unique: Unique) -> list[str]:
         _put_aside("INSERT", capture, unique),
         f"AFTER INSERT ON {table} BEGIN{removed}{new_row};\n  {clear}\nEND",
         _put_aside("UPDATE", capture, unique),
-        f"AFTER UPDATE ON {table} BEGIN{removed}{old_row}{new_row} AND {new} <> {old};\n  {clear}\nEND",
+        f"AFTER UPDATE ON {table} BEGIN{others}{old_row}{new_row} AND {new} <> {old};\n  {clear}\nEND",
         f"AFTER DELETE ON {table} BEGIN{old_row}\n  {clear}\nEND",
+        *([f"BEFORE DELETE ON {table} BEGIN\n  {clear}{_itself(capture)}\nEND"] if capture.lines else []),
     ]
+
+
+def _itself(capture: Capture) -> str:
+    """Remember the row with its lines, which a foreign key may delete or move before the AFTER trigger."""
+    columns = ", ".join(f"OLD.{name(column)}" for column in capture.key)
+    aside = name(replaced_table(capture))
+    return f"\n  INSERT INTO {aside} SELECT {columns}, {key_of('OLD', capture)}, {image('OLD', capture)};"
 
 
 def _insert() -> str:
@@ -188,37 +221,48 @@ def _same(row: str, capture: Capture) -> str:
 
 def _held_before(capture: Capture) -> str:
     """What became of the record under the key it had; no row if nothing that is captured changed."""
-    table, old = name(capture.table), key_of("OLD", capture)
+    table, old, held = name(capture.table), key_of("OLD", capture), image("OLD", capture)
+    if capture.lines:
+        aside = f"SELECT r.before FROM {name(replaced_table(capture))} AS r WHERE r.key = {old}"
+        held = f"coalesce(({aside}), {held})"
     return f"""
   {_insert()} SELECT {text(capture.dataset)}, CASE WHEN now IS NULL THEN 'd' ELSE 'u' END, {old}, held, now
-  FROM (SELECT {image("OLD", capture)} AS held, (SELECT {image("t", capture)} FROM {table} AS t
+  FROM (SELECT {held} AS held, (SELECT {image("t", capture)} FROM {table} AS t
     WHERE {_same("OLD", capture)} AND {key_of("t", capture)} = {old}) AS now)
   WHERE held IS NOT now;"""
+
+
+def collisions(unique: Unique, row: str) -> str:
+    """Whether a new row would take the place of the row ``row``."""
+    return " OR ".join(
+        "("
+        + " AND ".join(
+            f"{row}.{name(c)} = NEW.{name(c)} COLLATE {collation}" for c, collation in index.items()
+        )
+        + ")"
+        for index in unique
+    )
 
 
 def _put_aside(kind: str, capture: Capture, unique: Unique) -> str:
     """A BEFORE trigger: remember the rows that the new one collides with, in case they are replaced."""
     table, aside = name(capture.table), name(replaced_table(capture))
-    collisions = " OR ".join(
-        "("
-        + " AND ".join(f"t.{name(c)} = NEW.{name(c)} COLLATE {collation}" for c, collation in index.items())
-        + ")"
-        for index in unique
-    )
     other = f" AND {key_of('t', capture)} <> {key_of('OLD', capture)}" if kind == "UPDATE" else ""
-    where = f"FROM {table} AS t WHERE ({collisions}){other}"
+    where = f"FROM {table} AS t WHERE ({collisions(unique, 't')}){other}"
     columns = ", ".join(f"t.{name(column)}" for column in capture.key)
-    return f"""BEFORE {kind} ON {table} WHEN EXISTS (SELECT 1 {where}) BEGIN
+    itself = _itself(capture) if kind == "UPDATE" and capture.lines else ""
+    when = "" if itself else f" WHEN EXISTS (SELECT 1 {where})"
+    return f"""BEFORE {kind} ON {table}{when} BEGIN
   DELETE FROM {aside};
-  INSERT INTO {aside} SELECT {columns}, {key_of("t", capture)}, {image("t", capture)} {where};
+  INSERT INTO {aside} SELECT {columns}, {key_of("t", capture)}, {image("t", capture)} {where};{itself}
 END"""
 
 
-def _removed_by_replace(capture: Capture) -> str:
+def _removed_by_replace(capture: Capture, besides: str = "") -> str:
     """Rows put aside that are no longer there; that of the new row's own key is its ``before`` instead."""
     table, aside = name(capture.table), name(replaced_table(capture))
     same = " AND ".join(f"t.{name(column)} = r.k{at}" for at, column in enumerate(capture.key))
     return f"""
   {_insert()} SELECT {text(capture.dataset)}, 'd', r.key, r.before, NULL FROM {aside} AS r
-  WHERE r.key <> {key_of("NEW", capture)}
+  WHERE r.key <> {key_of("NEW", capture)}{besides}
     AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same} AND {key_of("t", capture)} = r.key);"""

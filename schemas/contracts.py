@@ -6,7 +6,7 @@ Rules are data. What a contract does not map stays missing.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -48,6 +48,7 @@ SOURCE_FIELDS: tuple[tuple[str, str], ...] = (
 )
 
 _PATH = re.compile(r"([a-z][a-z0-9_]*)/([a-z][a-z0-9_]*)\.yaml")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Status(Strict):
@@ -57,6 +58,16 @@ class Status(Strict):
     live: tuple[str, ...] = Field(min_length=1)  #: values of records in force
     gone: tuple[str, ...] = ()  #: values of records that count as deleted; any other value is a problem
     basis: str | None = None
+
+
+class LineSet(Strict):
+    """Rows of another table that belong to a record: captured with it, one text on the wire."""
+
+    table: str = Field(min_length=1)  #: the source's own name for it
+    on: Mapping[str, str] = Field(min_length=1)  #: column of the lines -> column of the record that it equals
+    order: tuple[str, ...] = ()  #: columns of the lines that put them in order, captured or not
+    columns: Mapping[str, AvroType] = Field(min_length=1)  #: what is captured of a line, in order
+    one: bool = False  #: a record has one line at most, whose columns are read as ``<name>.<column>``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,7 @@ class Contract:
     status: Status | None
     missing: tuple[str, ...]  #: texts that say "nothing is known", in small letters; case does not count
     targets: tuple[Target, ...]
+    lines: Mapping[str, LineSet] = field(default_factory=dict)  #: sets of rows of other tables, by name
 
     @property
     def id(self) -> str:
@@ -102,9 +114,23 @@ class Contract:
         return f"{self.topic}-value"
 
     @cached_property
+    def on_wire(self) -> Mapping[str, AvroType]:
+        """What an image of a record holds: its columns, then each set of lines as one text."""
+        return _on_wire(self.columns, self.lines)
+
+    @cached_property
+    def readable(self) -> Mapping[str, AvroType]:
+        """What rules may read: all that is on the wire, and the columns of sets that have one line."""
+        return _readable(self.columns, self.lines)
+
+    @cached_property
     def envelope_schema(self) -> dict[str, Any]:
-        """Avro schema of a change event, in Debezium's shape: before, after, source, op, ts_ms."""
-        columns = [{"name": n, "type": ["null", t], "default": None} for n, t in self.columns.items()]
+        """Avro schema of a change event, in Debezium's shape: before, after, source, op, ts_ms.
+
+        A set of lines is one string: a JSON array of objects in the set's order, keys in the order of its
+        columns, what is missing left out. Null: nothing is told of them.
+        """
+        columns = [{"name": n, "type": ["null", t], "default": None} for n, t in self.on_wire.items()]
         value = {"type": "record", "name": "Value", "fields": columns}
         source = {
             "type": "record",
@@ -135,6 +161,7 @@ class _File(Strict):
     table: str = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     columns: Mapping[str, AvroType] = Field(min_length=1)
+    lines: Mapping[str, LineSet] = Field(default_factory=dict)
     status: Status | None = None
     missing: tuple[str, ...] = ()
     targets: Mapping[str, _Target] = Field(min_length=1)
@@ -166,10 +193,12 @@ class _Loading:
         self.file = file
         self.formats = formats
         self.codes = codes
+        self.readable = _readable(file.columns, file.lines)
 
     def contract(self, system: str, dataset: str) -> Contract:
         for at, name in enumerate(self.file.key):
-            self._column(name, ("key", at))
+            self._column(name, ("key", at), among=self.file.columns)
+        self._check_lines()
         self._check_status()
         for at, word in enumerate(self.file.missing):
             if word != word.lower():
@@ -181,12 +210,22 @@ class _Loading:
             targets=tuple(self._target(name, target) for name, target in self.file.targets.items()),
         )
 
+    def _check_lines(self) -> None:
+        for name, one in self.file.lines.items():
+            place: Place = ("lines", name)
+            if not _NAME.fullmatch(name) or name in self.file.columns:
+                raise self._error(
+                    place, f"a set of lines cannot be named {name}", "give it a name of its own: a-z, 0-9, _"
+                )
+            for column in one.on:
+                self._column(one.on[column], (*place, "on", column), among=self.file.columns)
+
     def _check_status(self) -> None:
         status = self.file.status
         if status is None:
             return
         self._column(status.column, ("status", "column"))
-        avro = self.file.columns[status.column]
+        avro = self.readable[status.column]
         for part, values in (("live", status.live), ("gone", status.gone)):
             try:
                 pl.Series(values, dtype=pl.String).cast(COLUMN_TYPES[avro])
@@ -203,8 +242,8 @@ class _Loading:
         fields = {field.name: field for field in national.fields}
         written = self._rule_places(full_id, target, fields)
         rules = {name: self._step(at, RULES, fields[name]) for name, at in written.items()}
-        for name, field in fields.items():
-            if field.required:
+        for name, one in fields.items():
+            if one.required:
                 self._check_required(name, rules.get(name), written.get(name, (*place, "fields")))
         checks = {at: self._step(at, CHECKS) for at in self._check_places(full_id, target)}
         steps: dict[Place, Step] = {at: rules[name] for name, at in written.items()}
@@ -294,13 +333,18 @@ class _Loading:
                         f"name a field whose rule finds a {other.fact}",
                     )
 
-    def _column(self, name: str, place: Place, types: Sequence[str] = ()) -> None:
-        if name not in self.file.columns:
-            raise self._error(
-                place, f"the source has no column {name}", suggestion(name, list(self.file.columns))
-            )
-        if types and self.file.columns[name] not in types:
-            text = f"column {name} is {self.file.columns[name]}"
+    def _column(
+        self,
+        name: str,
+        place: Place,
+        types: Sequence[str] = (),
+        among: Mapping[str, AvroType] | None = None,
+    ) -> None:
+        known = self.readable if among is None else among
+        if name not in known:
+            raise self._error(place, f"the source has no column {name}", suggestion(name, list(known)))
+        if types and known[name] not in types:
+            text = f"column {name} is {known[name]}"
             raise self._error(place, text, f"name a column of type {' or '.join(types)}")
 
     def _error(self, place: Place, text: str, next_step: str) -> ContractError:
@@ -311,6 +355,20 @@ def _form_check(rule: Copy, field: FormatField) -> Check | None:
     """The check of a field's forms, on the source column that the field is copied from."""
     told = {"rule": "form", "from": rule.from_, "basis": field.basis, "forms": field.forms}
     return Form.model_validate(told) if field.forms else None
+
+
+def _on_wire(columns: Mapping[str, AvroType], lines: Mapping[str, LineSet]) -> Mapping[str, AvroType]:
+    return {**columns, **dict.fromkeys(lines, "string")}
+
+
+def _readable(columns: Mapping[str, AvroType], lines: Mapping[str, LineSet]) -> Mapping[str, AvroType]:
+    only = {
+        f"{name}.{column}": avro
+        for name, one in lines.items()
+        if one.one
+        for column, avro in one.columns.items()
+    }
+    return {**_on_wire(columns, lines), **only}
 
 
 def _in_order(rules: Mapping[str, Rule], national: NationalFormat) -> Mapping[str, Rule]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.contracts import COLUMN_TYPES, Contract, Status
+from schemas.contracts import COLUMN_TYPES, Contract, LineSet, Status
 from schemas.errors import ContractError
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
@@ -17,6 +17,7 @@ from schemas.errors import ContractError
 LIVE, GONE, OLD = 0, 1, 2
 
 _MAIN = pl.Series([LIVE], dtype=pl.UInt8)
+_SEVERAL = "*"  # no column is named so
 _NOT_MOVED = pl.lit(value=False).alias("moved")
 
 
@@ -24,12 +25,13 @@ _NOT_MOVED = pl.lit(value=False).alias("moved")
 class Records:
     """Records in the order of their events; an OLD one stands right before the other of its event."""
 
-    source: pl.DataFrame  #: the contract's columns
+    source: pl.DataFrame  #: what rules may read: ``Contract.readable``
     rows: pl.Series  #: UInt32: the event's ``__row``
     seq: pl.Series
     committed_ms: pl.Series
     roles: pl.Series  #: UInt8
-    problems: Mapping[str, pl.Series]  #: what is wrong with the events themselves: op, status column -> rule
+    #: What is wrong with the events themselves: op, status column, set of lines -> rule.
+    problems: Mapping[str, pl.Series]
     all_live: bool  #: every role is LIVE
 
 
@@ -73,6 +75,10 @@ class EventReader:
         problems: dict[str, pl.Series] = {}
         if not flags["known"].all():
             problems["op"] = _problem(~flags["known"], "op_unknown")
+        for name in (name for name, one in self._contract.lines.items() if one.one):
+            several = (roles == LIVE) & source.drop_in_place(f"{name}.{_SEVERAL}")
+            if several.any():
+                problems[name] = _problem(several, "lines_several")
         status = self._contract.status
         if status is not None and not flags["live"].all():
             # The status is not asked of deletions, nor of a record as it was before a move.
@@ -100,7 +106,7 @@ class EventReader:
 
 
 def _status_flags(contract: Contract, status: Status) -> list[pl.Expr]:
-    dtype = COLUMN_TYPES[contract.columns[status.column]]
+    dtype = COLUMN_TYPES[contract.readable[status.column]]
     return [
         pl.col("status")
         .is_in(pl.Series(values, dtype=pl.String).cast(dtype).implode())
@@ -123,10 +129,10 @@ def _both_sides(sides: pl.DataFrame) -> pl.DataFrame:
 
 
 def _columns(found: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """The contract's columns; one that the record's schema does not have yet is missing throughout."""
+    """What rules may read; a column that the record's schema does not have yet is missing throughout."""
     there = {column.name: column for column in found.get_columns()}
     columns = []
-    for name, avro in contract.columns.items():
+    for name, avro in contract.on_wire.items():
         dtype = COLUMN_TYPES[avro]
         column = there.get(name)
         if column is None or column.dtype == pl.Null:
@@ -137,7 +143,19 @@ def _columns(found: pl.DataFrame, contract: Contract) -> pl.DataFrame:
                 next_step="correct the contract's columns, or the schema that the producer registered",
             )
         columns.append(column)
+    for name, one in contract.lines.items():
+        if one.one:
+            columns += _only_line(next(each for each in columns if each.name == name), one)
     return pl.DataFrame(columns)
+
+
+def _only_line(texts: pl.Series, one: LineSet) -> list[pl.Series]:
+    """The columns of the one line of each record, and whether there are several."""
+    line = pl.Struct({column: COLUMN_TYPES[avro] for column, avro in one.columns.items()})
+    lines = texts.str.json_decode(pl.List(line))
+    first = lines.list.first().struct
+    several = (lines.list.len() > 1).fill_null(value=False).alias(f"{texts.name}.{_SEVERAL}")
+    return [*(first.field(column).alias(f"{texts.name}.{column}") for column in one.columns), several]
 
 
 def _problem(where: pl.Series, rule: str) -> pl.Series:

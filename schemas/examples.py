@@ -82,7 +82,7 @@ def _check_names(document: Document, file: _File, contract: Contract, library: L
         if full_id not in fed:
             raise document.error(place, f"the contract does not feed {full_id}", "name one of its targets")
     fields = {full_id: {one.name for one in library.formats[full_id].fields} for full_id in file.whole}
-    columns = set(contract.columns)
+    columns = set(contract.on_wire)
     parts: list[tuple[Place, Values | None, set[str]]] = [(("row",), file.row, columns)]
     parts.append((("national",), file.national, fields[file.format]))
     parts += [(("also", full_id), values, fields[full_id]) for full_id, values in file.also.items()]
@@ -111,7 +111,7 @@ def _events(file: _File, contract: Contract) -> pl.DataFrame:
         rows = [None if one is None else {**file.row, **one} for one in differences]
         columns = [
             _column(name, [None if row is None else row.get(name) for row in rows], avro)
-            for name, avro in contract.columns.items()
+            for name, avro in contract.on_wire.items()
         ]
         there = pl.Series([row is not None for row in rows])
         return pl.DataFrame(columns).select(pl.when(there).then(pl.struct(pl.all()))).to_series()

@@ -71,6 +71,10 @@ REASONS: dict[str, Reason] = {
         "{field}: trạng thái không có trong hợp đồng dữ liệu. Sửa trạng thái, hoặc bổ sung hợp đồng.",
         "{field}: the contract does not know this status. Correct it, or extend the contract.",
     ),
+    "lines_several": Reason(
+        "{field}: chỉ được có một dòng cho mỗi hồ sơ nhưng có nhiều dòng. Xóa dòng thừa ở phần mềm gốc.",
+        "{field}: a record may have one line only, and has several. Remove the others at the source.",
+    ),
     "op_unknown": Reason(
         "Loại thay đổi không phải thêm, sửa, xóa hay chụp ban đầu. Báo cho đơn vị phát hành.",
         "The change is neither create, update, delete nor snapshot. Tell the publisher.",

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from producers import postgres_sql, sqlite_sql
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Change, Outbox, Site
-from schemas.contracts import AvroType, Contract
+from schemas.contracts import AvroType, Contract, LineSet
 
 COLUMNS: dict[str, AvroType] = {
     "id": "long",
@@ -33,6 +33,7 @@ def a_contract(
     table: str = "so_ho",
     key: tuple[str, ...] = ("id",),
     columns: Mapping[str, AvroType] = COLUMNS,
+    lines: Mapping[str, LineSet] | None = None,
 ) -> Contract:
     """A contract with a source side only."""
     return Contract(
@@ -47,6 +48,7 @@ def a_contract(
         status=None,
         missing=(),
         targets=(),
+        lines=lines or {},
     )
 
 

@@ -81,14 +81,19 @@ def filled(target: Target, national: NationalFormat) -> Filled:
 def lost_columns(contract: Contract) -> Sequence[str]:
     """Source columns that are neither key nor status and that no rule of any target reads.
 
-    A column that is only checked goes nowhere, so it is lost as well.
+    A column that is only checked goes nowhere, so it is lost as well. A set of lines is one column, or the
+    columns of its one line.
     """
     read = {*contract.key, contract.status.column if contract.status else ""}
     for target in contract.targets:
         for rule in target.rules.values():
             read.update(rule.sources())
             read.add(getattr(rule.required, "unless", ""))
-    return [column for column in contract.columns if column not in read]
+    read |= {
+        f"{name}.{column}" for name, one in contract.lines.items() if name in read for column in one.columns
+    }
+    split = {name for name, one in contract.lines.items() if one.one}
+    return [column for column in contract.readable if column not in read | split]
 
 
 def _names(fields: Iterable[FormatField]) -> Sequence[str]:

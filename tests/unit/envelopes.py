@@ -48,7 +48,7 @@ def event(after: Row | None, before: Row | None = None, *, op: str = "c", seq: i
 
 def frame(events: Sequence[Mapping[str, Any]], contract: Contract) -> pl.DataFrame:
     """Events as columns; ``__row`` is the place of each."""
-    value = pl.Struct({name: COLUMN_TYPES[avro] for name, avro in contract.columns.items()})
+    value = pl.Struct({name: COLUMN_TYPES[avro] for name, avro in contract.on_wire.items()})
     source = pl.Struct({name: COLUMN_TYPES[avro] for name, avro in SOURCE_FIELDS})
     return pl.DataFrame(
         [{**one, "__row": at} for at, one in enumerate(events)],

@@ -9,7 +9,7 @@ import pytest
 
 from producers.envelope import CannotEncode, Encoder
 from producers.outbox import Change
-from schemas.contracts import AvroType, Contract
+from schemas.contracts import AvroType, Contract, LineSet
 from schemas.errors import LienthongError
 from schemas.registry import RegisteredSchema, fingerprint
 from tests.capture_lab import a_contract
@@ -42,6 +42,27 @@ def decoded(value: bytes) -> Any:
     envelope = fastavro.schemaless_reader(body, registered().schema, None)
     assert body.read() == b"", "nothing follows"
     return envelope
+
+
+def test_a_set_of_lines_is_one_text_always_written_in_the_same_way() -> None:
+    dong = LineSet(
+        table="d", on={"ho_id": "id"}, columns={"loai": "string", "tien": "long", "he_so": "double"}
+    )
+    contract = a_contract(columns={"id": "long"}, lines={"dong": dong})
+    lined = Encoder(contract, registered(contract), connector="sqlite", database="so_ho")
+    lines = [{"he_so": "0.10000000000000001", "tien": 5.0, "loai": "Ứng"}, dict.fromkeys(dong.columns)]
+    body = io.BytesIO(lined.encode(change(after=json.dumps({"id": 1, "dong": lines})), now_ms=0).value[5:])
+    envelope: Any = fastavro.schemaless_reader(body, registered(contract).schema, None)
+    assert envelope["after"]["dong"] == '[{"loai":"Ứng","tien":5,"he_so":0.1},{}]'
+    for wrong in (
+        "x",
+        [{"loai": 1, "tien": None, "he_so": None}],
+        [{"he_so": "NaN", "loai": None, "tien": 1}],
+    ):
+        with pytest.raises(CannotEncode, match="dong: type_mismatch"):
+            lined.encode(change(after=json.dumps({"id": 1, "dong": wrong})), now_ms=0)
+    with pytest.raises(CannotEncode, match="dong: column_missing"):
+        lined.encode(change(after=json.dumps({"id": 1})), now_ms=0)
 
 
 def test_a_reader_finds_what_the_outbox_said() -> None:

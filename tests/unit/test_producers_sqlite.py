@@ -13,6 +13,7 @@ from producers.outbox import Capture, Locked
 from schemas.errors import LienthongError, SettingsError
 from tests.capture_lab import SOHO, CaptureLab, a_contract, replayed
 from tests.capture_laws import CaptureLaws, take
+from tests.line_laws import LINED, LineLaws, dong, make
 
 TEXT_KEY = Capture.of(
     a_contract(dataset="chu", table="so_chu", key=("ma",), columns={"ma": "string", "ten": "string"})
@@ -241,3 +242,25 @@ class TestOpening:
         lab.outbox.mark([1])
         assert lab.outbox.pending(0, 10, 10**9) == []
         assert lab.told(SOHO) == [("c", "1"), ("c", "2")]
+
+
+class TestLines(LineLaws):
+    """All of them, and what only SQLite does."""
+
+    @pytest.mark.parametrize("recursive", ["ON", "OFF"])
+    def test_replaced_lines_change_the_records_that_lose_them(self, lab: CaptureLab, recursive: str) -> None:
+        make(lab)
+        for id_ in (1, 2, 3):
+            lab.insert(id_)
+        dong(lab, 1, 1, loai="a", ma="A")
+        dong(lab, 2, 2, loai="b", ma="B")
+        lab.install(LINED)
+        lab.hand.run(f"PRAGMA recursive_triggers = {recursive}")
+        lab.hand.run("REPLACE INTO so_dong (dong_id, ho_id, loai, ma) VALUES (1, 3, 'c', 'B')")
+        assert replayed(lab.rows(LINED)).keys() == {"1", "2", "3"}
+        assert {key: image["dong"] for key, image in replayed(lab.rows(LINED)).items()} == {
+            key: image["dong"] for key, image in lab.table(LINED).items()
+        }
+        lab.hand.run("UPDATE OR REPLACE so_dong SET dong_id = 7, ho_id = 1")
+        lab.hand.run("REPLACE INTO so_ho (id, ho_ten) VALUES (1, 'khác')")
+        assert replayed(lab.rows(LINED))["1"] == lab.table(LINED)["1"]
