@@ -18,6 +18,8 @@ from schemas.documents import Document, Place, Strict, read_document
 
 Sensitivity = Literal["public", "personal", "sensitive"]
 Evidence = Literal["V", "I", "U"]
+#: Who made a layout: a ministry, or the province, until a ministry gives one.
+Origin = Literal["ministry", "proposal"]
 
 #: What stands before a format's own fields in each national change: name and Avro type. ``mapping`` says what
 #: each means.
@@ -94,6 +96,7 @@ class NationalFormat:
     key: tuple[str, ...]  #: the fields that name one record nation-wide, in the order they are joined
     fields: tuple[FormatField, ...]  #: in the order of their positions
     running: Running | None = None
+    origin: Origin = "ministry"
 
     @property
     def id(self) -> str:
@@ -149,6 +152,7 @@ class _File(Strict):
     namespace: str
     title: str = Field(min_length=1)
     doc: str = Field(min_length=1)
+    origin: Origin = "ministry"
     key: tuple[str, ...] = Field(min_length=1)
     running: Running | None = None
     fields: tuple[_Field, ...] = Field(min_length=1)
@@ -174,6 +178,7 @@ def load_format(path: Path, folder: Path) -> NationalFormat:
         key=file.key,
         fields=fields,
         running=file.running,
+        origin=file.origin,
     )
 
 

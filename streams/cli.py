@@ -9,8 +9,8 @@ import typer
 from consumers.commands import consume, receipts
 from consumers.numbers_commands import store
 from producers.commands import capture
+from producers.draft_commands import contracts
 from schemas.codes_commands import codes
-from schemas.commands import contracts
 from schemas.errors import LienthongError
 from streams.commands import road
 from streams.doctor import doctor

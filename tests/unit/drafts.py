@@ -1,0 +1,40 @@
+"""Sample databases on files, and drafts of their tables."""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from producers.introspection import read_table
+from schemas.drafting.drafts import Draft, draft_of
+from schemas.library import Library, load_library
+from tests.layouts.entries import Entry
+from tests.layouts.layout import Layout
+
+
+@cache
+def library() -> Library:
+    """The shipped one, read once."""
+    return load_library()
+
+
+def fill(folder: Path, layout: Layout, entries: Iterable[Entry]) -> str:
+    """A SQLite database with the layout's table and these entries; its address."""
+    path = folder / "sample.db"
+    marks = ", ".join("?" * len(layout.columns))
+    connection = sqlite3.connect(path)
+    connection.execute(layout.ddl())
+    connection.executemany(f'INSERT INTO "{layout.table}" VALUES ({marks})', layout.rows(entries, seed=1))
+    connection.commit()
+    connection.close()
+    return f"sqlite:///{path}"
+
+
+def drafted(folder: Path, layout: Layout, entries: Iterable[Entry], *, comments: bool = True) -> Draft:
+    """The draft of such a table, held against the shipped library."""
+    table = read_table(fill(folder, layout, entries), layout.table)
+    if comments:  # SQLite has none
+        pairs = zip(table.columns, layout.columns, strict=True)
+        table = replace(table, columns=tuple(replace(one, comment=held.comment) for one, held in pairs))
+    return draft_of(table, library(), name=("thu", "bang"))
