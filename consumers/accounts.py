@@ -22,7 +22,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One dataset in one national format: each number from 1 to ``highest`` is in one of the four sets."""
+    """One dataset in one national format: each number from 1 to ``highest`` is in one of the five sets."""
 
     system: str
     dataset: str
@@ -30,12 +30,13 @@ class Account:
     applied: Ranges
     stale: Ranges
     rejected: Ranges
+    parked: Ranges
     waiting: Ranges
     refused: tuple[Refused, ...]  #: ``rejected`` by reason; a number refused for two reasons is in both
 
     @property
     def highest(self) -> int:
-        return max(part.highest for part in (self.applied, self.stale, self.rejected, self.waiting))
+        return max(part.highest for _, part in outcomes(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ def _account(answer: Answers, reasons: Mapping[tuple[str, str, str, str], Sequen
         applied=answer.applied,
         stale=answer.stale,
         rejected=answer.rejected,
+        parked=answer.parked,
         waiting=answer.waiting,
         refused=tuple(
             Refused(rule=rule, field=field, seqs=seqs)
@@ -100,6 +102,12 @@ def _rejects(store: NationalStore, system: str, dataset: str | None) -> Iterator
         after = rows[-1].id
 
 
+def outcomes(account: Account) -> list[tuple[str, Ranges]]:
+    """The five sets by name, in the order in which they are told."""
+    names = ("applied", "stale", "rejected", "parked", "waiting")
+    return [(name, getattr(account, name)) for name in names]
+
+
 def as_json(account: Account, language: Language) -> dict[str, object]:
     """The account with all its numbers, as ``receipts show --json`` prints it."""
     return {
@@ -107,15 +115,7 @@ def as_json(account: Account, language: Language) -> dict[str, object]:
         "dataset": account.dataset,
         "format": account.format,
         "highest": account.highest,
-        **{
-            name: {"how_many": len(seqs), "seqs": str(seqs)}
-            for name, seqs in (
-                ("applied", account.applied),
-                ("stale", account.stale),
-                ("rejected", account.rejected),
-                ("waiting", account.waiting),
-            )
-        },
+        **{name: {"how_many": len(seqs), "seqs": str(seqs)} for name, seqs in outcomes(account)},
         "refused": [
             {
                 "rule": one.rule,

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
-from consumers.accounts import Account, Unnumbered, accounts, as_json, shortened
+from consumers.accounts import Account, Unnumbered, accounts, as_json, outcomes, shortened
 from consumers.metrics import ConsumeMetrics, serve_metrics
 from consumers.national import NationalConsumer
 from consumers.opening import open_store
@@ -108,6 +108,7 @@ _WORDS = {
         "applied": "đã áp dụng",
         "stale": "đã có bản mới hơn",
         "rejected": "bị từ chối",
+        "parked": "chờ bản trước được sửa",
         "waiting": "đang chờ",
         "title": "{system}/{dataset} → {format}: {highest} thay đổi đã biết",
         "unnumbered": "{system}/{dataset}: {how_many} bản ghi không đọc được số thứ tự. {reason}",
@@ -117,6 +118,7 @@ _WORDS = {
         "applied": "applied",
         "stale": "superseded",
         "rejected": "rejected",
+        "parked": "parked",
         "waiting": "waiting",
         "title": "{system}/{dataset} → {format}: {highest} changes known",
         "unnumbered": "{system}/{dataset}: {how_many} records without a readable number. {reason}",
@@ -135,10 +137,11 @@ def show(
         bool, typer.Option("--json", help="One JSON object, with all numbers written out as ranges.")
     ] = False,
 ) -> None:
-    """Tell what became of every change: applied, superseded by a newer one, rejected and why, or waiting.
+    """Tell what became of every change: applied, superseded by a newer one, rejected, parked, or waiting.
 
     Numbers count up from 1 in each dataset; each up to the highest one that has an answer is in exactly
-    one outcome for each national format. Changes above it have not reached the store yet.
+    one outcome for each national format. Changes above it have not reached the store yet. A parked change
+    waits until an earlier, rejected one of the same record is mended.
     """
     settings = load_settings(StoreSettings)
     tongue = language or settings.language
@@ -167,12 +170,9 @@ def _show_account(account: Account, language: reasons.Language) -> None:
     title = str(words["title"]).format(
         system=account.system, dataset=account.dataset, format=account.format, highest=account.highest
     )
-    rows = [
-        (str(words["applied"]), str(len(account.applied)), shortened(account.applied), ""),
-        (str(words["stale"]), str(len(account.stale)), shortened(account.stale), ""),
-        (str(words["rejected"]), str(len(account.rejected)), shortened(account.rejected), ""),
-    ]
-    rows += [
+    rows = [(str(words[name]), str(len(seqs)), shortened(seqs), "") for name, seqs in outcomes(account)]
+    # Right behind "rejected", the third.
+    rows[3:3] = [
         (
             f"  {one.field}: {one.rule}" if one.field else f"  {one.rule}",
             str(len(one.seqs)),
@@ -181,7 +181,6 @@ def _show_account(account: Account, language: reasons.Language) -> None:
         )
         for one in account.refused
     ]
-    rows.append((str(words["waiting"]), str(len(account.waiting)), shortened(account.waiting), ""))
     print_table(title, tuple(words["columns"]), rows)
 
 

@@ -4,7 +4,7 @@ A column is never dropped and its type never changed here: that is a decision fo
 programs read these tables.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -101,6 +101,7 @@ reject = sa.Table(
     _text("detail"),
     sa.Column("original", sa.LargeBinary),
     sa.Column("record_key", sa.LargeBinary),
+    sa.Column("blocks", sa.Boolean),  # NULL: rejected before later changes waited, or nothing waits for it
     sa.Column("at", Moment, nullable=False),
     sa.Column("published_at", Moment),
     comment="Bản ghi bị từ chối: quy tắc, trường, lý do và nguyên văn bản ghi",
@@ -118,9 +119,38 @@ sa.Index(
     unique=True,
 )
 sa.Index("lienthong_reject_by_system", reject.c.system, reject.c.dataset)
+sa.Index(
+    "lienthong_reject_blocking",
+    reject.c.deployment,
+    reject.c.topic,
+    reject.c.partition,
+    postgresql_where=reject.c.blocks,
+    sqlite_where=reject.c.blocks,
+)
 for _outbox in (receipt, reject):
     _waiting = _outbox.c.published_at.is_(None)
     sa.Index(f"{_outbox.name}_unpublished", _outbox.c.id, postgresql_where=_waiting, sqlite_where=_waiting)
+
+parked = sa.Table(
+    "lienthong_parked",
+    metadata,
+    # The order of arrival. Not the offset, which begins anew with a topic that was deleted and made again.
+    _id(),
+    _text("deployment"),
+    _text("topic"),
+    sa.Column("partition", sa.Integer, nullable=False),
+    sa.Column("head", sa.BigInteger, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    _text("system"),
+    _text("dataset"),
+    sa.Column("seq", sa.BigInteger),
+    sa.Column("record_key", sa.LargeBinary, nullable=False),
+    sa.Column("original", sa.LargeBinary),
+    _text("fingerprint", nullable=True),
+    sa.Column("at", Moment, nullable=False),
+    comment="Thay đổi đang chờ sau một bản ghi bị từ chối của cùng hồ sơ, theo thứ tự đến",
+)
+sa.Index("lienthong_parked_behind", parked.c.deployment, parked.c.topic, parked.c.partition, parked.c.head)
 
 left = sa.Table(
     "lienthong_left",
@@ -212,6 +242,7 @@ def missing(
             found += _missing_in(connection, inspector, table)
         else:
             found += _all_of(connection, table)
+    found += _missing_indexes(connection, [table for table in own if table.name in there])
     for table in national:
         found += _view(connection, inspector, table, is_new=table.name not in there)
     return found
@@ -228,9 +259,25 @@ def _all_of(connection: sa.Connection, table: sa.Table) -> Iterator[Missing]:
         yield Missing(
             f"storage {table.name}", f"ALTER TABLE {table.name} ALTER COLUMN seqs SET STORAGE EXTERNAL"
         )
-    for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        yield Missing(f"index {index.name}", _sql(connection, CreateIndex(index)))
+    yield from _indexes(connection, table, ())
     yield from _comments(connection, table, None, {})
+
+
+def _indexes(connection: sa.Connection, table: sa.Table, there: Container[str]) -> Iterator[Missing]:
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        if index.name not in there:
+            yield Missing(f"index {index.name}", _sql(connection, CreateIndex(index)))
+
+
+def _missing_indexes(connection: sa.Connection, tables: Sequence[sa.Table]) -> list[Missing]:
+    """Indexes that tables of an earlier version lack. By name: expressions cannot be reflected everywhere."""
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'index'"
+        if connection.dialect.name == "sqlite"
+        else "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+    )
+    there = set(connection.exec_driver_sql(query).scalars())
+    return [one for table in tables for one in _indexes(connection, table, there)]
 
 
 def _missing_in(connection: sa.Connection, inspector: sa.Inspector, table: sa.Table) -> Iterator[Missing]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from consumers import ranges
 from consumers.ddl import column_name
-from consumers.store import Outcome, Prepared, Receipt, Reject, Rider, Step, SyncBatch
+from consumers.store import Outcome, Parked, Prepared, Receipt, Reject, Rider, Step, SyncBatch
 from schemas.formats import NationalFormat
 
 REQUIRED = ("lt_key", "lt_op", "lt_system", "lt_dataset", "lt_source_key", "lt_seq")
@@ -258,6 +258,19 @@ def receipt_of(
         rule=rule,
         field=at_field,
     )
+
+
+def receipts_of_parked(parked: Sequence[Parked], formats: Sequence[str]) -> list[Receipt]:
+    """One receipt for each dataset and format; a change without a number gets none."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for one in parked:
+        if one.seq is not None:
+            groups.setdefault((one.system, one.dataset), []).append(one.seq)
+    return [
+        receipt_of(system, dataset, full_id, "parked", pl.Series(seqs, dtype=pl.Int64))
+        for (system, dataset), seqs in groups.items()
+        for full_id in formats
+    ]
 
 
 def receipts_of_rejects(rejects: Sequence[Reject], formats: Sequence[str]) -> list[Receipt]:

@@ -10,7 +10,16 @@ import sqlalchemy as sa
 
 from consumers import ddl
 from consumers.ranges import Ranges
-from consumers.store import Answers, LedgerRow, Position, ReceiptRow, Reject, RejectCount, RejectRow
+from consumers.store import (
+    Answers,
+    Blocked,
+    LedgerRow,
+    Position,
+    ReceiptRow,
+    Reject,
+    RejectCount,
+    RejectRow,
+)
 from schemas.formats import NationalFormat
 
 Row = TypeVar("Row", ReceiptRow, RejectRow)
@@ -91,6 +100,17 @@ class Readings:
             rows = connection.execute(query.order_by(count.desc(), c.dataset, c.rule, c.field))
             return [RejectCount(**row) for row in rows.mappings()]
 
+    def blocked(self, deployment: str, positions: Sequence[Position]) -> list[Blocked]:
+        c = ddl.reject.c
+        places = sa.tuple_(c.topic, c.partition).in_([(p.topic, p.partition) for p in positions])
+        query = sa.select(c.topic, c.partition, c.offset, c.record_key)
+        query = query.where(c.deployment == deployment, places, c.blocks).order_by(c.id)
+        with self._transaction() as connection:
+            return [
+                Blocked(position=Position(topic=topic, partition=partition), offset=offset, key=key)
+                for topic, partition, offset, key in connection.execute(query)
+            ]
+
     # --- records -------------------------------------------------------------------------------------
 
     def columns(self, national: NationalFormat, names: Sequence[str]) -> pl.DataFrame:
@@ -148,6 +168,7 @@ def _reject_row(row: sa.Row[Any]) -> RejectRow:
         detail=row.detail,
         key=row.record_key,
         original=row.original,
+        blocks=bool(row.blocks),
     )
     return RejectRow(id=row.id, at=row.at, reject=reject)
 
@@ -156,7 +177,8 @@ def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) 
     applied = Ranges.parse(texts.get("applied", []))
     stale = Ranges.parse(texts.get("stale", [])) - applied
     rejected = Ranges.parse(texts.get("rejected", [])) - applied - stale
-    known = applied | stale | rejected
+    parked = Ranges.parse(texts.get("parked", [])) - applied - stale - rejected
+    known = applied | stale | rejected | parked
     return Answers(
         system=system,
         dataset=dataset,
@@ -164,5 +186,6 @@ def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) 
         applied=applied,
         stale=stale,
         rejected=rejected,
+        parked=parked,
         waiting=Ranges.of([(1, known.highest)]) - known if known.highest else Ranges(),
     )

@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from consumers import ddl
 from consumers.merge_sql import Dialect, MergeSql, merge_sql
 from consumers.outcomes import Refusal, Tally
-from consumers.preparing import prepare, receipts_of_rejects
+from consumers.preparing import prepare, receipts_of_parked, receipts_of_rejects
 from consumers.readings import Readings
 from consumers.store import (
     Applied,
     Claim,
     Fenced,
     Left,
+    Parked,
     Position,
     Prepared,
     Receipt,
@@ -257,7 +258,8 @@ class SqlStore(Readings, ABC):
             applied, receipts, rejects = tally.settle()
             self._log_effects(connection, prepared)
             self._write_receipts(connection, receipts)
-            self._write_rejects(connection, deployment, [*prepared.rejects, *rejects])
+            refused = [*prepared.rejects, *rejects]
+            self._write_refused(connection, "lienthong_reject", deployment, refused)
             self._advance(connection, deployment, batch.slices)
         return applied
 
@@ -312,11 +314,19 @@ class SqlStore(Readings, ABC):
                 ]
 
     def settle(
-        self, deployment: str, slices: Sequence[Slice], *, rejects: Sequence[Reject], formats: Sequence[str]
+        self,
+        deployment: str,
+        slices: Sequence[Slice],
+        *,
+        rejects: Sequence[Reject],
+        parked: Sequence[Parked] = (),
+        formats: Sequence[str],
     ) -> None:
+        receipts = [*receipts_of_rejects(rejects, formats), *receipts_of_parked(parked, formats)]
         with self._transaction() as connection:
-            self._write_receipts(connection, receipts_of_rejects(rejects, formats))
-            self._write_rejects(connection, deployment, rejects)
+            self._write_receipts(connection, receipts)
+            self._write_refused(connection, "lienthong_reject", deployment, rejects)
+            self._write_refused(connection, "lienthong_parked", deployment, parked)
             self._advance(connection, deployment, slices)
 
     def note_left(self, left: Sequence[Left]) -> None:
@@ -332,11 +342,13 @@ class SqlStore(Readings, ABC):
     def _write_receipts(self, connection: sa.Connection, receipts: Sequence[Receipt]) -> None:
         self._insert(connection, "lienthong_receipt", [_storable(one) for one in receipts])
 
-    def _write_rejects(self, connection: sa.Connection, deployment: str, rejects: Sequence[Reject]) -> None:
-        rows = [{"deployment": deployment, **_storable(one)} for one in rejects]
+    def _write_refused(
+        self, connection: sa.Connection, table: str, deployment: str, refused: Sequence[Reject | Parked]
+    ) -> None:
+        rows = [{"deployment": deployment, **_storable(one)} for one in refused]
         for row in rows:
             row["record_key"] = row.pop("key")
-        self._insert(connection, "lienthong_reject", rows)
+        self._insert(connection, table, rows)
 
     def _log_effects(self, connection: sa.Connection, prepared: Prepared) -> None:
         if self._effect_log:
@@ -363,7 +375,7 @@ class SqlStore(Readings, ABC):
         return ", ".join([row] * len(rows)), [value for one in rows for value in one]
 
 
-def _storable(row: Receipt | Reject | Left) -> dict[str, Any]:
+def _storable(row: Receipt | Reject | Parked | Left) -> dict[str, Any]:
     """As parameters. A key of broken bytes must not stop the line a second time, now in the reject itself."""
     values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
     return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}

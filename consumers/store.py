@@ -16,7 +16,7 @@ from consumers.ranges import Ranges
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 
-Outcome = Literal["applied", "stale", "rejected"]
+Outcome = Literal["applied", "stale", "rejected", "parked"]
 
 
 class StoreError(LienthongError):
@@ -102,6 +102,32 @@ class Reject:
     detail: str
     key: bytes | None = dataclasses.field(repr=False)
     original: bytes | None = dataclasses.field(repr=False)  #: the record's value as it came
+    blocks: bool = False  #: later changes of its record wait until this one is mended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """A change that waits, in order, behind the reject of an earlier change of its record."""
+
+    system: str
+    dataset: str
+    topic: str
+    partition: int
+    offset: int
+    head: int  #: offset of the reject that it waits for
+    key: bytes = dataclasses.field(repr=False)  #: the Kafka key, which names the record
+    seq: int | None  #: as its header tells; None: it has none
+    original: bytes | None = dataclasses.field(repr=False)  #: the record's value as it came
+    fingerprint: str | None  #: of the schema it was written with, as its header tells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """A record whose changes wait: one of them was rejected and is not mended."""
+
+    position: Position
+    offset: int  #: of the reject
+    key: bytes = dataclasses.field(repr=False)  #: the Kafka key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +187,8 @@ class ReceiptRow:
 class Answers:
     """All receipts of one dataset in one format, folded: each number from 1 to the highest is in one place.
 
-    A record delivered again may get a second, lesser answer; the best one counts: applied, stale, rejected.
+    A record delivered again, or one that waited, gets further answers; the best one counts, in the order of
+    the fields.
     """
 
     system: str
@@ -170,6 +197,7 @@ class Answers:
     applied: Ranges
     stale: Ranges
     rejected: Ranges
+    parked: Ranges  #: behind a reject of their record
     waiting: Ranges  #: no answer yet, though a higher number has one
 
 
@@ -314,16 +342,25 @@ class NationalStore(Protocol):
         """
 
     def settle(
-        self, deployment: str, slices: Sequence[Slice], *, rejects: Sequence[Reject], formats: Sequence[str]
+        self,
+        deployment: str,
+        slices: Sequence[Slice],
+        *,
+        rejects: Sequence[Reject],
+        parked: Sequence[Parked] = (),
+        formats: Sequence[str],
     ) -> None:
-        """Translate's transaction: rejects, a ``rejected`` receipt of each, the ledger's step of all slices.
+        """Translate's transaction: rejects, parked changes, their receipts, the ledger's step of all slices.
 
         Args:
-            formats: full ids of the national formats that the rejected changes were meant for; one that has
-                a ``seq`` gets a receipt in each.
+            formats: full ids of the national formats that the changes were meant for; one that has a ``seq``
+                gets a receipt in each.
 
         Safe to repeat: a reject that is there already is not written twice. Raises ``Fenced``.
         """
+
+    def blocked(self, deployment: str, positions: Sequence[Position]) -> list[Blocked]:
+        """The records of these partitions whose changes wait; to be asked after claiming them."""
 
     def note_left(self, left: Sequence[Left]) -> None:
         """Remember keys that records may have left; to be called before a later version is published.

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from consumers.store import Position, Slice
 
+SEQ_DIGITS = 18  # more fit no column
+
 
 class Record(Protocol):
     """The parts of a record that the road reads, as aiokafka's parser gives them."""
@@ -50,6 +52,12 @@ def slices_of(lot: Sequence[Batch]) -> list[Slice]:
         Slice(position=position, start=begin.start, next=last[position].next, epoch=begin.epoch)
         for position, begin in first.items()
     ]
+
+
+def seq_header(record: Record) -> int | None:
+    """The sequence number from the record's header: readable even when its bytes are not."""
+    text = header(record, "seq")
+    return int(text) if text is not None and text.isdigit() and len(text) <= SEQ_DIGITS else None
 
 
 def header(record: Record, name: str) -> bytes | None:

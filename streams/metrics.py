@@ -77,6 +77,18 @@ class RoadMetrics:
             ["system", "dataset", "rule"],
             registry=registry,
         )
+        self.parked = Counter(
+            "lienthong_parked",
+            "Changes that wait behind a reject of their record.",
+            ["system", "dataset"],
+            registry=registry,
+        )
+        self.blocked = Gauge(
+            "lienthong_blocked_records",
+            "Records whose changes wait for a reject to be mended, in the partitions of this worker.",
+            ["system", "dataset"],
+            registry=registry,
+        )
         self.applied = Counter(
             "lienthong_applied", "National records applied to the store.", ["format"], registry=registry
         )

@@ -58,6 +58,9 @@ class Hop(Protocol[P]):
 
     name: str
 
+    async def begin(self, lot: Sequence[Batch]) -> None:
+        """Fetch what preparing needs of services; lots begin in their order. Raises ``TryAgain``."""
+
     def prepare(self, lot: Sequence[Batch]) -> P:
         """Decode and reshape; runs in a worker thread; touches no service."""
 
@@ -131,8 +134,20 @@ class Mill(Generic[P]):
     async def _prepare_all(self) -> None:
         while True:
             lot = await self._next_lot()
+            await self._begin(lot)
             prepared = await self._prepare(lot)
             await self._prepared.put((lot, prepared))
+
+    async def _begin(self, lot: list[Batch]) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._hop.begin(lot)
+            except TryAgain as error:
+                attempt += 1
+                await self._wait(error, attempt)
+            else:
+                return
 
     async def _prepare(self, lot: list[Batch]) -> P:
         started = time.perf_counter()

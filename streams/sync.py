@@ -60,6 +60,9 @@ class SyncHop:
         """The national topics of all formats in use."""
         return sorted(self._formats)
 
+    async def begin(self, lot: Sequence[Batch]) -> None:
+        """Nothing: what a lot needs is in it."""
+
     def prepare(self, lot: Sequence[Batch]) -> Load:
         """Decode a lot of one topic and choose what the store must see."""
         topic = lot[0].position.topic

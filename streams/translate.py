@@ -2,32 +2,36 @@
 
 Order of things, so that a crash at any point loses nothing: note the keys that refused updates may have
 left (a later version must find them); publish to the national topics and wait
-for every acknowledgement; then one transaction of the store takes the rejects, their receipts and the
-ledger's step. A crash in between publishes the same records again; the version gate makes that harmless.
+for every acknowledgement; then one transaction of the store takes the rejects, the changes that wait behind
+them, their receipts and the ledger's step. A crash in between publishes the same records again; the version
+gate makes that harmless.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 import structlog
 
-from consumers.store import Left, NationalStore, Reject
+from consumers.store import Left, NationalStore, Parked, Reject
 from schemas.codec import decode, encode
 from schemas.contracts import Contract
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
-from streams.batch import Batch, Record, header, slices_of
+from streams.batch import Batch, Record, header, seq_header, slices_of
 from streams.metrics import RoadMetrics
+from streams.parking import Blocks, Head, Placed, behind, block, parked
 from streams.publisher import Outgoing, Publisher, publish_all
 
 logger = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 MAX_RECORD_BYTES = 900_000  # key and value; below the broker's default for a message batch
 MAX_KEY_CHARACTERS = 600  # a longer key fits no index, so it never stood in a store
@@ -40,7 +44,9 @@ class Translation:
     contract: Contract
     batches: Sequence[Batch]
     outgoing: dict[str, list[Outgoing]] = field(default_factory=dict)
+    rows: dict[str, list[int]] = field(default_factory=dict)  #: beside ``outgoing``: places among the records
     rejects: list[Reject] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
     warnings: list[tuple[str, int]] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     published: bool = False
@@ -69,28 +75,55 @@ class TranslateHop:
         self._executor = executor
         self._contracts = {contract.topic: contract for contract in library.contracts.values()}
         self._translators = {topic: Translator(c, library) for topic, c in self._contracts.items()}
+        self._blocks = Blocks()
 
     @property
     def topics(self) -> list[str]:
         """The province topics of all contracts."""
         return sorted(self._contracts)
 
-    # --- prepare: pure ---------------------------------------------------------------------------
+    async def begin(self, lot: Sequence[Batch]) -> None:
+        """Learn which records wait in the partitions that were claimed since."""
+        if new := self._blocks.unknown(lot):
+            found = await self._in_store(lambda: self._store.blocked(self._deployment, list(new)))
+            self._blocks.learn(new, found)
+
+    # --- prepare: touches no service ---------------------------------------------------------------
 
     def prepare(self, lot: Sequence[Batch]) -> Translation:
-        """Decode, translate and encode a lot of one topic."""
+        """Decode, translate and encode a lot of one topic, but for what waits behind a reject."""
         topic = lot[0].position.topic
         contract = self._contracts[topic]
         out = Translation(contract=contract, batches=lot)
         records = [(batch.position.partition, record) for batch in lot for record in batch.records]
-        self._translate(contract, topic, records, out)
+        heads = self._blocks.heads(lot)
+        if waiting := behind(records, heads):
+            out.parked += [parked(contract, records[row], head) for row, head in waiting.items()]
+            records = [placed for row, placed in enumerate(records) if row not in waiting]
+        self._translate(contract, records, 0, out)
+        if out.rejects:
+            block(out.rejects, heads)
+            self._take_back(contract, records, behind(records, heads), out)
         return out
 
-    def _translate(
-        self, contract: Contract, topic: str, records: Sequence[tuple[int, Record]], out: Translation
+    def _take_back(
+        self, contract: Contract, records: Sequence[Placed], waiting: Mapping[int, Head], out: Translation
     ) -> None:
+        """Park what came behind a reject of its record in the same lot, whatever became of it."""
+        if not waiting:
+            return
+        for topic, rows in out.rows.items():
+            pairs = zip(rows, out.outgoing[topic], strict=True)
+            out.outgoing[topic] = [one for row, one in pairs if row not in waiting]
+        places = {(records[row][0], records[row][1].offset) for row in waiting}
+        out.rejects = [one for one in out.rejects if (one.partition, one.offset) not in places]
+        out.parked += [parked(contract, records[row], head) for row, head in waiting.items()]
+        out.parked.sort(key=lambda one: (one.partition, one.offset))
+
+    def _translate(self, contract: Contract, records: Sequence[Placed], first: int, out: Translation) -> None:
+        """Translate records, of which the first one has the row ``first``."""
         try:
-            self._translate_columns(contract, topic, records, out)
+            self._translate_columns(contract, records, first, out)
         except Exception as error:
             # A record nobody foresaw must not stop the line: halve until it stands alone, then reject it.
             if len(records) == 1:
@@ -98,21 +131,19 @@ class TranslateHop:
                 detail = type(error).__name__
                 logger.error(
                     "record not translatable",
-                    topic=topic,
+                    topic=contract.topic,
                     partition=partition,
                     offset=record.offset,
                     error=detail,
                 )
-                out.rejects.append(
-                    _reject(contract, topic, partition, record, "unexpected_error", "", detail)
-                )
+                out.rejects.append(_reject(contract, partition, record, "unexpected_error", "", detail))
                 return
             middle = len(records) // 2
-            self._translate(contract, topic, records[:middle], out)
-            self._translate(contract, topic, records[middle:], out)
+            self._translate(contract, records[:middle], first, out)
+            self._translate(contract, records[middle:], first + middle, out)
 
     def _translate_columns(
-        self, contract: Contract, topic: str, records: Sequence[tuple[int, Record]], out: Translation
+        self, contract: Contract, records: Sequence[Placed], first: int, out: Translation
     ) -> None:
         decoded = decode(
             [record.value for _, record in records],
@@ -120,7 +151,7 @@ class TranslateHop:
             subject=contract.subject,
             fingerprints=[header(record, "schema-sha256") for _, record in records],
         )
-        translator = self._translators[topic]
+        translator = self._translators[contract.topic]
         frames = [in_source_order(frame) for _, frame in decoded.groups]
         results = [translator.translate(frame) for frame in frames]
         outgoing, too_large = self._encode(results)
@@ -131,24 +162,27 @@ class TranslateHop:
         ]
         for fault in decoded.faults:
             partition, record = records[fault.row]
-            out.rejects.append(_reject(contract, topic, partition, record, fault.rule, "", fault.detail))
+            out.rejects.append(_reject(contract, partition, record, fault.rule, "", fault.detail))
         for result in results:
             for row, seq, source_key, field_name, rule in result.rejects.iter_rows():
                 partition, record = records[row]
                 reject = _reject(
-                    contract, topic, partition, record, rule, field_name, "", seq=seq, source_key=source_key
+                    contract, partition, record, rule, field_name, "", seq=seq, source_key=source_key
                 )
                 out.rejects.append(reject)
             out.warnings += Counter(result.warnings["rule"].to_list()).items()
         for row in sorted(too_large):
             partition, record = records[row]
-            out.rejects.append(_reject(contract, topic, partition, record, "record_too_large", "", ""))
+            out.rejects.append(_reject(contract, partition, record, "record_too_large", "", ""))
         out.left += left
-        for national_topic, values in outgoing.items():
-            out.outgoing.setdefault(national_topic, []).extend(values)
+        for topic, rows in outgoing.items():
+            out.rows.setdefault(topic, []).extend(first + row for row, _ in rows)
+            out.outgoing.setdefault(topic, []).extend(one for _, one in rows)
 
-    def _encode(self, results: Sequence[Translated]) -> tuple[dict[str, list[Outgoing]], set[int]]:
-        """Records to publish by topic, and the rows of events that are too large for one of them."""
+    def _encode(
+        self, results: Sequence[Translated]
+    ) -> tuple[dict[str, list[tuple[int, Outgoing]]], set[int]]:
+        """Records to publish by topic, each with its row, and rows of events that are too large."""
         outgoing: dict[str, list[tuple[int, Outgoing]]] = {}
         for full_id in {full_id for result in results for full_id in result.national}:
             frames = [result.national[full_id] for result in results if full_id in result.national]
@@ -163,10 +197,11 @@ class TranslateHop:
             records = map(Outgoing, keys, values, repeat(headers))
             outgoing[national.topic] = list(zip(frame["__row"].to_list(), records, strict=True))
         too_large = {row for found in outgoing.values() for row, one in found if one.size > MAX_RECORD_BYTES}
-        kept = {
-            topic: [one for row, one in found if row not in too_large] for topic, found in outgoing.items()
-        }
-        return kept, too_large
+        if too_large:
+            outgoing = {
+                topic: [one for one in found if one[0] not in too_large] for topic, found in outgoing.items()
+            }
+        return outgoing, too_large
 
     # --- commit ----------------------------------------------------------------------------------
 
@@ -185,12 +220,13 @@ class TranslateHop:
                 self._deployment,
                 slices_of(prepared.batches),
                 rejects=prepared.rejects,
+                parked=prepared.parked,
                 formats=[target.format for target in contract.targets],
             )
         )
         self._count(prepared)
 
-    def _in_store(self, call: Callable[[], None]) -> Awaitable[None]:
+    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def _count(self, prepared: Translation) -> None:
@@ -204,6 +240,8 @@ class TranslateHop:
             metrics.warned.labels(*name, rule).inc(count)
         for reject in prepared.rejects:
             metrics.rejected.labels(*name, reject.rule).inc()
+        metrics.parked.labels(*name).inc(len(prepared.parked))
+        metrics.blocked.labels(*name).set(self._blocks.count(contract.topic))
 
 
 def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
@@ -245,7 +283,6 @@ def keys_left(
 
 def _reject(
     contract: Contract,
-    topic: str,
     partition: int,
     record: Record,
     rule: str,
@@ -260,7 +297,7 @@ def _reject(
         dataset=contract.dataset,
         seq=seq if seq is not None else seq_header(record),
         source_key=source_key if source_key is not None else _text(record.key),
-        topic=topic,
+        topic=contract.topic,
         partition=partition,
         offset=record.offset,
         rule=rule,
@@ -268,13 +305,8 @@ def _reject(
         detail=detail,
         key=record.key,
         original=record.value,
+        blocks=record.key is not None,
     )
-
-
-def seq_header(record: Record) -> int | None:
-    """The sequence number from the record's header: readable even when its bytes are not."""
-    text = header(record, "seq")
-    return int(text) if text is not None and text.isdigit() else None
 
 
 def _text(key: bytes | None) -> str | None:

@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from consumers.opening import open_store
-from consumers.store import Applied, NationalStore, Position, Reject, Slice, SyncBatch
+from consumers.store import Applied, NationalStore, Parked, Position, Reject, Slice, SyncBatch
 from schemas.formats import WIRE_FIELDS, FormatField, NationalFormat
 
 _TYPES = {"string": pl.String, "long": pl.Int64, "boolean": pl.Boolean}
@@ -178,6 +178,7 @@ class Lab:
             "lienthong_ledger",
             "lienthong_receipt",
             "lienthong_reject",
+            "lienthong_parked",
             "lienthong_effect",
         )
         return {name: sorted(self.rows(f"SELECT * FROM {name}"), key=str) for name in tables}
@@ -185,7 +186,10 @@ class Lab:
     def said(self, dataset: str = DATASET) -> dict[str, str]:
         """The folded receipts: outcome to ranges."""
         (answers,) = self.store.answers(SYSTEM, dataset)
-        told = {name: str(getattr(answers, name)) for name in ("applied", "stale", "rejected", "waiting")}
+        told = {
+            name: str(getattr(answers, name))
+            for name in ("applied", "stale", "rejected", "parked", "waiting")
+        }
         return {name: text for name, text in told.items() if text}
 
     def column_type(self, column: str) -> str:
@@ -222,6 +226,14 @@ def a_reject(offset: int, *, seq: int | None = None, rule: str = "code_unknown",
         "detail": "", "key": b"k", "original": b"\x00\x01",
     }  # fmt: skip
     return Reject(**known | more)
+
+
+def a_parked(offset: int, *, head: int, seq: int | None = None, key: bytes = b"k", **more: Any) -> Parked:
+    known: dict[str, Any] = {
+        "system": SYSTEM, "dataset": DATASET, "topic": "province.hotich_thu.sothu", "partition": 0,
+        "offset": offset, "head": head, "key": key, "seq": seq, "original": b"\x00\x02", "fingerprint": "ab",
+    }  # fmt: skip
+    return Parked(**known | more)
 
 
 def numbered(

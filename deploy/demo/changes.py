@@ -55,6 +55,7 @@ class Register:
         self.births: dict[int, Birth] = {birth.id: birth for birth in new_births(count, seed)}
         self._removed: list[Birth] = []
         self._kinds: dict[str, list[int]] = {"live": [], "gone": [], "broken": []}
+        self._waiting: set[int] = set()  #: refused once: later changes wait, and the store knows none of them
         for birth in self.births.values():
             self._file(birth)
 
@@ -80,7 +81,9 @@ class Register:
         Only to be written when the deletes have been answered: order is kept within a record, not between.
         """
         freed = [
-            birth for birth in self._removed if isinstance(outcome(replace(birth, status=IN_FORCE)), Live)
+            birth
+            for birth in self._removed
+            if birth.id not in self._waiting and isinstance(outcome(replace(birth, status=IN_FORCE)), Live)
         ]
         return [self.insert(replace(birth, status=IN_FORCE), "entered anew") for birth in freed[-count:]]
 
@@ -91,7 +94,9 @@ class Register:
         """
         made: list[Change] = []
         for _ in range(count):
-            twin = self.insert(self.births[self._pick("live")], "typed twice")
+            while (first := self._pick("live")) in self._waiting:
+                pass
+            twin = self.insert(self.births[first], "typed twice")
             del self.births[twin.id]  # it never holds its key: no later change may pick it
             made.append(replace(twin, outcome=Rejected(*KEY_TAKEN)))
         return made
@@ -127,6 +132,8 @@ class Register:
         became = outcome(birth)
         kind = "live" if isinstance(became, Live) else "gone" if isinstance(became, Gone) else "broken"
         self._kinds[kind].append(birth.id)
+        if isinstance(became, Rejected):
+            self._waiting.add(birth.id)
 
     def _pick(self, kind: str) -> int:
         """A record that is ``live``, ``gone`` or ``broken`` now. Lists are swept as records leave them."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from deploy.demo.changes import Change
+from deploy.demo.changes import KEY_TAKEN, Change
 from deploy.demo.national import FIELDS, Gone, Rejected
 
 CONTRACT: Final = "hotich_qnam/khaisinh@1"
@@ -105,8 +105,12 @@ class Expected:
     rejects: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
     source_ids: set[str] = field(default_factory=set)
     seqs: set[int] = field(default_factory=set)
+    parked: set[int] = field(
+        default_factory=set
+    )  #: numbers of changes that wait behind a reject of their record
     unnumbered: list[str] = field(default_factory=list)  #: source keys with more changes than numbers
     surplus: list[str] = field(default_factory=list)  #: source keys with more numbers than changes
+    _blocked: set[str] = field(default_factory=set)
 
     def play(self, change: Change, source_key: str, seq: int) -> None:
         """One change in its turn."""
@@ -115,9 +119,14 @@ class Expected:
             self.source_ids.discard(source_key)
         else:
             self.source_ids.add(source_key)
+        if source_key in self._blocked:
+            self.parked.add(seq)
+            return
         became = change.outcome
         if isinstance(became, Rejected):
             self.rejects[source_key, seq, became.field, became.rule] += 1
+            if (became.field, became.rule) != KEY_TAKEN:  # what the store refuses holds nobody up
+                self._blocked.add(source_key)
             return
         if change.left is not None:
             self._bury(change.left, source_key, seq)
@@ -152,6 +161,7 @@ def compare(oracle: Oracle, observed: Observed) -> list[Check]:
         _newest(expected, observed),
         _nobody_twice(expected, observed),
         _rejects(expected, observed),
+        _parked(expected, observed),
         _late(oracle, expected, observed),
         _origin(observed),
         _counts(expected, observed),
@@ -325,6 +335,20 @@ def _rejects(expected: Expected, observed: Observed) -> Check:
 def _reject_text(reject: tuple[str, int, str, str], what: str) -> str:
     source_key, seq, name, rule = reject
     return f"source key {source_key} seq {seq} {name}:{rule} {what}"
+
+
+def _parked(expected: Expected, observed: Observed) -> Check:
+    """What comes after a reject of its record waits, good or not; of the reject itself copies may wait."""
+    told = (
+        observed.answers.get("parked", Counter()).keys() - observed.answers.get("rejected", Counter()).keys()
+    )
+    wrong = [f"seq {seq}: did not wait" for seq in sorted(expected.parked - told)]
+    wrong += [f"seq {seq}: waits without a reject before it" for seq in sorted(told - expected.parked)]
+    applied = observed.answers.get("applied", Counter())
+    wrong += [f"seq {seq}: overtook a reject" for seq in sorted(expected.parked & applied.keys())]
+    return _check(
+        "later changes wait behind a reject of their record", len(expected.parked), wrong, "changes"
+    )
 
 
 def _late(oracle: Oracle, expected: Expected, observed: Observed) -> Check:

@@ -200,9 +200,16 @@ class Story:
     def _receipts_agree(self, addresses: Addresses, observer: Observer) -> Check:
         """The command tells the publisher the same as the tables do."""
         told = json.loads(self.stage.command("receipts", "show", SYSTEM, "--json", addresses=addresses))
-        counts = {name: told["accounts"][0][name]["how_many"] for name in ("applied", "rejected", "waiting")}
+        counts = {
+            name: told["accounts"][0][name]["how_many"]
+            for name in ("applied", "rejected", "parked", "waiting")
+        }
         answers = observer.answered()
-        due = {"applied": len(answers["applied"]), "rejected": len(answers["rejected"]), "waiting": 0}
+        parked = answers["parked"].keys() - answers["rejected"].keys()
+        due = {name: len(answers[name]) for name in ("applied", "rejected")} | {
+            "parked": len(parked),
+            "waiting": 0,
+        }
         return Check("`lienthong receipts show` tells what the tables hold", counts == due, f"{counts}")
 
     # Helpers.

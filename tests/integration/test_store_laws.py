@@ -10,6 +10,7 @@ from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
 from tests.laws.moved import MovedLaws
 from tests.laws.numbers import NumberLaws
+from tests.laws.parking import ParkingLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -24,7 +25,7 @@ def _shift_claims(connection: sa.Connection) -> None:
 
 
 class TestPostgres(
-    RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws
+    RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws, ParkingLaws
 ):
     @pytest.fixture
     def address(self, database: str) -> str:

@@ -28,6 +28,7 @@ class AnswerLaws:
             lab.apply(*changes)
         (answers,) = lab.store.answers(SYSTEM)
         parts = [answers.applied, answers.stale, answers.rejected, answers.waiting]
+        assert not answers.parked
         assert sorted(number for part in parts for number in part) == list(range(1, max(numbers[:380]) + 1))
         assert set(answers.waiting) == set(range(1, max(numbers[:380]))) - set(numbers[:380])
         assert set(answers.rejected) >= {number for number in numbers[:380] if number % 50 == 0}

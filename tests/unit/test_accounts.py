@@ -44,7 +44,8 @@ class Answered:
 
 def answer(**numbers: str) -> Answers:
     parts = {
-        name: Ranges.parse([numbers.get(name, "")]) for name in ("applied", "stale", "rejected", "waiting")
+        name: Ranges.parse([numbers.get(name, "")])
+        for name in ("applied", "stale", "rejected", "parked", "waiting")
     }
     return Answers(system="hotich_qnam", dataset="khaisinh", format=FORMAT, **parts)
 

@@ -11,6 +11,7 @@ from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
 from tests.laws.moved import MovedLaws
 from tests.laws.numbers import NumberLaws
+from tests.laws.parking import ParkingLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -25,7 +26,9 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestSqlite(RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws):
+class TestSqlite(
+    RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws, ParkingLaws
+):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/national.db"

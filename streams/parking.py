@@ -1,0 +1,100 @@
+"""Which records wait: after a reject, the later changes of its record are parked in order until it is mended.
+
+All other records flow. What is known of a partition belongs to one claim of it: read from the store when the
+claim's first batch comes, and added to by the rejects since. While nothing is rejected, nothing is looked up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from consumers.store import Blocked, Parked, Position, Reject
+from schemas.contracts import Contract
+from streams.batch import Batch, Record, header, seq_header
+
+Placed = tuple[int, Record]  #: partition and record
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The reject that a record's changes wait for."""
+
+    offset: int
+    behind: int  #: the changes after this offset wait
+
+
+Heads = dict[bytes, Head]  #: by Kafka key, which names the record
+
+
+class Blocks:
+    """The heads of the partitions that one worker holds."""
+
+    def __init__(self) -> None:
+        self._held: dict[Position, tuple[int, Heads]] = {}  # with the claim's epoch
+
+    def unknown(self, lot: Sequence[Batch]) -> dict[Position, int]:
+        """Partitions of a lot, with their epochs, whose claim is new: to be asked of the store."""
+        return {
+            batch.position: batch.epoch
+            for batch in lot
+            if self._held.get(batch.position, (None, {}))[0] != batch.epoch
+        }
+
+    def learn(self, epochs: Mapping[Position, int], found: Sequence[Blocked]) -> None:
+        """Take what the store told of newly claimed partitions."""
+        for position, epoch in epochs.items():
+            # Their rejects came before the claim, so whatever is read now comes after them, even if the topic
+            # was made anew and its offsets are lower.
+            heads = {one.key: Head(one.offset, -1) for one in found if one.position == position}
+            self._held[position] = (epoch, heads)
+
+    def heads(self, lot: Sequence[Batch]) -> dict[int, Heads]:
+        """The heads of a lot's partitions; to be added to. Those of a lost claim are nobody's."""
+        found: dict[int, Heads] = {}
+        for batch in lot:
+            epoch, heads = self._held.get(batch.position, (None, {}))
+            found[batch.position.partition] = heads if epoch == batch.epoch else {}
+        return found
+
+    def count(self, topic: str) -> int:
+        """Blocked records of a topic in the partitions held."""
+        return sum(len(heads) for position, (_, heads) in self._held.items() if position.topic == topic)
+
+
+def behind(records: Sequence[Placed], heads: Mapping[int, Heads]) -> dict[int, Head]:
+    """The rows among the records that wait, with what they wait for."""
+    if not any(heads.values()):
+        return {}
+    found: dict[int, Head] = {}
+    for row, (partition, record) in enumerate(records):
+        head = heads[partition].get(record.key) if record.key is not None else None
+        if head is not None and record.offset > head.behind:
+            found[row] = head
+    return found
+
+
+def block(rejects: Sequence[Reject], heads: Mapping[int, Heads]) -> None:
+    """Let the later changes of rejected records wait; of several rejects of one record for the first."""
+    for one in rejects:
+        if one.blocks and one.key is not None:
+            mine = heads[one.partition]
+            known = mine.get(one.key)
+            if known is None or one.offset < known.behind:
+                mine[one.key] = Head(one.offset, one.offset)
+
+
+def parked(contract: Contract, placed: Placed, head: Head) -> Parked:
+    """A record that waits, as it is kept."""
+    partition, record = placed
+    fingerprint = header(record, "schema-sha256")
+    return Parked(
+        system=contract.system,
+        dataset=contract.dataset,
+        topic=contract.topic,
+        partition=partition,
+        offset=record.offset,
+        head=head.offset,
+        key=record.key or b"",
+        seq=seq_header(record),
+        original=record.value,
+        fingerprint=fingerprint.decode("ascii", "replace") if fingerprint is not None else None,
+    )
