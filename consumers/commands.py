@@ -22,8 +22,8 @@ from consumers.metrics import ConsumeMetrics, serve_metrics
 from consumers.national import NationalConsumer
 from consumers.opening import open_store
 from consumers.records import NationalRecord
+from consumers.repairs import RepairStore
 from consumers.settings import BrokerSettings, StoreSettings
-from consumers.store import NationalStore
 from schemas import reasons
 from schemas.errors import LienthongError
 from schemas.library import load_library
@@ -38,7 +38,7 @@ receipts = typer.Typer(no_args_is_help=True, help="What became of a system's cha
 
 
 @contextmanager
-def opened_store(settings: StoreSettings) -> Iterator[NationalStore]:
+def opened_store(settings: StoreSettings) -> Iterator[RepairStore]:
     """The store of the settings, closed afterwards."""
     with closing(open_store(settings.store, effect_log=settings.effect_log)) as opened:
         yield opened

@@ -101,7 +101,15 @@ reject = sa.Table(
     _text("detail"),
     sa.Column("original", sa.LargeBinary),
     sa.Column("record_key", sa.LargeBinary),
-    sa.Column("blocks", sa.Boolean),  # NULL: rejected before later changes waited, or nothing waits for it
+    # What follows is unknown of rejects that are older than it: NULL.
+    sa.Column("blocks", sa.Boolean),
+    _text("contract", nullable=True),
+    _text("library", nullable=True),
+    _text("fingerprint", nullable=True),
+    _text("asked", nullable=True),
+    sa.Column("correction", sa.LargeBinary),
+    _text("became", nullable=True),
+    sa.Column("became_at", Moment),
     sa.Column("at", Moment, nullable=False),
     sa.Column("published_at", Moment),
     comment="Bản ghi bị từ chối: quy tắc, trường, lý do và nguyên văn bản ghi",
@@ -127,6 +135,14 @@ sa.Index(
     postgresql_where=reject.c.blocks,
     sqlite_where=reject.c.blocks,
 )
+sa.Index(
+    "lienthong_reject_asked",
+    reject.c.deployment,
+    reject.c.topic,
+    reject.c.partition,
+    postgresql_where=reject.c.asked.is_not(None),
+    sqlite_where=reject.c.asked.is_not(None),
+)
 for _outbox in (receipt, reject):
     _waiting = _outbox.c.published_at.is_(None)
     sa.Index(f"{_outbox.name}_unpublished", _outbox.c.id, postgresql_where=_waiting, sqlite_where=_waiting)
@@ -151,6 +167,20 @@ parked = sa.Table(
     comment="Thay đổi đang chờ sau một bản ghi bị từ chối của cùng hồ sơ, theo thứ tự đến",
 )
 sa.Index("lienthong_parked_behind", parked.c.deployment, parked.c.topic, parked.c.partition, parked.c.head)
+
+audit = sa.Table(
+    "lienthong_audit",
+    metadata,
+    _id(),
+    sa.Column("at", Moment, nullable=False),
+    _text("who"),
+    _text("action"),
+    sa.Column("reject", sa.BigInteger, nullable=False),
+    _text("why"),
+    _text("detail"),
+    comment="Nhật ký: ai đã xem, sửa, thử lại hoặc bỏ bản ghi bị từ chối nào, vì sao",
+)
+sa.Index("lienthong_audit_by_reject", audit.c.reject)
 
 left = sa.Table(
     "lienthong_left",

@@ -2,11 +2,11 @@
 
 import sqlalchemy as sa
 
-from consumers.store import NationalStore
+from consumers.repairs import RepairStore
 from schemas.errors import SettingsError
 
 
-def open_store(url: str, *, effect_log: bool = False) -> NationalStore:
+def open_store(url: str, *, effect_log: bool = False) -> RepairStore:
     """Open the national store. Connects to nothing yet: see ``NationalStore.check``.
 
     Args:

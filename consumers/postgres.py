@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import staging_columns
-from consumers.sql_store import MIGRATE, Refused, SqlStore
+from consumers.sql_repairs import RepairingStore
+from consumers.sql_store import MIGRATE, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
@@ -45,8 +46,8 @@ class Timeouts:
     dead_peer_seconds: int = 20  #: a machine that vanished without a word
 
 
-class PostgresStore(SqlStore):
-    """See ``consumers.store.NationalStore``."""
+class PostgresStore(RepairingStore):
+    """See ``consumers.store.NationalStore`` and ``consumers.repairs.RepairStore``."""
 
     now = "now()"  # of the transaction: the same in each of its statements
     ten_minutes_ago = "now() - interval '10 minutes'"

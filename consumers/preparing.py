@@ -267,10 +267,18 @@ def receipts_of_parked(parked: Sequence[Parked], formats: Sequence[str]) -> list
         if one.seq is not None:
             groups.setdefault((one.system, one.dataset), []).append(one.seq)
     return [
-        receipt_of(system, dataset, full_id, "parked", pl.Series(seqs, dtype=pl.Int64))
+        receipt
         for (system, dataset), seqs in groups.items()
-        for full_id in formats
+        for receipt in receipts_of_numbers(system, dataset, seqs, formats, "parked")
     ]
+
+
+def receipts_of_numbers(
+    system: str, dataset: str, seqs: Sequence[int], formats: Sequence[str], outcome: Outcome
+) -> list[Receipt]:
+    """The same answer to these numbers of a dataset, in each format."""
+    numbers = pl.Series(seqs, dtype=pl.Int64)
+    return [receipt_of(system, dataset, full_id, outcome, numbers) for full_id in formats]
 
 
 def receipts_of_rejects(rejects: Sequence[Reject], formats: Sequence[str]) -> list[Receipt]:

@@ -89,7 +89,7 @@ class Readings:
         if rule is not None:
             query = query.where(c.rule == rule)
         with self._transaction() as connection:
-            return [_reject_row(row) for row in connection.execute(query)]
+            return [reject_row(row) for row in connection.execute(query)]
 
     def reject_counts(self, system: str) -> list[RejectCount]:
         c = ddl.reject.c
@@ -131,7 +131,7 @@ class Readings:
         return self._publish(ddl.receipt, _receipt_row, limit, publish)
 
     def publish_rejects(self, limit: int, publish: Callable[[Sequence[RejectRow]], None]) -> int:
-        return self._publish(ddl.reject, _reject_row, limit, publish)
+        return self._publish(ddl.reject, reject_row, limit, publish)
 
     def _publish(
         self,
@@ -154,7 +154,8 @@ def _receipt_row(row: sa.Row[Any]) -> ReceiptRow:
     return ReceiptRow(**{name: getattr(row, name) for name in _RECEIPT})
 
 
-def _reject_row(row: sa.Row[Any]) -> RejectRow:
+def reject_row(row: sa.Row[Any]) -> RejectRow:
+    """A row of ``lienthong_reject``."""
     reject = Reject(
         system=row.system,
         dataset=row.dataset,
@@ -167,10 +168,17 @@ def _reject_row(row: sa.Row[Any]) -> RejectRow:
         field=row.field,
         detail=row.detail,
         key=row.record_key,
-        original=row.original,
+        original=row.original if row.correction is None else row.correction,
         blocks=bool(row.blocks),
+        contract=row.contract,
+        library=row.library,
+        # A correction is written with a schema of our own.
+        fingerprint=row.fingerprint if row.correction is None else None,
     )
-    return RejectRow(id=row.id, at=row.at, reject=reject)
+    corrected = row.correction is not None
+    return RejectRow(
+        id=row.id, at=row.at, reject=reject, corrected=corrected, asked=row.asked, became=row.became
+    )
 
 
 def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) -> Answers:

@@ -11,7 +11,8 @@ from consumers.ddl import column_name
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import STAGED, staging_columns
-from consumers.sql_store import MIGRATE, Refused, SqlStore
+from consumers.sql_repairs import RepairingStore
+from consumers.sql_store import MIGRATE, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
@@ -22,8 +23,8 @@ ROW = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
 WAIT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
 
 
-class SqliteStore(SqlStore):
-    """See ``consumers.store.NationalStore``."""
+class SqliteStore(RepairingStore):
+    """See ``consumers.store.NationalStore`` and ``consumers.repairs.RepairStore``."""
 
     now = f"strftime('{MOMENT}', 'now')"
     ten_minutes_ago = f"strftime('{MOMENT}', 'now', '-10 minutes')"

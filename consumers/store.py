@@ -103,6 +103,9 @@ class Reject:
     key: bytes | None = dataclasses.field(repr=False)
     original: bytes | None = dataclasses.field(repr=False)  #: the record's value as it came
     blocks: bool = False  #: later changes of its record wait until this one is mended
+    contract: str | None = None  #: id and version of the contract that refused it, if one did
+    library: str | None = None  #: fingerprint of all that the refusal followed
+    fingerprint: str | None = None  #: of the schema it was written with, as its header tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,10 @@ class RejectRow:
 
     id: int
     at: datetime
-    reject: Reject
+    reject: Reject  #: ``original`` as corrected, if it was
+    corrected: bool = False
+    asked: str | None = None  #: what is asked for it; see ``consumers.repairs``
+    became: str | None = None  #: what it ended as; None: it is open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ own.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -83,6 +84,23 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
         )
     }
     return Library(formats, contracts, codes, FileRegistry(every, report))
+
+
+def fingerprints(library: Library, folders: Sequence[Path]) -> dict[str, str]:
+    """For each contract, one of all that its translation follows: itself, its formats, every code list.
+
+    ``folders``: those that the library was read from.
+    """
+    lists = [file_of(one, folders) for one in library.codes.values()]
+    lists += [path for folder in (SHIPPED, *folders) for path in folder.glob("codes/successors/*.csv")]
+    codes = b"".join(sha256(path.read_bytes()).digest() for path in sorted(lists))
+    found: dict[str, str] = {}
+    for contract in library.contracts.values():
+        formats = [library.formats[target.format] for target in contract.targets]
+        files = [file_of(contract, folders), *(file_of(one, folders) for one in formats)]
+        own = b"".join(sha256(path.read_bytes()).digest() for path in files)
+        found[contract.id] = sha256(codes + own).hexdigest()
+    return found
 
 
 def file_of(one: Contract | NationalFormat | CodeList, folders: Sequence[Path]) -> Path:

@@ -19,14 +19,13 @@ from schemas.library import Library
 from schemas.reasons import reason
 from schemas.registry import RECEIPT_SUBJECT, REJECT_SUBJECT, RegisteredSchema
 from streams.metrics import RoadMetrics
-from streams.publisher import Outgoing, Publisher, publish_all
+from streams.publisher import Outgoing, Publisher, publish_from_thread
 
 logger = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
 AT_ONCE = 500
-PUBLISH_SECONDS = 30.0  # below the store's idle_in_transaction timeout (60 s)
 MAX_ANSWER_BYTES = 850_000  # what is larger stays in the store's lienthong_reject only
 
 
@@ -110,12 +109,7 @@ class AnswersPublisher:
         by_topic: dict[str, list[Outgoing]] = {}
         for topic, outgoing in answers:
             by_topic.setdefault(topic, []).append(outgoing)
-        done = asyncio.run_coroutine_threadsafe(publish_all(self._publisher, by_topic), self._on)
-        try:
-            done.result(PUBLISH_SECONDS)
-        except TimeoutError:
-            done.cancel()
-            raise
+        publish_from_thread(self._publisher, by_topic, self._on)
 
     def _receipt(self, row: ReceiptRow) -> Outgoing:
         fields: dict[str, Any] = {

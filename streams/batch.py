@@ -60,6 +60,12 @@ def seq_header(record: Record) -> int | None:
     return int(text) if text is not None and text.isdigit() and len(text) <= SEQ_DIGITS else None
 
 
+def fingerprint_header(record: Record) -> str | None:
+    """The fingerprint of the schema that the record was written with, if its header tells."""
+    told = header(record, "schema-sha256")
+    return told.decode("ascii", "replace") if told is not None else None
+
+
 def header(record: Record, name: str) -> bytes | None:
     """The record's first header of this name, or None."""
     for key, value in record.headers:

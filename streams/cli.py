@@ -8,6 +8,7 @@ import typer
 
 from consumers.commands import consume, receipts
 from consumers.numbers_commands import store
+from consumers.rejects_commands import rejects
 from producers.commands import capture
 from producers.draft_commands import contracts
 from schemas.codes_commands import codes
@@ -27,6 +28,7 @@ app.add_typer(capture, name="capture")
 app.add_typer(road, name="road")
 app.add_typer(store, name="store")
 app.add_typer(receipts, name="receipts")
+app.add_typer(rejects, name="rejects")
 app.command()(consume)
 app.command()(doctor)
 

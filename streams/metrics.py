@@ -89,6 +89,13 @@ class RoadMetrics:
             ["system", "dataset"],
             registry=registry,
         )
+        self.mended = Counter(
+            "lienthong_repairs",
+            "Rejects worked on, by what became of them: mended, dropped, superseded, again (refused once"
+            " more), partly (more waits than is drained at a time).",
+            ["system", "dataset", "outcome"],
+            registry=registry,
+        )
         self.applied = Counter(
             "lienthong_applied", "National records applied to the store.", ["format"], registry=registry
         )

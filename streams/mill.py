@@ -14,8 +14,9 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -91,6 +92,7 @@ class Mill(Generic[P]):
         self._stop_the_line = stop_the_line
         self._waiting: deque[Batch] = deque()
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._prepared: asyncio.Queue[tuple[list[Batch], P]] = asyncio.Queue(maxsize=1)
         self._tasks: list[asyncio.Task[None]] = []
         self._working = 0
@@ -133,10 +135,21 @@ class Mill(Generic[P]):
 
     async def _prepare_all(self) -> None:
         while True:
-            lot = await self._next_lot()
-            await self._begin(lot)
-            prepared = await self._prepare(lot)
-            await self._prepared.put((lot, prepared))
+            await self._some_waiting()
+            async with self._turn:
+                lot = self._next_lot()
+                await self._begin(lot)
+                prepared = await self._prepare(lot)
+                await self._prepared.put((lot, prepared))
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Nothing is prepared or commits inside; what is offered waits. Stay short: see ``idle``."""
+        async with self._turn:
+            while self._working:  # noqa: ASYNC110 - no event: the last commit ends it
+                await asyncio.sleep(0.005)
+            yield
+            self.last_progress = time.monotonic()
 
     async def _begin(self, lot: list[Batch]) -> None:
         attempt = 0
@@ -157,10 +170,12 @@ class Mill(Generic[P]):
         self._metrics.lot(self._hop.name, records, time.perf_counter() - started)
         return prepared
 
-    async def _next_lot(self) -> list[Batch]:
+    async def _some_waiting(self) -> None:
         while not self._waiting:
             self._wake.clear()
             await self._wake.wait()
+
+    def _next_lot(self) -> list[Batch]:
         lot, self._waiting = choose_lot(self._waiting)
         self._working += 1
         return lot

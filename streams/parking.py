@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from consumers.store import Blocked, Parked, Position, Reject
 from schemas.contracts import Contract
-from streams.batch import Batch, Record, header, seq_header
+from streams.batch import Batch, Record, fingerprint_header, seq_header
 
 Placed = tuple[int, Record]  #: partition and record
 
@@ -55,6 +55,16 @@ class Blocks:
             found[batch.position.partition] = heads if epoch == batch.epoch else {}
         return found
 
+    def move(self, position: Position, epoch: int, key: bytes, offset: int | None) -> None:
+        """A record waits for another reject now; None: for none any longer."""
+        known, heads = self._held.get(position, (None, {}))
+        if known != epoch:
+            return
+        if offset is None:
+            heads.pop(key, None)
+        else:
+            heads[key] = Head(offset, -1)
+
     def count(self, topic: str) -> int:
         """Blocked records of a topic in the partitions held."""
         return sum(len(heads) for position, (_, heads) in self._held.items() if position.topic == topic)
@@ -85,7 +95,6 @@ def block(rejects: Sequence[Reject], heads: Mapping[int, Heads]) -> None:
 def parked(contract: Contract, placed: Placed, head: Head) -> Parked:
     """A record that waits, as it is kept."""
     partition, record = placed
-    fingerprint = header(record, "schema-sha256")
     return Parked(
         system=contract.system,
         dataset=contract.dataset,
@@ -96,5 +105,5 @@ def parked(contract: Contract, placed: Placed, head: Head) -> Parked:
         key=record.key or b"",
         seq=seq_header(record),
         original=record.value,
-        fingerprint=fingerprint.decode("ascii", "replace") if fingerprint is not None else None,
+        fingerprint=fingerprint_header(record),
     )

@@ -20,6 +20,7 @@ from schemas.errors import StopTheLine, TryAgain
 from streams.partitioner import partitions_of
 
 START_SECONDS = 30.0
+IN_TRANSACTION_SECONDS = 30.0  # below the store's idle_in_transaction timeout (60 s)
 MAX_BATCH_BYTES = 900_000  # below Kafka's default of 1 MB for a message batch
 
 
@@ -173,3 +174,15 @@ class Publisher:
 async def publish_all(publisher: Publisher, outgoing: Mapping[str, Sequence[Outgoing]]) -> None:
     """Publish to several topics and wait for all of them."""
     await asyncio.gather(*(publisher.publish(topic, records) for topic, records in outgoing.items()))
+
+
+def publish_from_thread(
+    publisher: Publisher, outgoing: Mapping[str, Sequence[Outgoing]], loop: asyncio.AbstractEventLoop
+) -> None:
+    """The same from a thread that holds a transaction of the store. ``TimeoutError`` if it takes too long."""
+    done = asyncio.run_coroutine_threadsafe(publish_all(publisher, outgoing), loop)
+    try:
+        done.result(IN_TRANSACTION_SECONDS)
+    except TimeoutError:
+        done.cancel()
+        raise

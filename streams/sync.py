@@ -18,7 +18,7 @@ from consumers.store import Applied, NationalStore, OriginalOf, Prepared, Reject
 from schemas.codec import decode
 from schemas.formats import NationalFormat
 from schemas.library import Library
-from streams.batch import Batch, Record, header, slices_of
+from streams.batch import Batch, Record, fingerprint_header, header, slices_of
 from streams.metrics import RoadMetrics
 
 logger = structlog.get_logger(__name__)
@@ -170,4 +170,5 @@ def _reject(topic: str, partition: int, record: Record, rule: str, detail: str) 
         detail=detail,
         key=record.key,
         original=record.value,
+        fingerprint=fingerprint_header(record),
     )

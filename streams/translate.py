@@ -10,7 +10,7 @@ gate makes that harmless.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -20,12 +20,13 @@ import numpy as np
 import polars as pl
 import structlog
 
-from consumers.store import Left, NationalStore, Parked, Reject
+from consumers.repairs import Mend
+from consumers.store import Left, NationalStore, Parked, Position, Reject
 from schemas.codec import decode, encode
 from schemas.contracts import Contract
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
-from streams.batch import Batch, Record, header, seq_header, slices_of
+from streams.batch import Batch, Record, fingerprint_header, header, seq_header, slices_of
 from streams.metrics import RoadMetrics
 from streams.parking import Blocks, Head, Placed, behind, block, parked
 from streams.publisher import Outgoing, Publisher, publish_all
@@ -51,6 +52,14 @@ class Translation:
     left: list[Left] = field(default_factory=list)
     published: bool = False
 
+    def withdraw(self, records: Sequence[Placed], rows: Container[int]) -> None:
+        """Take records out again, whatever became of them: not to be published, nor rejected."""
+        for topic, mine in self.rows.items():
+            pairs = zip(mine, self.outgoing[topic], strict=True)
+            self.outgoing[topic] = [one for row, one in pairs if row not in rows]
+        places = {(p, record.offset) for row, (p, record) in enumerate(records) if row in rows}
+        self.rejects = [one for one in self.rejects if (one.partition, one.offset) not in places]
+
 
 class TranslateHop:
     """One for a worker; serves every contract of the library."""
@@ -66,8 +75,10 @@ class TranslateHop:
         deployment: str,
         metrics: RoadMetrics,
         executor: Executor,
+        fingerprints: Mapping[str, str],
     ) -> None:
         self._library = library
+        self._fingerprints = {one.topic: fingerprints[one.id] for one in library.contracts.values()}
         self._store = store
         self._publisher = publisher
         self._deployment = deployment
@@ -106,17 +117,20 @@ class TranslateHop:
             self._take_back(contract, records, behind(records, heads), out)
         return out
 
+    def translate(self, topic: str, records: Sequence[Placed]) -> Translation:
+        """Translate records of one topic whatever waits; for repairs."""
+        out = Translation(contract=self._contracts[topic], batches=())
+        if records:
+            self._translate(out.contract, records, 0, out)
+        return out
+
     def _take_back(
         self, contract: Contract, records: Sequence[Placed], waiting: Mapping[int, Head], out: Translation
     ) -> None:
         """Park what came behind a reject of its record in the same lot, whatever became of it."""
         if not waiting:
             return
-        for topic, rows in out.rows.items():
-            pairs = zip(rows, out.outgoing[topic], strict=True)
-            out.outgoing[topic] = [one for row, one in pairs if row not in waiting]
-        places = {(records[row][0], records[row][1].offset) for row in waiting}
-        out.rejects = [one for one in out.rejects if (one.partition, one.offset) not in places]
+        out.withdraw(records, waiting)
         out.parked += [parked(contract, records[row], head) for row, head in waiting.items()]
         out.parked.sort(key=lambda one: (one.partition, one.offset))
 
@@ -136,7 +150,7 @@ class TranslateHop:
                     offset=record.offset,
                     error=detail,
                 )
-                out.rejects.append(_reject(contract, partition, record, "unexpected_error", "", detail))
+                out.rejects.append(self._reject(contract, partition, record, "unexpected_error", "", detail))
                 return
             middle = len(records) // 2
             self._translate(contract, records[:middle], first, out)
@@ -162,22 +176,53 @@ class TranslateHop:
         ]
         for fault in decoded.faults:
             partition, record = records[fault.row]
-            out.rejects.append(_reject(contract, partition, record, fault.rule, "", fault.detail))
+            out.rejects.append(self._reject(contract, partition, record, fault.rule, "", fault.detail))
         for result in results:
             for row, seq, source_key, field_name, rule in result.rejects.iter_rows():
                 partition, record = records[row]
-                reject = _reject(
+                reject = self._reject(
                     contract, partition, record, rule, field_name, "", seq=seq, source_key=source_key
                 )
                 out.rejects.append(reject)
             out.warnings += Counter(result.warnings["rule"].to_list()).items()
         for row in sorted(too_large):
             partition, record = records[row]
-            out.rejects.append(_reject(contract, partition, record, "record_too_large", "", ""))
+            out.rejects.append(self._reject(contract, partition, record, "record_too_large", "", ""))
         out.left += left
         for topic, rows in outgoing.items():
             out.rows.setdefault(topic, []).extend(first + row for row, _ in rows)
             out.outgoing.setdefault(topic, []).extend(one for _, one in rows)
+
+    def _reject(
+        self,
+        contract: Contract,
+        partition: int,
+        record: Record,
+        rule: str,
+        field_name: str,
+        detail: str,
+        *,
+        seq: int | None = None,
+        source_key: str | None = None,
+    ) -> Reject:
+        return Reject(
+            system=contract.system,
+            dataset=contract.dataset,
+            seq=seq if seq is not None else seq_header(record),
+            source_key=source_key if source_key is not None else _text(record.key),
+            topic=contract.topic,
+            partition=partition,
+            offset=record.offset,
+            rule=rule,
+            field=field_name,
+            detail=detail,
+            key=record.key,
+            original=record.value,
+            blocks=record.key is not None,
+            contract=f"{contract.id}@{contract.version}",
+            library=self._fingerprints[contract.topic],
+            fingerprint=fingerprint_header(record),
+        )
 
     def _encode(
         self, results: Sequence[Translated]
@@ -208,13 +253,7 @@ class TranslateHop:
     async def commit(self, prepared: Translation) -> None:
         """Publish, then settle in the store; see the module's text for why in this order."""
         contract = prepared.contract
-        if not prepared.published:
-            if prepared.left:
-                await self._in_store(lambda: self._store.note_left(prepared.left))
-            started = time.perf_counter()
-            await publish_all(self._publisher, prepared.outgoing)
-            prepared.published = True
-            self._metrics.step(self.name, "publish", time.perf_counter() - started)
+        await self.publish(prepared)
         await self._in_store(
             lambda: self._store.settle(
                 self._deployment,
@@ -225,6 +264,27 @@ class TranslateHop:
             )
         )
         self._count(prepared)
+
+    async def publish(self, prepared: Translation) -> None:
+        """The first half of ``commit``; done once, however often it is called."""
+        if prepared.published:
+            return
+        if prepared.left:
+            await self._in_store(lambda: self._store.note_left(prepared.left))
+        started = time.perf_counter()
+        await publish_all(self._publisher, prepared.outgoing)
+        prepared.published = True
+        self._metrics.step(self.name, "publish", time.perf_counter() - started)
+
+    def unblock(self, position: Position, epoch: int, mend: Mend) -> None:
+        """Take note of what became of a reject, once it is written."""
+        head, again = mend.work.reject, mend.again
+        if head.blocks and head.key is not None and (mend.became is not None or again is not None):
+            self._blocks.move(position, epoch, head.key, again.offset if again is not None else None)
+
+    def fingerprint(self, topic: str) -> str:
+        """Of all that the translation of a topic follows."""
+        return self._fingerprints[topic]
 
     def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
@@ -279,34 +339,6 @@ def keys_left(
         for source_key, key in national.select("lt_source_key", "lt_key").iter_rows()
         if len(key) + len(source_key) < MAX_KEY_CHARACTERS
     ]
-
-
-def _reject(
-    contract: Contract,
-    partition: int,
-    record: Record,
-    rule: str,
-    field_name: str,
-    detail: str,
-    *,
-    seq: int | None = None,
-    source_key: str | None = None,
-) -> Reject:
-    return Reject(
-        system=contract.system,
-        dataset=contract.dataset,
-        seq=seq if seq is not None else seq_header(record),
-        source_key=source_key if source_key is not None else _text(record.key),
-        topic=contract.topic,
-        partition=partition,
-        offset=record.offset,
-        rule=rule,
-        field=field_name,
-        detail=detail,
-        key=record.key,
-        original=record.value,
-        blocks=record.key is not None,
-    )
 
 
 def _text(key: bytes | None) -> str | None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -22,11 +22,13 @@ from yarl import URL
 
 from consumers.metrics import serve_metrics
 from consumers.opening import open_store
-from consumers.store import NationalStore, Position
+from consumers.repairs import RepairStore
+from consumers.store import Position
 from schemas.errors import LienthongError, StopTheLine, TryAgain
-from schemas.library import Library
+from schemas.library import Library, fingerprints
 from streams.answers import AnswersPublisher
 from streams.claims import Claims
+from streams.mending import Mender
 from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Publisher
@@ -121,7 +123,7 @@ class Worker:
     # --- assembly ----------------------------------------------------------------------------------
 
     async def _assemble(
-        self, app: RoadApp, store: NationalStore, publisher: Publisher, store_threads: ThreadPoolExecutor
+        self, app: RoadApp, store: RepairStore, publisher: Publisher, store_threads: ThreadPoolExecutor
     ) -> None:
         settings, metrics = self._settings, self._metrics
         claims = app.claims = Claims(
@@ -134,10 +136,13 @@ class Worker:
         await publisher.start()
         await publisher.require([plan.name for plan in plan_topics(self._library)])
         mills: list[Mill[Any]] = []
+        beside: list[AnswersPublisher | Mender] = []
         for hop in self._make_hops(store, publisher, store_threads):
             mill = Mill[Any](hop, claims=claims, metrics=metrics, stop_the_line=self._end)
             mills.append(mill)
             self._agent(app, hop, mill)
+            if isinstance(hop, TranslateHop):
+                beside.append(self._mender(hop, mill, claims, store, publisher, store_threads))
         answers = AnswersPublisher(
             store=store,
             library=self._library,
@@ -146,17 +151,18 @@ class Worker:
             executor=store_threads,
             stop_the_line=self._end,
         )
+        beside.append(answers)
         watchdog = Watchdog(settings.stall_seconds, lambda: _reason(app, claims, mills))
         port = serve_metrics(self._registry, settings.metrics_port)
         logger.info("worker starting", worker=self._name, metrics=f"http://127.0.0.1:{port}/metrics")
         watchdog.start()
         try:
-            await self._live(app, claims, mills, answers, watchdog)
+            await self._live(app, claims, mills, beside, watchdog)
         finally:
             watchdog.stop()
 
     def _make_hops(
-        self, store: NationalStore, publisher: Publisher, store_threads: ThreadPoolExecutor
+        self, store: RepairStore, publisher: Publisher, store_threads: ThreadPoolExecutor
     ) -> list[TranslateHop | SyncHop]:
         common: dict[str, Any] = {
             "library": self._library,
@@ -167,10 +173,33 @@ class Worker:
         }
         hops: list[TranslateHop | SyncHop] = []
         if TranslateHop.name in self._hops:
-            hops.append(TranslateHop(publisher=publisher, **common))
+            told = fingerprints(self._library, self._settings.contract_folders)
+            hops.append(TranslateHop(publisher=publisher, fingerprints=told, **common))
         if SyncHop.name in self._hops:
             hops.append(SyncHop(**common))
         return hops
+
+    def _mender(
+        self,
+        hop: TranslateHop,
+        mill: Mill[Any],
+        claims: Claims,
+        store: RepairStore,
+        publisher: Publisher,
+        store_threads: ThreadPoolExecutor,
+    ) -> Mender:
+        return Mender(
+            hop=hop,
+            mill=mill,
+            claims=claims,
+            store=store,
+            publisher=publisher,
+            deployment=self._settings.deployment,
+            metrics=self._metrics,
+            executor=store_threads,
+            national=sorted({one.topic for one in self._library.formats.values()}),
+            stop_the_line=self._end,
+        )
 
     def _app(self, home: str) -> RoadApp:
         TRANSPORTS.aliases["batch"] = "streams.transport:Transport"
@@ -214,7 +243,7 @@ class Worker:
         app: RoadApp,
         claims: Claims,
         mills: list[Mill[Any]],
-        answers: AnswersPublisher,
+        beside: Sequence[AnswersPublisher | Mender],
         watchdog: Watchdog,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -223,7 +252,8 @@ class Worker:
         app.finalize()
         for mill in mills:
             mill.start()
-        answers.start()
+        for one in beside:
+            one.start()
         starting = loop.create_task(app.start())
         starting.add_done_callback(self._started)
         ticker = loop.create_task(self._tick(app, claims, mills, watchdog))
@@ -232,7 +262,8 @@ class Worker:
         logger.info("worker stopping", worker=self._name)
         deadline = loop.call_later(STOP_SECONDS, self._stop_took_too_long)
         ticker.cancel()
-        await answers.stop()
+        for one in beside:
+            await one.stop()
         for mill in mills:
             await mill.stop()
         if not starting.done():

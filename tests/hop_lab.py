@@ -1,8 +1,9 @@
 """The translate hop alone: the shipped library, a store in a file, and a publisher that only remembers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -10,12 +11,15 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from consumers.opening import open_store
-from consumers.store import NationalStore, Position
+from consumers.store import Position
 from schemas.codec import decode, encode_row
 from schemas.errors import TryAgain
-from schemas.library import Library, load_library
+from schemas.library import Library, fingerprints, load_library
 from streams.batch import Batch
+from streams.claims import Claims, Held
+from streams.mending import Mender
 from streams.metrics import RoadMetrics
+from streams.mill import Mill
 from streams.publisher import Outgoing, Publisher
 from streams.translate import TranslateHop, Translation
 from tests.unit.envelopes import GOOD, Row, event
@@ -48,6 +52,17 @@ class Remembered:
         self.sent += [(topic, one) for one in records]
 
 
+class Standing:
+    """A mill that always stands still, and what is claimed."""
+
+    def __init__(self) -> None:
+        self.held: dict[Position, Held] = {}
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        yield
+
+
 @dataclass
 class HopLab:
     """One partition of the birth register, fed by hand."""
@@ -57,11 +72,10 @@ class HopLab:
     epoch: int = 0
     offset: int = 0  #: of the next record
     seq: int = 0  #: the last one given
-    committed: int = 0
 
     def __post_init__(self) -> None:
         self.url = f"sqlite:///{self.folder}/national.db"
-        self.store: NationalStore = open_store(self.url)
+        self.store = open_store(self.url)
         self.store.migrate(list(self.library.formats.values()))
         self.contract = self.library.contracts[f"{SYSTEM}/{DATASET}"]
         self.registered = self.library.registry.current(self.contract.subject)
@@ -74,9 +88,9 @@ class HopLab:
         self.threads.shutdown()
         self.store.close()
 
-    def worker(self, library: Library | None = None) -> None:
-        """A new worker takes the partition over."""
-        self.library = library or self.library
+    def worker(self, *, fingerprint: str | None = None) -> None:
+        """A new worker takes the partition over; its library is another one if ``fingerprint`` says so."""
+        told = fingerprints(self.library, ())
         self.metrics = RoadMetrics(CollectorRegistry())
         self.hop = TranslateHop(
             library=self.library,
@@ -85,12 +99,26 @@ class HopLab:
             deployment=ROAD,
             metrics=self.metrics,
             executor=self.threads,
+            fingerprints=told if fingerprint is None else dict.fromkeys(told, fingerprint),
         )
         self.epoch += 1
         claims = self.store.claim(ROAD, [self.position], generation=self.epoch, owner=f"w{self.epoch}")
         assert claims[self.position].epoch == self.epoch
         if claims[self.position].next_offset is None:
             self.store.start_at(ROAD, self.position, epoch=self.epoch, offset=0)
+        self.claims = Standing()
+        self.mender = Mender(
+            hop=self.hop,
+            mill=cast(Mill[Any], self.claims),
+            claims=cast(Claims, self.claims),
+            store=self.store,
+            publisher=cast(Publisher, self.publisher),
+            deployment=ROAD,
+            metrics=self.metrics,
+            executor=self.threads,
+            national=[],
+            stop_the_line=lambda error: None,
+        )
 
     # --- records -------------------------------------------------------------------------------------
 
@@ -130,6 +158,18 @@ class HopLab:
     def run(self, *events: Event) -> None:
         """One lot, through."""
         self.commit(self.begin([self.batch(*events)]))
+
+    def mend(self) -> int:
+        """Let the worker do all that is asked for; how often it had something to do."""
+        (row,) = self.store.ledger(ROAD)
+        offset = row.next_offset or 0
+        self.claims.held[self.position] = Held(
+            epoch=self.epoch, generation=self.epoch, start=offset, position=offset, committed=offset
+        )
+        looks = 0
+        while asyncio.run(self.mender.look()):
+            looks += 1
+        return looks
 
     # --- what came of it -----------------------------------------------------------------------------
 

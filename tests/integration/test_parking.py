@@ -67,3 +67,28 @@ def test_changes_wait_behind_a_reject_whichever_worker_has_the_partition(one: Ro
     assert [row[0] for row in heads] == [21, 23, 25, 27, 29, 31]
     told = one.run("receipts", "show", "hotich_qnam", "--language", "en").stdout
     assert f"parked\t{len(expected)}\t" in told
+
+
+def test_nobody_stands_twice_after_a_refused_move(one: Road, events: Events) -> None:
+    first, second = good_rows(2)
+    events.write_all([first, second])
+    events.write({**first, "so_dk": "9998", **BAD})  # moves the record, and is refused
+    events.write({**first, "so_dk": "9998"})  # repaired at the source: knows nothing of the first number
+    events.write({**second, "so_dk": "9997", **BAD})
+    events.write({**second, "so_dk": "9997"})
+    events.delete(str(second["id"]))
+    events.producer.flush()
+    one.worker()
+    settled(one)
+    live = f"SELECT lt_source_key, so FROM {TABLE}_current ORDER BY 1"
+    assert len(one.query(live)) == 2  # as they were: what came after the refusal waits
+    one.run("rejects", "retry", "--system", "hotich_qnam", "--supersede", "--why", "sửa ở phần mềm gốc")
+    wait_for(
+        "the newest alone",
+        lambda: [tuple(row) for row in one.query(live)] == [(str(first["id"]), "9998")],
+        seconds=60,
+    )
+    settled(one)
+    assert waiting(one) == []
+    stale = one.query("SELECT seqs FROM lienthong_receipt WHERE outcome = 'stale' ORDER BY first_seq")
+    assert [row[0] for row in stale] == ["3", "5-6"]

@@ -11,6 +11,7 @@ from tests.laws.ledger import LedgerLaws
 from tests.laws.moved import MovedLaws
 from tests.laws.numbers import NumberLaws
 from tests.laws.parking import ParkingLaws
+from tests.laws.repairs import RepairLaws
 from tests.laws.rows import RowLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
@@ -25,7 +26,16 @@ def _shift_claims(connection: sa.Connection) -> None:
 
 
 class TestPostgres(
-    RowLaws, VersionLaws, MovedLaws, LedgerLaws, AnswerLaws, ContentLaws, TableLaws, NumberLaws, ParkingLaws
+    RowLaws,
+    VersionLaws,
+    MovedLaws,
+    LedgerLaws,
+    AnswerLaws,
+    ContentLaws,
+    TableLaws,
+    NumberLaws,
+    ParkingLaws,
+    RepairLaws,
 ):
     @pytest.fixture
     def address(self, database: str) -> str:

@@ -1,0 +1,331 @@
+"""``lienthong rejects``: what was refused, as work. Who asks for what, and why, is kept in the audit log."""
+
+import getpass
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from consumers.commands import opened_store
+from consumers.corrections import columns, content, corrected, masked
+from consumers.repairs import Asked, Cause, RepairStore, Which
+from consumers.settings import StoreSettings
+from consumers.store import RejectRow
+from schemas.errors import LienthongError, SettingsError
+from schemas.library import Library, load_library
+from schemas.printing import print_json, print_table
+from schemas.reasons import Language, reason
+from schemas.settings import load_settings
+
+rejects = typer.Typer(no_args_is_help=True, help="Refused changes as work: look, correct, try again, drop.")
+
+_WORDS = {
+    "vi": {
+        "causes": ("tập", "trường: quy tắc", "số bản", "chờ sau", "đã giao", "cũ nhất", "ví dụ", "lý do"),
+        "each": ("số", "tập", "thứ tự", "trường: quy tắc", "chờ sau", "việc", "lúc"),
+        "values": ("cột", "trước", "sau"),
+        "nothing": "không có bản bị từ chối nào đang mở",
+        "unreadable": "không đọc được nội dung bản ghi",
+    },
+    "en": {
+        "causes": ("dataset", "field: rule", "open", "behind", "asked", "oldest", "example", "reason"),
+        "each": ("id", "dataset", "number", "field: rule", "behind", "asked", "at"),
+        "values": ("column", "before", "after"),
+        "nothing": "no reject is open",
+        "unreadable": "the record cannot be read",
+    },
+}  # fmt: skip
+
+MANY = 1_000  #: rejects told one by one
+
+System = Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")]
+Dataset = Annotated[str | None, typer.Option(help="Only this dataset.")]
+Rule = Annotated[str | None, typer.Option(help="Only what this rule refused, e.g. code_unknown.")]
+Field = Annotated[str | None, typer.Option(help="Only what was refused for this field.")]
+Ids = Annotated[list[int] | None, typer.Argument(help="Ids of rejects, as `rejects list --each` tells.")]
+OfSystem = Annotated[str | None, typer.Option("--system", help="All open rejects of this system.")]
+Tongue = Annotated[
+    Language | None, typer.Option("--language", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
+]
+By = Annotated[str, typer.Option("--by", help="Who does it; default: the user of the machine.")]
+Why = Annotated[str, typer.Option("--why", help="Kept in the audit log with your name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
+
+
+# --- looking -----------------------------------------------------------------------------------------
+
+
+@rejects.command("list")
+def list_(
+    system: System,
+    dataset: Dataset = None,
+    rule: Rule = None,
+    field: Field = None,
+    each: Annotated[bool, typer.Option("--each", help="Every reject with its id, not only causes.")] = False,
+    language: Tongue = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open rejects by cause, the most frequent first, with how many changes wait behind them."""
+    settings = load_settings(StoreSettings)
+    tongue = language or settings.language
+    which = Which(system=system, dataset=dataset, rule=rule, field=field)
+    with opened_store(settings) as opened:
+        if each:
+            rows = opened.open_rejects(which)
+            behind = opened.waiting([row.id for row in rows])
+            _tell_each([(row, behind.get(row.id, 0)) for row in rows], tongue, as_json)
+            return
+        causes = [one for one in opened.causes(system, dataset) if rule in (None, one.rule)]
+    _tell_causes([one for one in causes if field in (None, one.field)], tongue, as_json)
+
+
+def _tell_causes(causes: list[Cause], tongue: Language, as_json: bool) -> None:
+    if as_json:
+        told = [{**asdict(one), "reason": reason(one.rule, one.field, tongue)} for one in causes]
+        print_json([{**one, "oldest": one["oldest"].isoformat()} for one in told])
+        return
+    rows = [
+        (
+            one.dataset,
+            _cause(one.field, one.rule),
+            *map(str, (one.how_many, one.parked, one.asked)),
+            one.oldest.isoformat(timespec="seconds"),
+            str(one.example),
+            reason(one.rule, one.field, tongue),
+        )
+        for one in causes
+    ]
+    if rows:
+        print_table("", _WORDS[tongue]["causes"], rows)
+    else:
+        typer.echo(_WORDS[tongue]["nothing"], err=True)
+
+
+def _tell_each(rows: list[tuple[RejectRow, int]], tongue: Language, as_json: bool) -> None:
+    if as_json:
+        for row, behind in rows:
+            typer.echo(json.dumps(_as_json(row, behind), ensure_ascii=False))
+        return
+    cells = [
+        (
+            str(row.id),
+            row.reject.dataset,
+            str(row.reject.seq or "-"),
+            _cause(row.reject.field, row.reject.rule),
+            str(behind),
+            row.asked or "-",
+            row.at.isoformat(timespec="seconds"),
+        )
+        for row, behind in rows
+    ]
+    if cells:
+        print_table("", _WORDS[tongue]["each"], cells)
+    else:
+        typer.echo(_WORDS[tongue]["nothing"], err=True)
+
+
+def _cause(field: str, rule: str) -> str:
+    return f"{field}: {rule}" if field else rule
+
+
+def _as_json(row: RejectRow, behind: int) -> dict[str, Any]:
+    """All but the record's key and content."""
+    names = (
+        "system",
+        "dataset",
+        "seq",
+        "topic",
+        "partition",
+        "offset",
+        "rule",
+        "field",
+        "detail",
+        "contract",
+    )
+    told = {name: getattr(row.reject, name) for name in names}
+    more: dict[str, Any] = {
+        "corrected": row.corrected,
+        "asked": row.asked,
+        "became": row.became,
+        "waiting_behind": behind,
+    }
+    return {"id": row.id, "at": row.at.isoformat(), **told, **more}
+
+
+@rejects.command()
+def show(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show the values themselves; noted in the audit log.")
+    ] = False,
+    why: Why = "",
+    by: By = "",
+    language: Tongue = None,
+    as_json: AsJson = False,
+) -> None:
+    """One reject: place, reason, what waits behind it, what was done, and the shape of its values.
+
+    Values are masked: 31/02/2016 is shown as 99/99/9999. --reveal shows them and needs --why.
+    """
+    settings = load_settings(StoreSettings)
+    library = load_library(settings.contract_folders)
+    if reveal and not why:
+        raise SettingsError("--reveal needs --why", next_step="say what you need the values for")
+    with opened_store(settings) as opened:
+        row = _found(opened, number)
+        if reveal:
+            opened.revealed(number, who=_me(by), why=why)
+        behind, deeds = opened.behind(number), opened.deeds(number)
+    told = _as_json(row, len(behind)) | {
+        "reason": reason(row.reject.rule, row.reject.field, language or settings.language),
+        "numbers_behind": [one.seq for one in behind],
+        "source_key": row.reject.source_key if reveal else masked(row.reject.source_key),
+        "deeds": [{**asdict(one), "at": one.at.isoformat()} for one in deeds],
+        "columns": _columns(row, library, reveal),
+    }
+    if as_json:
+        print_json(told)
+        return
+    _tell_one(told, language or settings.language)
+
+
+def _columns(row: RejectRow, library: Library, reveal: bool) -> dict[str, list[str | None]] | None:
+    found = content(row.reject, library)
+    if found is None:
+        return None
+    shown = _plain if reveal else masked
+    return {name: [shown(value) for value in pair] for name, pair in columns(found).items()}
+
+
+def _plain(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _tell_one(told: dict[str, Any], tongue: Language) -> None:
+    place = f"{told['topic']}-{told['partition']}@{told['offset']}"
+    typer.echo(f"{told['id']}\t{told['system']}/{told['dataset']}\t{told['seq'] or '-'}\t{place}")
+    typer.echo(f"{_cause(told['field'], told['rule'])}\t{told['reason']}")
+    for name in ("detail", "contract", "asked", "became"):
+        if told[name]:
+            typer.echo(f"{name}\t{told[name]}")
+    typer.echo(f"{_WORDS[tongue]['each'][4]}\t{told['waiting_behind']}\t{told['numbers_behind']}")
+    for deed in told["deeds"]:
+        typer.echo("\t".join(str(deed[name]) for name in ("at", "who", "action", "why", "detail")))
+    if told["columns"] is None:
+        typer.echo(_WORDS[tongue]["unreadable"])
+        return
+    rows = [
+        (name, *(value if value is not None else "-" for value in pair))
+        for name, pair in told["columns"].items()
+    ]
+    print_table("", _WORDS[tongue]["values"], rows)
+
+
+def _found(opened: RepairStore, number: int) -> RejectRow:
+    row = opened.reject(number)
+    if row is None:
+        raise LienthongError(f"there is no reject {number}", next_step="see: lienthong rejects list --each")
+    return row
+
+
+# --- asking ------------------------------------------------------------------------------------------
+
+
+@rejects.command()
+def fix(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    why: Annotated[str, typer.Option("--why", help="Kept with the correction and your name.")],
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="COLUMN=VALUE", help="A source column put right.")
+    ] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option("--unset", metavar="COLUMN", help="A source column that has no value.")
+    ] = None,
+    by: By = "",
+) -> None:
+    """Correct values of a rejected change by hand; it is tried again, and then what waits behind it.
+
+    The record as it came is kept beside the correction. The source is not changed: correct it there as well,
+    or the next change of the record brings the old value back.
+    """
+    pairs = [one.partition("=") for one in values or ()]
+    if (not pairs and not missing) or not all(name and mark for name, mark, _ in pairs):
+        raise SettingsError("nothing to correct", next_step="write --set column=value or --unset column")
+    told = {name: value for name, _, value in pairs}
+    settings = load_settings(StoreSettings)
+    library = load_library(settings.contract_folders)
+    with opened_store(settings) as opened:
+        value = corrected(_found(opened, number).reject, library, told, missing or ())
+        names = ", ".join((*told, *(missing or ())))
+        done = opened.correct(number, value, who=_me(by), why=why, detail=names)
+    if not done:
+        raise LienthongError(
+            f"reject {number} is not open", next_step=f"see: lienthong rejects show {number}"
+        )
+    typer.echo(f"reject {number} corrected ({names}); the worker of its partition tries it now", err=True)
+
+
+@rejects.command()
+def retry(
+    ids: Ids = None,
+    system: OfSystem = None,
+    dataset: Dataset = None,
+    rule: Rule = None,
+    field: Field = None,
+    supersede: Annotated[
+        bool,
+        typer.Option("--supersede", help="Let the newest waiting change overtake: it alone is tried."),
+    ] = False,
+    why: Why = "",
+    by: By = "",
+) -> None:
+    """Try rejects again, each with what waits behind it, in the order of its record.
+
+    After a contract or a code list was mended this comes by itself when the workers start with it.
+    """
+    _ask("supersede" if supersede else "retry", _which(ids, system, dataset, rule, field), by, why)
+
+
+@rejects.command()
+def drop(
+    why: Annotated[str, typer.Option("--why", help="Kept in the audit log with your name.")],
+    ids: Ids = None,
+    system: OfSystem = None,
+    dataset: Dataset = None,
+    rule: Rule = None,
+    field: Field = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this the command only tells.")] = False,
+    by: By = "",
+) -> None:
+    """Refuse changes for good, and let go what waits behind them. Their bytes are kept."""
+    which = _which(ids, system, dataset, rule, field)
+    if not yes:
+        with opened_store(load_settings(StoreSettings)) as opened:
+            count = len(opened.open_rejects(which, limit=MANY))
+        told = f"{MANY} or more" if count == MANY else str(count)
+        typer.echo(f"{told} rejects would be dropped; nothing was done (--yes does it)", err=True)
+        return
+    _ask("drop", which, by, why)
+
+
+def _which(
+    ids: list[int] | None, system: str | None, dataset: str | None, rule: str | None, field: str | None
+) -> Which:
+    if not ids and system is None:
+        raise SettingsError(
+            "which rejects?", next_step="give ids, or --system with --dataset, --rule or --field as you need"
+        )
+    return Which(system=system, dataset=dataset, rule=rule, field=field, ids=tuple(ids or ()))
+
+
+def _ask(asked: Asked, which: Which, by: str, why: str) -> None:
+    with opened_store(load_settings(StoreSettings)) as opened:
+        count = opened.ask(which, asked, who=_me(by), why=why)
+    typer.echo(f"{count} rejects: {asked} asked for; the workers of their partitions do it now", err=True)
+    if not count:
+        raise typer.Exit(1)
+
+
+def _me(by: str) -> str:
+    return by or getpass.getuser()

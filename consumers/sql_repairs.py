@@ -1,0 +1,260 @@
+"""Repairs in SQL, alike on PostgreSQL and SQLite; see ``consumers.repairs.RepairStore``."""
+
+from abc import ABC
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from consumers import ddl
+from consumers.preparing import receipts_of_numbers, receipts_of_rejects
+from consumers.readings import reject_row
+from consumers.repairs import Asked, Cause, Deed, Mend, Which, Work
+from consumers.sql_store import SqlStore
+from consumers.store import Parked, Position, Reject, RejectRow, Slice
+
+R, P = ddl.reject.c, ddl.parked.c
+_OPEN = R.became.is_(None)
+#: A parked change waits behind this reject.
+_WAITS = sa.and_(
+    P.deployment == R.deployment,
+    P.topic == R.topic,
+    P.partition == R.partition,
+    P.head == R.offset,
+    P.record_key == R.record_key,
+)
+
+
+class RepairingStore(SqlStore, ABC):
+    """A store whose rejects can be worked on."""
+
+    # --- for people ----------------------------------------------------------------------------------
+
+    def causes(self, system: str, dataset: str | None = None) -> list[Cause]:
+        count = sa.func.count()
+        by = (R.dataset, R.rule, R.field)
+        told = sa.select(
+            *by,
+            count.label("how_many"),
+            count.filter(R.asked.is_not(None)).label("asked"),
+            sa.func.min(R.at).label("oldest"),
+            sa.func.max(R.id).label("example"),
+        )
+        query = told.where(*_chosen(Which(system=system, dataset=dataset))).group_by(*by)
+        waits = sa.select(*by, count).join_from(ddl.reject, ddl.parked, _WAITS)
+        waits = waits.where(*_chosen(Which(system=system, dataset=dataset))).group_by(*by)
+        with self._transaction() as connection:
+            rows = connection.execute(query).mappings().all()
+            parked = {(d, r, f): n for d, r, f, n in connection.execute(waits)}
+        causes = [
+            Cause(**row, parked=parked.get((row["dataset"], row["rule"], row["field"]), 0)) for row in rows
+        ]
+        return sorted(causes, key=lambda one: (-one.how_many, -one.parked, one.dataset, one.rule, one.field))
+
+    def open_rejects(self, which: Which, *, limit: int = 1000) -> list[RejectRow]:
+        query = sa.select(ddl.reject).where(*_chosen(which)).order_by(R.id).limit(limit)
+        with self._transaction() as connection:
+            return [reject_row(row) for row in connection.execute(query)]
+
+    def reject(self, number: int) -> RejectRow | None:
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(ddl.reject).where(R.id == number)).one_or_none()
+        return reject_row(row) if row is not None else None
+
+    def waiting(self, ids: Sequence[int]) -> dict[int, int]:
+        query = (
+            sa.select(R.id, sa.func.count().label("parked"))
+            .join_from(ddl.reject, ddl.parked, _WAITS)
+            .group_by(R.id)
+        )
+        with self._transaction() as connection:
+            found = connection.execute(query.where(R.id.in_(ids), R.blocks))
+            return {row.id: row.parked for row in found}
+
+    def behind(self, number: int) -> list[Parked]:
+        query = (
+            sa.select(ddl.parked).join_from(ddl.reject, ddl.parked, _WAITS).where(R.id == number, R.blocks)
+        )
+        with self._transaction() as connection:
+            return [_parked(row) for row in connection.execute(query.order_by(P.id))]
+
+    def deeds(self, number: int) -> list[Deed]:
+        c = ddl.audit.c
+        query = sa.select(c.at, c.who, c.action, c.why, c.detail).where(c.reject == number).order_by(c.id)
+        with self._transaction() as connection:
+            return [Deed(**row) for row in connection.execute(query).mappings()]
+
+    def ask(self, which: Which, asked: Asked, *, who: str, why: str) -> int:
+        chosen = [*_chosen(which), *([R.blocks] if asked == "supersede" else [])]
+        with self._transaction() as connection:
+            waits = sa.select(R.id).where(*chosen)
+            if asked == "supersede":
+                waits = waits.where(sa.exists().where(_WAITS))
+            ids = list(connection.execute(waits).scalars())
+            self._note(connection, ids, asked, who, why)
+            blocks_nothing = sa.or_(R.blocks.is_(None), sa.not_(R.blocks))
+            for part in _parts(ids):
+                mine = sa.update(ddl.reject).where(R.id.in_(part), _OPEN)
+                if asked == "drop":
+                    dropped = mine.where(blocks_nothing).values(became="dropped")
+                    connection.execute(dropped.values(became_at=sa.text(self.now), asked=None))
+                connection.execute(mine.values(asked=asked))
+        return len(ids)
+
+    def correct(self, number: int, value: bytes, *, who: str, why: str, detail: str) -> bool:
+        mine = sa.update(ddl.reject).where(R.id == number, _OPEN)
+        with self._transaction() as connection:
+            found = connection.execute(mine.values(asked="retry", correction=value)).rowcount
+            if found:
+                self._note(connection, [number], "fix", who, why, detail)
+        return bool(found)
+
+    def revealed(self, number: int, *, who: str, why: str) -> None:
+        with self._transaction() as connection:
+            self._note(connection, [number], "reveal", who, why)
+
+    def _note(
+        self, connection: sa.Connection, ids: Sequence[int], action: str, who: str, why: str, detail: str = ""
+    ) -> None:
+        deed = {"who": who, "action": action, "why": why, "detail": detail}
+        self._insert(connection, "lienthong_audit", [{"reject": number, **deed} for number in ids])
+
+    # --- for the worker ------------------------------------------------------------------------------
+
+    def ask_again(self, deployment: str, positions: Sequence[Position], library: str) -> int:
+        heads = sa.update(ddl.reject).where(_of(deployment, positions), R.blocks, _OPEN, R.asked.is_(None))
+        with self._transaction() as connection:
+            return connection.execute(heads.where(R.library != library).values(asked="retry")).rowcount
+
+    def asked(self, deployment: str, positions: Sequence[Position]) -> list[Position]:
+        query = sa.select(R.topic, R.partition).where(_of(deployment, positions), R.asked.is_not(None))
+        with self._transaction() as connection:
+            found = connection.execute(query.where(_OPEN).distinct())
+            return sorted(Position(topic=topic, partition=partition) for topic, partition in found)
+
+    def work(self, deployment: str, position: Position, *, heads: int, changes: int) -> list[Work]:
+        query = sa.select(ddl.reject).where(_of(deployment, [position]), R.asked.is_not(None), _OPEN)
+        found: list[Work] = []
+        with self._transaction() as connection:
+            for row in connection.execute(query.order_by(R.id).limit(heads)).all():
+                work = self._work(connection, row, changes)
+                found.append(work)
+                changes -= len(work.parked)
+                if changes <= 0:
+                    break
+        return found
+
+    def _work(self, connection: sa.Connection, row: sa.Row[Any], changes: int) -> Work:
+        reject = reject_row(row).reject
+        if not reject.blocks or reject.key is None:
+            return Work(id=row.id, asked=row.asked, reject=reject, parked=())
+        behind = [_of(row.deployment, [Position(topic=row.topic, partition=row.partition)], P)]
+        behind += [P.head == row.offset, P.record_key == row.record_key]
+        if row.asked == "supersede":
+            last = connection.execute(
+                sa.select(ddl.parked).where(*behind).order_by(P.id.desc()).limit(1)
+            ).all()
+            others = sa.select(P.id, P.seq).where(*behind).order_by(P.id)
+            passed = [(number, seq) for number, seq in connection.execute(others)][:-1]
+            parked = [(one.id, _parked(one)) for one in last]
+            return Work(id=row.id, asked=row.asked, reject=reject, parked=parked, passed=passed)
+        waiting = connection.execute(
+            sa.select(ddl.parked).where(*behind).order_by(P.id).limit(changes + 1)
+        ).all()
+        parked = [(one.id, _parked(one)) for one in waiting[:changes]]
+        more = len(waiting) > changes
+        return Work(id=row.id, asked=row.asked, reject=reject, parked=parked, more=more)
+
+    def mend(self, deployment: str, held: Slice, mends: Sequence[Mend], *, formats: Sequence[str]) -> None:
+        with self._transaction() as connection:
+            self._advance(connection, deployment, [held])
+            for part in _parts([number for one in mends for number in one.done]):
+                connection.execute(sa.delete(ddl.parked).where(P.id.in_(part)))
+            for one in mends:
+                self._mend(connection, deployment, one, formats)
+
+    def _mend(self, connection: sa.Connection, deployment: str, one: Mend, formats: Sequence[str]) -> None:
+        head, again = one.work.reject, one.again
+        if one.became is not None:
+            ended = {"became": one.became, "became_at": sa.text(self.now), "blocks": False, "asked": None}
+            connection.execute(sa.update(ddl.reject).where(R.id == one.work.id).values(**ended))
+        elif again is not None:  # for the same cause: this library has said so, too
+            values = {"asked": None, "library": again.library, "contract": again.contract}
+            connection.execute(sa.update(ddl.reject).where(R.id == one.work.id).values(**values))
+        if one.became is not None and again is not None:
+            self._refuse_again(connection, deployment, again, formats)
+            if again.offset != head.offset:
+                behind = [_of(deployment, [Position(topic=head.topic, partition=head.partition)], P)]
+                behind += [P.head == head.offset, P.record_key == head.key]
+                connection.execute(sa.update(ddl.parked).where(*behind).values(head=again.offset))
+        if one.superseded:
+            receipts = receipts_of_numbers(head.system, head.dataset, one.superseded, formats, "stale")
+            self._write_receipts(connection, receipts)
+
+    def _refuse_again(
+        self, connection: sa.Connection, deployment: str, again: Reject, formats: Sequence[str]
+    ) -> None:
+        self._write_receipts(connection, receipts_of_rejects([again], formats))
+        self._write_refused(connection, "lienthong_reject", deployment, [again])
+        # It may have been refused for this very cause before: then that row is open again.
+        same = [
+            _of(deployment, [Position(topic=again.topic, partition=again.partition)]),
+            R.offset == again.offset,
+            R.rule == again.rule,
+            R.field == again.field,
+            R.seq.is_not_distinct_from(again.seq),
+        ]
+        open_again = sa.update(ddl.reject).where(*same).values(blocks=again.blocks, original=again.original)
+        unasked = open_again.values(became=None, became_at=None, asked=None, correction=None)
+        connection.execute(unasked.values(library=again.library, fingerprint=again.fingerprint))
+
+    def resend(self, topics: Sequence[str], limit: int, send: Callable[[Sequence[RejectRow]], None]) -> int:
+        waiting = sa.select(ddl.reject).where(R.asked == "retry", _OPEN, R.topic.in_(topics))
+        query = waiting.order_by(R.id).limit(limit).with_for_update(skip_locked=True)
+        with self._transaction() as connection:
+            rows = [reject_row(row) for row in connection.execute(query)]
+            if rows:
+                send(rows)
+                mark = sa.update(ddl.reject).where(R.id.in_([row.id for row in rows]))
+                connection.execute(mark.values(became="sent", became_at=sa.text(self.now), asked=None))
+            return len(rows)
+
+
+def _chosen(which: Which) -> list[sa.ColumnElement[bool]]:
+    values = (
+        (R.system, which.system),
+        (R.dataset, which.dataset),
+        (R.rule, which.rule),
+        (R.field, which.field),
+    )
+    told = [column == value for column, value in values if value is not None]
+    return [*told, *([R.id.in_(which.ids)] if which.ids else []), _OPEN]
+
+
+def _of(
+    deployment: str,
+    positions: Sequence[Position],
+    columns: sa.sql.base.ReadOnlyColumnCollection[str, Any] = R,
+) -> sa.ColumnElement[bool]:
+    places = sa.tuple_(columns.topic, columns.partition).in_([(p.topic, p.partition) for p in positions])
+    return sa.and_(columns.deployment == deployment, places)
+
+
+def _parts(ids: Sequence[int]) -> list[Sequence[int]]:
+    """Few enough for one statement: SQLite takes 32,766 parameters."""
+    return [ids[at : at + 10_000] for at in range(0, len(ids), 10_000)]
+
+
+def _parked(row: sa.Row[Any]) -> Parked:
+    return Parked(
+        system=row.system,
+        dataset=row.dataset,
+        topic=row.topic,
+        partition=row.partition,
+        offset=row.offset,
+        head=row.head,
+        key=row.record_key,
+        seq=row.seq,
+        original=row.original,
+        fingerprint=row.fingerprint,
+    )

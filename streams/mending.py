@@ -1,0 +1,231 @@
+"""Repairs: does to rejects what people asked for, and what a new library makes worth another try.
+
+A record that waits is drained in its order, head first, through the very translation that all records take,
+while the mill stands between two lots: nothing overtakes it, and nothing is parked behind it meanwhile.
+The result is written in one transaction with the partition's unmoved ledger row, so a worker that lost the
+partition changes nothing. A crash between publishing and that transaction publishes again; the version gate
+makes that harmless.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import structlog
+
+from consumers.repairs import Became, Mend, RepairStore, Work
+from consumers.store import Fenced, Parked, Position, Reject, RejectRow, Slice
+from schemas.errors import TryAgain
+from streams.batch import Record
+from streams.claims import Claims
+from streams.metrics import RoadMetrics
+from streams.mill import Mill
+from streams.publisher import Outgoing, Publisher, publish_from_thread
+from streams.translate import TranslateHop, Translation
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+HEADS = 200  # rejects drained at a time; the mill stands still meanwhile
+CHANGES = 2_000  # and changes behind them
+
+
+@dataclass
+class Kept:
+    """A record as the store kept it, for those who read records of Kafka."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    timestamp: int = 0
+
+
+@dataclass(slots=True)
+class _Try:
+    """One piece of work and the changes that are tried for it, in order."""
+
+    work: Work
+    changes: list[tuple[int | None, Reject | Parked]]  #: id if parked; the head has none
+    rows: list[int] = field(default_factory=list)  #: their places among the records translated together
+    stays: list[int] = field(default_factory=list)  #: of these, the refused one and all behind it
+
+
+class Mender:
+    """One for a worker that translates. ``start`` on the main loop."""
+
+    def __init__(
+        self,
+        *,
+        hop: TranslateHop,
+        mill: Mill[Any],
+        claims: Claims,
+        store: RepairStore,
+        publisher: Publisher,
+        deployment: str,
+        metrics: RoadMetrics,
+        executor: Executor,
+        national: Sequence[str],
+        stop_the_line: Callable[[BaseException], None],
+    ) -> None:
+        self._hop = hop
+        self._mill = mill
+        self._claims = claims
+        self._store = store
+        self._publisher = publisher
+        self._deployment = deployment
+        self._metrics = metrics
+        self._executor = executor
+        self._national = national
+        self._stop_the_line = stop_the_line
+        self._healed: dict[Position, int] = {}  # the epoch in which we asked for another try
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, once a second."""
+        self._on = asyncio.get_running_loop()
+        self._task = self._on.create_task(self._loop())
+
+    async def stop(self) -> None:
+        """Stop at once; what was not written is done again by the next owner."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _loop(self) -> None:
+        trouble = ""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                while await self.look():
+                    pass
+                trouble = ""
+            except Fenced:
+                pass  # claimed anew: its owner does the work
+            except (TryAgain, TimeoutError) as error:
+                text = str(error) or "the broker did not acknowledge in time"
+                if text != trouble:
+                    logger.warning("repairs wait", why=text)
+                trouble = text
+            except Exception as error:
+                self._stop_the_line(error)
+                return
+
+    async def look(self) -> bool:
+        """Do a part of what is asked for; whether there may be more."""
+        held = {p: one.epoch for p, one in self._claims.held.items() if p.topic in self._hop.topics}
+        await self._heal(held)
+        resent = await self._in_store(lambda: self._store.resend(self._national, HEADS, self._send))
+        asked = await self._in_store(lambda: self._store.asked(self._deployment, list(held))) if held else []
+        if not asked:
+            return resent == HEADS
+        async with self._mill.paused():
+            for position in asked:
+                await self._drain(position)
+        return True
+
+    async def _heal(self, held: Mapping[Position, int]) -> None:
+        """What another library refused may pass now: a code arrived, a contract was mended."""
+        new = [position for position, epoch in held.items() if self._healed.get(position) != epoch]
+        for topic in sorted({position.topic for position in new}):
+            mine = [position for position in new if position.topic == topic]
+            library = self._hop.fingerprint(topic)
+            count = await self._in_store(lambda: self._store.ask_again(self._deployment, mine, library))  # noqa: B023 - awaited
+            if count:
+                logger.info("rejects are tried again: the library has changed", topic=topic, rejects=count)
+        self._healed |= {position: held[position] for position in new}
+
+    # --- national records ----------------------------------------------------------------------------
+
+    def _send(self, rows: Sequence[RejectRow]) -> None:
+        """In a store's thread: publish rejected national records once more."""
+        by_topic: dict[str, list[Outgoing]] = {}
+        for row in rows:
+            reject = row.reject
+            headers = [("schema-sha256", reject.fingerprint.encode())] if reject.fingerprint else []
+            outgoing = Outgoing(reject.key, reject.original or b"", headers)
+            by_topic.setdefault(reject.topic, []).append(outgoing)
+        publish_from_thread(self._publisher, by_topic, self._on)
+
+    # --- changes of the province ---------------------------------------------------------------------
+
+    async def _drain(self, position: Position) -> None:
+        held = self._claims.held.get(position)
+        if held is None:
+            return
+        here = Slice(position=position, start=held.committed, next=held.committed, epoch=held.epoch)
+        works = await self._in_store(
+            lambda: self._store.work(self._deployment, position, heads=HEADS, changes=CHANGES)
+        )
+        tries = [_Try(work, _changes(work)) for work in works]
+        records = _records(position, tries)
+        out = await self._in_store(lambda: self._hop.translate(position.topic, records))
+        mends = [_judge(one, out, records) for one in tries]
+        out.withdraw(records, {row for one in tries for row in one.stays})
+        await self._hop.publish(out)
+        formats = [target.format for target in out.contract.targets]
+        await self._in_store(lambda: self._store.mend(self._deployment, here, mends, formats=formats))
+        for mend in mends:
+            self._hop.unblock(position, here.epoch, mend)
+            self._metrics.mended.labels(out.contract.system, out.contract.dataset, _outcome(mend)).inc()
+        where = f"{position.topic}-{position.partition}"
+        logger.info("rejects worked on", partition=where, rejects=len(mends))
+
+    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _changes(work: Work) -> list[tuple[int | None, Reject | Parked]]:
+    """What is tried for a piece of work, in order."""
+    behind: list[tuple[int | None, Reject | Parked]] = list(work.parked)
+    if work.asked == "drop" or (work.asked == "supersede" and behind):
+        return behind
+    return [(None, work.reject), *behind]
+
+
+def _records(position: Position, tries: Sequence[_Try]) -> list[tuple[int, Record]]:
+    records: list[tuple[int, Record]] = []
+    for one in tries:
+        for _, change in one.changes:
+            one.rows.append(len(records))
+            headers = [("seq", str(change.seq).encode())] if change.seq is not None else []
+            if change.fingerprint is not None:
+                headers.append(("schema-sha256", change.fingerprint.encode()))
+            kept = Kept(change.offset, change.key, change.original, headers)
+            records.append((position.partition, kept))
+    return records
+
+
+def _judge(one: _Try, out: Translation, records: Sequence[tuple[int, Record]]) -> Mend:
+    """What becomes of a piece of work: all before the first change that is refused again is done."""
+    work, again = one.work, None
+    refused = {(reject.offset, reject.key): reject for reject in out.rejects}
+    for at, row in enumerate(one.rows):
+        again = refused.get((records[row][1].offset, records[row][1].key))
+        if again is not None:
+            one.stays = one.rows[at:]
+            break
+    tried = len(one.rows) - max(0, len(one.stays) - 1)  # the refused one is parked no longer, but the head
+    done = [number for number, _ in one.changes[:tried] if number is not None]
+    superseded: list[int] = []
+    became: Became | None = "dropped" if work.asked == "drop" else "mended"
+    if work.asked == "supersede" and work.parked:
+        became = "superseded"
+        done += [number for number, _ in work.passed]
+        superseded = [seq for seq in (work.reject.seq, *(seq for _, seq in work.passed)) if seq is not None]
+    if again is None:
+        return Mend(work=work, became=None if work.more else became, done=done, superseded=superseded)
+    if one.changes[tried - 1][0] is None:
+        told = (work.reject.rule, work.reject.field, work.reject.seq)
+        became = None if (again.rule, again.field, again.seq) == told else "again"
+    if not work.reject.blocks:
+        again = replace(again, blocks=False)  # later changes have long passed it
+    return Mend(work=work, became=became, done=done, again=again, superseded=superseded)
+
+
+def _outcome(mend: Mend) -> str:
+    """For the metric."""
+    return "again" if mend.again is not None else mend.became or "partly"

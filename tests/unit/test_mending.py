@@ -1,0 +1,188 @@
+"""Repairs: what is asked for a reject is done in its record's order, and by the partition's owner only."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumers.repairs import Which
+from consumers.store import Fenced
+from schemas.codec import encode_row
+from schemas.errors import TryAgain
+from streams import mending
+from tests.hop_lab import ROAD, SYSTEM, HopLab
+from tests.unit.envelopes import GOOD, event
+
+BAD = {"ngay_dk": "31/02/2016"}
+WRONG = {"dan_toc": "Sao Hỏa"}
+ALL = Which(system=SYSTEM)
+ME = {"who": "thu", "why": "thử nghiệm"}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[HopLab]:
+    made = HopLab(tmp_path)
+    yield made
+    made.close()
+
+
+def correct(lab: HopLab, person: int, seq: int) -> None:
+    """A person puts the open reject of a record right."""
+    (row,) = lab.store.open_rejects(ALL)
+    right = event({**GOOD, "id": person, "so_dk": f"{person}/2016"}, seq=seq)
+    value = encode_row(right, lab.registered)
+    assert lab.store.correct(row.id, value, detail="ngay_dk", **ME)
+
+
+def became(lab: HopLab) -> list[str | None]:
+    return [row.became for row in lab.store.rejects(SYSTEM)]
+
+
+def waits(lab: HopLab) -> list[int]:
+    """Numbers of the changes behind the open rejects."""
+    return [int(one.seq or 0) for row in lab.store.open_rejects(ALL) for one in lab.store.behind(row.id)]
+
+
+def test_a_corrected_reject_goes_and_all_that_waits_goes_behind_it_in_order(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(1), lab.change(2), lab.change(2, dan_toc="Kinh"))
+    assert waits(lab) == [3, 4]
+    correct(lab, 2, 1)
+    lab.run(lab.change(2))
+    assert lab.mend() == 1
+    assert lab.published() == [("1", 2), ("2", 1), ("2", 3), ("2", 4), ("2", 5)]
+    assert (became(lab), waits(lab)) == (["mended"], [])
+    lab.run(lab.change(2))
+    assert lab.published()[-1] == ("2", 6)
+    (reject,) = lab.store.rejects(SYSTEM)
+    assert [(one.who, one.action, one.why, one.detail) for one in lab.store.deeds(reject.id)] == [
+        ("thu", "fix", "thử nghiệm", "ngay_dk")
+    ]
+
+
+def test_a_change_that_is_refused_in_its_turn_holds_up_the_rest(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2), lab.change(2, **WRONG), lab.change(2))
+    correct(lab, 2, 1)
+    lab.mend()
+    assert lab.published() == [("2", 1), ("2", 2)]
+    assert (became(lab), waits(lab)) == (["mended", None], [4])
+    assert lab.said() == {"rejected": "1,3", "parked": "2,4"}  # what is applied, sync will tell
+    lab.run(lab.change(2))
+    lab.worker()
+    lab.run(lab.change(2))
+    assert waits(lab) == [4, 5, 6]
+    lab.store.ask(ALL, "drop", **ME)
+    lab.mend()
+    assert lab.published()[2:] == [("2", 4), ("2", 5), ("2", 6)]
+    assert became(lab) == ["mended", "dropped"]
+
+
+def test_what_is_refused_for_the_same_cause_stays_open_and_is_not_asked_for_again(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2))
+    assert lab.store.ask(ALL, "retry", **ME) == 1
+    assert lab.mend() == 1
+    assert lab.published() == []
+    (row,) = lab.store.rejects(SYSTEM)
+    assert (row.became, row.asked, row.reject.blocks, waits(lab)) == (None, None, True, [2])
+
+
+def test_another_cause_is_a_reject_of_its_own_and_the_first_may_come_back(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2))
+    (first,) = lab.store.open_rejects(ALL)
+    for values, fates in (
+        (WRONG, ["again", None]),
+        (BAD, [None, "again"]),
+        ({}, ["mended", "again"]),
+    ):
+        (row,) = lab.store.open_rejects(ALL)
+        value = encode_row(event({**GOOD, "id": 2, **values}, seq=1), lab.registered)
+        lab.store.correct(row.id, value, detail="", **ME)
+        lab.mend()
+        assert became(lab) == fates
+    assert lab.published() == [("2", 1), ("2", 2)]
+    assert lab.store.behind(first.id) == []
+
+
+def test_superseding_tries_the_newest_alone_and_answers_the_others(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2, **WRONG), lab.change(2), lab.change(3, **BAD))
+    assert lab.store.ask(ALL, "supersede", **ME) == 1  # nothing waits behind the other one
+    lab.mend()
+    assert lab.published() == [("2", 3)]
+    assert lab.said() == {"stale": "1-2", "rejected": "4", "parked": "3"}
+    assert became(lab) == ["superseded", None]
+    lab.run(lab.change(2))
+    assert lab.published()[-1] == ("2", 5)
+
+
+def test_superseding_by_a_change_that_is_refused_makes_it_the_head(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2), lab.change(2, **WRONG))
+    lab.store.ask(ALL, "supersede", **ME)
+    lab.mend()
+    assert lab.published() == []
+    assert (became(lab), waits(lab)) == (["superseded", None], [])
+    lab.run(lab.change(2))
+    assert waits(lab) == [4]
+
+
+def test_a_long_queue_is_drained_in_parts(lab: HopLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mending, "CHANGES", 3)
+    lab.run(lab.change(2, **BAD), *(lab.change(2) for _ in range(7)), lab.change(2, **WRONG), lab.change(2))
+    correct(lab, 2, 1)
+    assert lab.mend() == 3
+    numbers = [seq for _, seq in lab.published() if seq > 1]
+    assert numbers == list(range(2, 9))
+    assert (became(lab), waits(lab)) == (["mended", None], [10])
+
+
+def test_many_records_are_drained_together_each_in_its_order(lab: HopLab) -> None:
+    people = range(2, 40)
+    lab.run(*(lab.change(person, **BAD) for person in people), *(lab.change(person) for person in people))
+    lab.store.ask(ALL, "drop", **ME)
+    assert lab.mend() == 1
+    assert [person for person, _ in lab.published()] == [str(person) for person in people]
+    assert set(became(lab)) == {"dropped"}
+
+
+def test_another_library_tries_once_what_this_one_refused(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.raw(None, b"", seq=9))
+    assert lab.mend() == 0
+    lab.worker()
+    assert lab.mend() == 0  # the same library
+    lab.worker(fingerprint="other")
+    assert lab.mend() == 1
+    lab.worker(fingerprint="other")
+    assert lab.mend() == 0
+    assert [row.asked for row in lab.store.rejects(SYSTEM)] == [None, None]
+
+
+def test_a_worker_that_lost_the_partition_writes_nothing(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2))
+    correct(lab, 2, 1)
+    late = lab.mender, lab.claims
+    epoch = lab.epoch
+    lab.worker()
+    lab.mender, lab.claims, lab.epoch = *late, epoch
+    with pytest.raises(Fenced):
+        lab.mend()
+    assert (became(lab), waits(lab)) == ([None], [2])
+
+
+def test_while_the_broker_is_away_everything_stays_asked_for(lab: HopLab) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2))
+    correct(lab, 2, 1)
+    lab.publisher.away = True
+    with pytest.raises(TryAgain):
+        lab.mend()
+    assert (became(lab), waits(lab)) == ([None], [2])
+    lab.publisher.away = False
+    lab.mend()
+    assert (became(lab), waits(lab)) == (["mended"], [])
+
+
+def test_bytes_that_cannot_be_read_are_dropped_and_a_record_without_key_at_once(lab: HopLab) -> None:
+    lab.run(lab.raw(b"2", b"", seq=1), lab.raw(None, b"", seq=2), lab.change(2))
+    assert lab.store.ask(ALL, "drop", **ME) == 2
+    assert became(lab) == [None, "dropped"]
+    lab.mend()
+    assert became(lab) == ["dropped", "dropped"]
+    assert lab.store.asked(ROAD, [lab.position]) == []
+    assert lab.published() == [("2", 1)]

@@ -1,0 +1,149 @@
+"""``lienthong rejects`` on SQLite, with the translate hop beside it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from consumers.corrections import masked
+from consumers.rejects_commands import rejects
+from schemas.errors import LienthongError, SettingsError
+from tests.hop_lab import SYSTEM, HopLab
+from tests.unit.envelopes import GOOD
+
+BAD = {"ngay_dk": "31/02/2016"}
+NAME = GOOD["ho_ten"]
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HopLab]:
+    """Two records refused, one of them with two changes behind it."""
+    made = HopLab(tmp_path)
+    monkeypatch.setenv("LIENTHONG_STORE", made.url)
+    monkeypatch.setenv("LIENTHONG_LANGUAGE", "en")
+    made.run(made.change(2, **BAD), made.change(3, dan_toc="Sao Hỏa"), made.change(2), made.change(2))
+    yield made
+    made.close()
+
+
+APP = typer.Typer()
+APP.add_typer(rejects, name="rejects")
+
+
+def run(*args: str) -> Result:
+    result = CliRunner().invoke(APP, ["rejects", *args])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_list_groups_by_cause_with_reason_and_what_waits(lab: HopLab) -> None:
+    lines = [line.split("\t") for line in run("list", SYSTEM).stdout.splitlines()]
+    assert lines[0][:5] == ["dataset", "field: rule", "open", "behind", "asked"]
+    assert [line[:5] for line in lines[1:]] == [
+        ["khaisinh", "ngayDangKy: date_impossible", "1", "2", "0"],
+        ["khaisinh", "nksDanToc: code_unknown", "1", "0", "0"],
+    ]
+    assert lines[1][-1] == "ngayDangKy: the calendar has no such day. Compare with the paper register."
+    told = json.loads(run("list", SYSTEM, "--rule", "code_unknown", "--json").stdout)
+    assert [(one["rule"], one["how_many"]) for one in told] == [("code_unknown", 1)]
+    assert "no reject is open" in run("list", "khac").stderr
+
+
+def test_each_tells_ids_and_no_person(lab: HopLab) -> None:
+    out = run("list", SYSTEM, "--each").stdout
+    assert [line.split("\t")[:5] for line in out.splitlines()[1:]] == [
+        ["1", "khaisinh", "1", "ngayDangKy: date_impossible", "2"],
+        ["2", "khaisinh", "2", "nksDanToc: code_unknown", "0"],
+    ]
+    lines = [json.loads(line) for line in run("list", SYSTEM, "--each", "--json").stdout.splitlines()]
+    assert [(one["id"], one["waiting_behind"], one["contract"]) for one in lines] == [
+        (1, 2, f"hotich_qnam/khaisinh@{lab.contract.version}"),
+        (2, 0, f"hotich_qnam/khaisinh@{lab.contract.version}"),
+    ]
+
+
+def test_show_masks_every_value_unless_revealed_and_that_is_noted_first(lab: HopLab) -> None:
+    out = run("show", "1").stdout
+    assert "ngay_dk\t-\t99/99/9999" in out
+    assert NAME not in out
+    assert "31/02/2016" not in out
+    with pytest.raises(SettingsError, match="--why"):
+        run("show", "1", "--reveal")
+    assert lab.store.deeds(1) == []
+    shown = run("show", "1", "--reveal", "--why", "đối chiếu sổ", "--by", "lan").stdout
+    assert f"ho_ten\t-\t{NAME}" in shown
+    (deed,) = lab.store.deeds(1)
+    assert (deed.who, deed.action, deed.why) == ("lan", "reveal", "đối chiếu sổ")
+    told = json.loads(run("show", "1", "--json").stdout)
+    assert (told["waiting_behind"], told["numbers_behind"], told["source_key"]) == (2, [3, 4], "9")
+    assert told["columns"]["ngay_dk"] == [None, "99/99/9999"]
+    with pytest.raises(LienthongError, match="no reject 99"):
+        run("show", "99")
+
+
+def test_a_value_put_right_by_hand_goes_on_its_way(lab: HopLab) -> None:
+    told = run("fix", "1", "--set", "ngay_dk=01/03/2016", "--unset", "trang_so", "--why", "theo sổ gốc")
+    assert "reject 1 corrected (ngay_dk, trang_so)" in told.stderr
+    lab.mend()
+    assert lab.published() == [("2", 1), ("2", 3), ("2", 4)]
+    (deed,) = lab.store.deeds(1)
+    assert (deed.action, deed.why, deed.detail) == ("fix", "theo sổ gốc", "ngay_dk, trang_so")
+    with pytest.raises(LienthongError, match="not open"):
+        run("fix", "1", "--set", "ngay_dk=02/03/2016", "--why", "x")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "nothing to correct"),
+        (("--set", "ngay_dk"), "nothing to correct"),
+        (("--set", "ngay=1"), "has no column ngay"),
+        (("--set", "trang_thai=một"), "column trang_thai is long"),
+        (("--set", "du_lieu_cu=có"), "column du_lieu_cu is boolean"),
+    ],
+)
+def test_a_correction_that_is_none_is_told(lab: HopLab, words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        run("fix", "1", *words, "--why", "x")
+    assert lab.store.deeds(1) == []
+
+
+def test_bytes_that_cannot_be_read_are_told_and_cannot_be_corrected(lab: HopLab) -> None:
+    lab.run(lab.raw(b"5", b"\0\0", seq=9))
+    assert "the record cannot be read" in run("show", "3").stdout
+    with pytest.raises(LienthongError, match="cannot be read") as caught:
+        run("fix", "3", "--set", "so_dk=1", "--why", "x")
+    assert "--supersede" in caught.value.next_step
+
+
+def test_retry_and_drop_ask_by_cause_or_id(lab: HopLab) -> None:
+    assert "1 rejects: supersede asked for" in run("retry", "--system", SYSTEM, "--supersede").stderr
+    lab.mend()
+    assert lab.published() == [("2", 4)]
+    told = run("drop", "2", "--why", "ghi nhầm")
+    assert "1 rejects would be dropped; nothing was done" in told.stderr
+    run("drop", "2", "--why", "ghi nhầm", "--yes")
+    lab.mend()
+    assert [row.became for row in lab.store.rejects(SYSTEM)] == ["superseded", "dropped"]
+    assert run("retry", "--system", SYSTEM).exit_code == 1
+    with pytest.raises(SettingsError, match="which rejects"):
+        run("retry")
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        (None, None),
+        ("Bhling Thị Thử", "Aaaaaa Aaa Aaa"),
+        ("Tri\u0323", "Aaa"),
+        (1001, "9999"),
+        ("x" * 99, "a" * 60 + "… (99)"),
+        ("\u0007", "?"),
+    ],
+)
+def test_a_shape_tells_no_value(value: object, shape: str | None) -> None:
+    assert masked(value) == shape
