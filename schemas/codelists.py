@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 
@@ -193,14 +194,18 @@ class CodeList:
         """How texts become codes: an official name wins over an alias, an alias over other names.
 
         ``A (B)`` is the group A if B is one of its other names. With ``codes``, codes count as names; without
-        ``names``, nothing else does. ``aliases`` (text -> code) come on top of the list's own.
+        ``names``, nothing else does. ``aliases`` (text -> code) come on top of the list's own. Worked out
+        once, for many rules of a library ask the same.
         """
+        asked = (codes, names, tuple((aliases or {}).items()))
+        if asked not in self._names_by:
+            self._names_by[asked] = self._names(*asked)
+        return self._names_by[asked]
+
+    def _names(self, codes: bool, names: bool, aliases: Sequence[tuple[str, str]]) -> Names:
         known = self._known_texts
         kept = (pl.col("rank") == codetimes.CODE) & codes | (pl.col("rank") != codetimes.CODE) & names
-        own = pl.DataFrame(
-            {"code": (aliases or {}).values(), "text": (aliases or {}).keys()},
-            schema={"code": pl.String, "text": pl.String},
-        )
+        own = pl.DataFrame(aliases, schema={"text": pl.String, "code": pl.String}, orient="row")
         own = own.with_columns(rank=pl.lit(codetimes.CODE), key=folded(pl.col("text")))
         texts = pl.concat([known.filter(kept), own.select(known.columns)])
         best = texts.filter(pl.col("rank") == pl.col("rank").min().over("key"))
@@ -209,6 +214,10 @@ class CodeList:
         usual = _as_mostly_written(texts.filter(pl.col("rank") <= codetimes.ALIAS)).join(tokens, on="key")
         usual = usual.filter(pl.col("code") == pl.col("token")).unique("text")
         return Names(usual["text"], usual["code"], tokens["key"], tokens["token"])
+
+    @cached_property
+    def _names_by(self) -> dict[tuple[Any, ...], Names]:
+        return {}
 
     @cached_property
     def _known_texts(self) -> pl.DataFrame:

@@ -1,12 +1,14 @@
-"""Library files as data with line numbers: YAML, and JSON, which is YAML.
+"""Library files as data with line numbers: YAML, and JSON, which is YAML and faster to read.
 
 Every scalar is read as text, so that ``no``, ``08`` and ``1.10`` stay what was written; the model that takes
 the document turns text into numbers where it asks for numbers.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,8 +41,13 @@ class Document:
     """One file: its values as text, lists and mappings, and the line of each."""
 
     path: Path
+    text: str
     data: Any
-    lines: Mapping[Place, int]
+
+    @cached_property
+    def lines(self) -> Mapping[Place, int]:
+        """Where everything stands; hardly ever asked, for most files are right."""
+        return dict(_lines(_composed(self.text, self.path), ()))
 
     def error(self, place: Place, text: str, next_step: str) -> ContractError:
         """An error at a place; if that place has no line of its own, at the nearest one above it."""
@@ -111,18 +118,58 @@ def read_document(path: Path) -> Document:
     """Read a YAML or JSON file. Raises ``ContractError`` if it cannot be read or says one key twice."""
     text = read_text(path)
     try:
+        data = _of_json(text)
+    except (ValueError, RecursionError):  # it is YAML, or not right: then YAML tells what, and where
+        data = _plain(_composed(text, path), path)
+    return Document(path, text, data)
+
+
+def _of_json(text: str) -> Any:
+    """What ``_plain`` makes of the file. Raises ``ValueError`` if it is not JSON that YAML takes too."""
+    if "\\u" in text:
+        raise ValueError("may escape half a character")
+    data = json.loads(
+        text, object_pairs_hook=_mapping, parse_int=str, parse_float=str, parse_constant=str, strict=True
+    )
+    if not isinstance(data, dict):
+        raise ValueError("no mapping")
+    return data
+
+
+def _mapping(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = {key: _worded(value) for key, value in pairs}
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return [_worded(one) for one in value] if isinstance(value, list) else value
+
+
+class _Loader(yaml.CSafeLoader):
+    """Tells a missing value from text; what else a word looks like is not asked here, and takes long."""
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        missing = kind is yaml.ScalarNode and implicit[0] and value in ("", "~", "null", "Null", "NULL")
+        return "tag:yaml.org,2002:null" if missing else "tag:yaml.org,2002:str"
+
+
+def _composed(text: str, path: Path) -> yaml.MappingNode:
+    try:
         _refuse_bombs(text, path)
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: {error.problem}", next_step=_REPAIR) from None
     except yaml.YAMLError as error:
         line = text.encode()[: getattr(error, "position", 0)].count(b"\n") + 1
         raise ContractError(f"{path}:{line}: {str(error).splitlines()[0]}", next_step=_REPAIR) from None
-    lines: dict[Place, int] = {}
     if not isinstance(root, yaml.MappingNode):
         raise ContractError(f"{path}:1: the file is not a mapping of keys to values", next_step=_REPAIR)
-    return Document(path, _plain(root, (), lines, path), lines)
+    return root
 
 
 def _refuse_bombs(text: str, path: Path) -> None:
@@ -142,25 +189,35 @@ def _refuse_bombs(text: str, path: Path) -> None:
             raise ContractError(f"{path}:{line}: nested more than {_DEEPEST} deep", next_step=_REPAIR)
 
 
-def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> Any:
-    lines.setdefault(place, node.start_mark.line + 1)
+def _plain(node: yaml.Node, path: Path) -> Any:
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key, value in node.value:
-            line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise ContractError(f"{path}:{line}: a key must be a word", next_step=_REPAIR)
-            if key.value in result:
                 raise ContractError(
-                    f"{path}:{line}: key {key.value} is given twice", next_step="keep one of the two"
+                    f"{path}:{key.start_mark.line + 1}: a key must be a word", next_step=_REPAIR
                 )
-            lines[(*place, key.value)] = line
-            result[key.value] = _plain(value, (*place, key.value), lines, path)
+            if key.value in result:
+                text = f"{path}:{key.start_mark.line + 1}: key {key.value} is given twice"
+                raise ContractError(text, next_step="keep one of the two")
+            result[key.value] = _plain(value, path)
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(one, (*place, at), lines, path) for at, one in enumerate(node.value)]
+        return [_plain(one, path) for one in node.value]
     # An unquoted null is a missing value; "null" in quotes is a word that a source may hold.
     return None if node.tag.endswith(":null") else node.value
+
+
+def _lines(node: yaml.Node, place: Place) -> Iterator[tuple[Place, int]]:
+    """The line of each value, or of its key if it has one."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*place, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*place, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for at, one in enumerate(node.value):
+            yield (*place, at), one.start_mark.line + 1
+            yield from _lines(one, (*place, at))
 
 
 def _keys_at(model: type[BaseModel], loc: Place) -> list[str]:

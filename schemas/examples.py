@@ -66,11 +66,13 @@ def check_examples(path: Path, contract: Contract, library: Library) -> list[str
     translated = Translator(contract, library).translate(_events(file, contract))
     found: list[str] = []
     for at, example in enumerate(file.examples):
-        place = f"{path}:{document.lines[('examples', at)]}: {example.name}"
         full_id = example.format or file.format
         due = _due(example, file.whole[full_id], library.formats[full_id].key)
         got = _got(translated, full_id, at)
-        found += [f"{place}: {difference}" for difference in _differences(due, got)]
+        found += [
+            f"{path}:{document.lines['examples', at]}: {example.name}: {difference}"
+            for difference in _differences(due, got)
+        ]
     return found
 
 

@@ -28,6 +28,7 @@ from streams.publisher import Outgoing, Publisher
 from tests.benchmarks import wide
 from tests.benchmarks.ceiling import ceiling, measure_store, shuffled_rows
 from tests.benchmarks.codec import codec
+from tests.benchmarks.library import library
 from tests.benchmarks.measure import Measure, against
 from tests.changes import Events
 from tests.road import Road, road, wait_for
@@ -290,6 +291,7 @@ def memory(context: Context) -> list[Measure]:
 
 PARTS: dict[str, Callable[[Context], list[Measure]]] = {
     "codec": lambda _: codec(),
+    "library": lambda context: library(context.folder),
     "store": store,
     "sync": sync,
     "translate": translate,
