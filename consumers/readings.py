@@ -1,7 +1,7 @@
 """What is read from the store: the ledger, receipts, rejects, columns of records, and the two outboxes."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, TypeVar
 
@@ -124,6 +124,16 @@ class Readings:
             found = connection.execution_options(yield_per=_AT_ONCE).execute(query).partitions()
             parts = [pl.DataFrame([*map(tuple, rows)], schema=schema, orient="row") for rows in found]
         return pl.concat([pl.DataFrame(schema=schema), *parts])
+
+    def sample(self, national: NationalFormat, limit: int) -> list[tuple[str, str, Mapping[str, str | None]]]:
+        table = ddl.format_table(national)
+        names = [field.name for field in national.fields]
+        fields = [table.c[ddl.column_name(field)] for field in national.fields]
+        query = sa.select(table.c.lt_system, table.c.lt_dataset, *fields)
+        query = query.where(table.c.lt_deleted_at.is_(None)).limit(limit)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return [(row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in rows]
 
     # --- outboxes ------------------------------------------------------------------------------------
 

@@ -411,5 +411,8 @@ class NationalStore(Protocol):
     def columns(self, national: NationalFormat, names: Sequence[str]) -> pl.DataFrame:
         """Fields of every record of a format, String, and ``lt_deleted``: a tombstone. In no order."""
 
+    def sample(self, national: NationalFormat, limit: int) -> list[tuple[str, str, Mapping[str, str | None]]]:
+        """System, dataset and fields of some records in force, whichever the database gives first."""
+
     def close(self) -> None:
         """Give all connections back. The store cannot be used afterwards."""

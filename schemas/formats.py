@@ -37,6 +37,7 @@ WIRE_FIELDS: tuple[tuple[str, str], ...] = (
 )
 
 _PATH = re.compile(r"([a-z][a-z0-9]*)/([a-z][a-z0-9]*)/v([1-9][0-9]*)\.avsc")
+_NAMESPACE = re.compile(r"([a-z][a-z0-9]*)[.]([a-z][a-z0-9]*)[.]v([1-9][0-9]*)")
 _NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 
 
@@ -166,9 +167,23 @@ def load_format(path: Path, folder: Path) -> NationalFormat:
         raise document.error(
             (), "not in a place for formats", "name it <domain>/<entity>/v<N>.avsc in small letters"
         )
+    return _format(document, *named.groups())
+
+
+def load_new_format(path: Path) -> NationalFormat:
+    """Read a format that is not in a library yet; its namespace tells which. Raises ``ContractError``."""
+    document = read_document(path)
+    named = _NAMESPACE.fullmatch(str(document.data.get("namespace")))
+    if named is None:
+        raise document.error(
+            ("namespace",), "the namespace does not tell the format", "write it <domain>.<entity>.v<N>"
+        )
+    return _format(document, *named.groups())
+
+
+def _format(document: Document, domain: str, entity: str, version: str) -> NationalFormat:
     file = document.take(_File)
     _check(file, document)
-    domain, entity, version = named.groups()
     fields = tuple(FormatField(**field.model_dump(exclude={"type", "default"})) for field in file.fields)
     return NationalFormat(
         domain=domain,

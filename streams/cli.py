@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from consumers.commands import consume, receipts
+from consumers.impact_command import impact
 from consumers.numbers_commands import store
 from consumers.rejects_commands import rejects
 from producers.commands import capture
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Liên thông keeps provincial databases in step with national-format stores.",
 )
+contracts.command()(impact)  # it may read a store, which the schemas never do
 app.add_typer(contracts, name="contracts")
 app.add_typer(codes, name="codes")
 app.add_typer(capture, name="capture")

@@ -27,6 +27,11 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def line_of(whole: str, part: str) -> int:
+    """The line on which a part of a text begins."""
+    return whole[: whole.index(part)].count("\n") + 1
+
+
 def run(folder: Path, *words: str) -> Result:
     """``lienthong contracts …`` with the folder as the province's own."""
     return CliRunner().invoke(app, ["contracts", *words], env={"LIENTHONG_CONTRACTS": str(folder)})
