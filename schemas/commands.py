@@ -1,16 +1,22 @@
 """``lienthong contracts …``: for those who keep a contract library."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from schemas.contracts import Contract
+from schemas.documents import suggestion
+from schemas.errors import SettingsError
+from schemas.examples import read_shown
 from schemas.gates import coverage as covering
 from schemas.gates import findings
 from schemas.gates.checking import check_library
 from schemas.gates.compatibility import Level
 from schemas.gates.findings import Finding, of_error
-from schemas.library import load_library, read_library
-from schemas.printing import print_json, print_table
+from schemas.gates.page import markdown, page_of
+from schemas.library import Library, examples_of, load_library, read_library
+from schemas.printing import print_json, print_page, print_table
 from schemas.reasons import Language
 from schemas.settings import LibrarySettings, load_settings
 
@@ -70,7 +76,7 @@ def check(
 
 @contracts.command()
 def coverage(
-    markdown: Annotated[
+    as_page: Annotated[
         bool, typer.Option("--markdown", help="A page with the names behind the numbers.")
     ] = False,
     lang: Lang = None,
@@ -89,7 +95,7 @@ def coverage(
     rows = covering.coverages(library)
     if as_json:
         print_json(covering.as_json(rows))
-    elif markdown:
+    elif as_page:
         typer.echo(covering.markdown(rows, language), nl=False)
     else:
         print_table("", covering.heads(language), [covering.cells(row, language) for row in rows])
@@ -97,3 +103,33 @@ def coverage(
         typer.echo(line, err=True)
     if broken:
         raise typer.Exit(1)
+
+
+@contracts.command()
+def show(
+    contract: Annotated[
+        str, typer.Argument(metavar="SYSTEM/DATASET", help="Which one: hotich_qnam/khaisinh.")
+    ],
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a contract on one page: what goes where, by which rule and law, with an example before and after.
+
+    The example is the row that the contract's file of examples begins with; it is made up.
+    """
+    settings = load_settings(LibrarySettings)
+    language = lang or settings.language
+    library = load_library(settings.contract_folders)
+    one = _contract(library, contract)
+    path = examples_of(one, settings.contract_folders)
+    shown = page_of(one, library, read_shown(path) if path.exists() else None, language)
+    if as_json:
+        print_json(asdict(shown))
+    else:
+        print_page(markdown(shown, language))
+
+
+def _contract(library: Library, name: str) -> Contract:
+    if name not in library.contracts:
+        raise SettingsError(f"no contract {name}", next_step=suggestion(name, sorted(library.contracts)))
+    return library.contracts[name]

@@ -6,6 +6,7 @@ example is compared.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,20 @@ class _File(Strict):
     def whole(self) -> Mapping[str, Mapping[str, str]]:
         """What ``row`` gives, by format."""
         return {self.format: self.national, **self.also}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The good row of a file, and what it gives."""
+
+    row: Values
+    gives: Mapping[str, Mapping[str, str]]  #: by full id of a format
+
+
+def read_shown(path: Path) -> Shown:
+    """The row that a file of examples begins with. Raises ``ContractError``."""
+    file = read_document(path).take(_File)
+    return Shown(file.row, file.whole)
 
 
 def check_examples(path: Path, contract: Contract, library: Library) -> list[str]:

@@ -114,6 +114,11 @@ def file_of(one: Contract | NationalFormat | CodeList, folders: Sequence[Path]) 
     return next(path for folder in (SHIPPED, *folders) if (path := folder / place).exists())
 
 
+def examples_of(contract: Contract, folders: Sequence[Path]) -> Path:
+    """Where the examples of a contract lie, whether it has any or not."""
+    return file_of(contract, folders).with_name(f"{contract.dataset}{EXAMPLES}")
+
+
 class _Reading:
     """The files of some folders on their way in."""
 

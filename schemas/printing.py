@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
 
@@ -22,6 +23,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for cells in rows:
         table.add_row(*cells)
     console.print(table)
+
+
+def print_page(page: str) -> None:
+    """A page in Markdown: laid out on a terminal, as it is into a pipe or a file."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(Markdown(page))
+    else:
+        typer.echo(page, nl=False)
 
 
 def print_json(value: Any) -> None:

@@ -15,7 +15,7 @@ from schemas.formats import NationalFormat
 from schemas.gates import compatibility, protection
 from schemas.gates.compatibility import Level
 from schemas.gates.findings import Finding, at, in_order, of_error
-from schemas.library import EXAMPLES, SHIPPED, Library, file_of, read_library
+from schemas.library import SHIPPED, Library, examples_of, file_of, read_library
 from schemas.mapping import Translator
 from schemas.registry import FileRegistry, fingerprint
 
@@ -115,7 +115,7 @@ def _place(one: Contract | NationalFormat, way: tuple[str, ...]) -> tuple[Place,
 def _runs(contract: Contract, library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
     """Whether the contract can be compiled, and its examples come true."""
     path = file_of(contract, folders)
-    examples = path.with_name(f"{contract.dataset}{EXAMPLES}")
+    examples = examples_of(contract, folders)
     try:
         if examples.exists():
             for difference in check_examples(examples, contract, library):

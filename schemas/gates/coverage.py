@@ -7,6 +7,7 @@ from typing import Any
 from schemas.contracts import Contract, Target
 from schemas.formats import FormatField, NationalFormat
 from schemas.gates.protection import marked
+from schemas.gates.tables import markdown_row
 from schemas.library import Library
 from schemas.reasons import Language
 
@@ -157,8 +158,13 @@ def cells(row: Coverage, language: Language) -> Sequence[str]:
 def markdown(rows: Sequence[Coverage], language: Language) -> str:
     """A page with the table and, for each row, the names behind the numbers."""
     words = _WORDS[language]
-    lines = [f"# {words['title']}", "", _row(heads(language)), _row(["---"] * len(heads(language)))]
-    lines += [_row(cells(row, language)) for row in rows]
+    lines = [
+        f"# {words['title']}",
+        "",
+        markdown_row(heads(language)),
+        markdown_row(["---"] * len(heads(language))),
+    ]
+    lines += [markdown_row(cells(row, language)) for row in rows]
     lines += ["", words["marks"]]
     for row in rows:
         lines += [
@@ -171,7 +177,3 @@ def markdown(rows: Sequence[Coverage], language: Language) -> str:
         for word, names in (("unmapped", row.fed.unmapped), ("losses", row.losses)):
             lines.append(f"- {words[word]} ({len(names)}): {', '.join(names) or words['none']}")
     return "\n".join(lines) + "\n"
-
-
-def _row(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
