@@ -3,6 +3,7 @@
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from producers.answers import AnswerBook
 from producers.outbox import Outbox, Site
 from producers.postgres import PostgresOutbox
 from producers.postgres_site import PostgresSite
@@ -23,6 +24,13 @@ def open_site(source: str) -> Site:
     """The installer's port. Connects later. Raises ``SettingsError`` if no port speaks to such a database."""
     url = _url(source)
     return PostgresSite(url) if _kind(url) == "postgresql" else SqliteSite(url)
+
+
+def open_answers(source: str) -> AnswerBook:
+    """Where an agency keeps what it was told. ``SettingsError`` if no port speaks to such a database."""
+    url = _url(source)
+    _kind(url)
+    return AnswerBook(url)
 
 
 def _url(source: str) -> URL:

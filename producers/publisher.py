@@ -49,7 +49,7 @@ class Publisher:
 
     def missing(self, topics: Collection[str]) -> list[str]:
         """Those of the topics that the broker does not have. Raises ``TryAgain`` if it does not answer."""
-        _require_listener(self._broker)
+        require_listener(self._broker)
         try:
             admin = KafkaAdminClient(bootstrap_servers=self._broker, client_id=self._client_id)
         except KafkaError as error:
@@ -160,7 +160,7 @@ class Publisher:
 
     def _ready(self) -> Any:
         if self._producer is None:
-            _require_listener(self._broker)
+            require_listener(self._broker)
             try:
                 self._producer = KafkaProducer(
                     bootstrap_servers=self._broker,
@@ -204,7 +204,7 @@ class _Refused:
         return False
 
 
-def _require_listener(brokers: str) -> None:
+def require_listener(brokers: str) -> None:
     """kafka-python keeps sockets and a thread for a broker it does not find, so look before it is asked."""
     for address in brokers.split(","):
         host, _, port = address.strip().rpartition(":")

@@ -12,6 +12,7 @@ from consumers.numbers_commands import store
 from consumers.rejects_commands import rejects
 from producers.commands import capture
 from producers.draft_commands import contracts
+from producers.receipts_commands import follow
 from schemas.codes_commands import codes
 from schemas.errors import LienthongError
 from streams.commands import road
@@ -29,6 +30,7 @@ app.add_typer(codes, name="codes")
 app.add_typer(capture, name="capture")
 app.add_typer(road, name="road")
 app.add_typer(store, name="store")
+receipts.command()(follow)
 app.add_typer(receipts, name="receipts")
 app.add_typer(rejects, name="rejects")
 app.command()(consume)

@@ -1,0 +1,138 @@
+"""Follows the receipts of this agency's systems into its own database; see ``producers.answers``."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from producers.answers import Answer, AnswerBook
+from producers.publisher import require_listener
+from producers.settings import RelaySettings
+from schemas.codec import decode
+from schemas.errors import LienthongError, TryAgain
+from schemas.registry import RECEIPT_SUBJECT, FileRegistry
+
+logger = structlog.get_logger(__name__)
+
+AT_ONCE = 500
+POLL_MS = 1_000
+TROUBLE_SECONDS = 2.0
+PRUNE_SECONDS = 3_600.0
+
+
+class Follower:
+    """One for an agency's database.
+
+    Args:
+        book: where answers are kept.
+        datasets: ids of what is captured here; answers about others are passed over.
+        settings: broker, days to keep, language of reasons.
+        registry: knows the receipts' schema.
+    """
+
+    def __init__(
+        self, book: AnswerBook, datasets: Sequence[str], settings: RelaySettings, registry: FileRegistry
+    ) -> None:
+        self._book = book
+        self._datasets = frozenset(datasets)
+        self._settings = settings
+        self._registry = registry
+        self._pruned = 0.0
+        self.told = 0  #: numbers answered since the start
+
+    def run(self, stop: Event, *, until_end: bool = False) -> None:
+        """Follow until ``stop`` is set; with ``until_end`` until the topics' present ends.
+
+        Goes on by itself after the broker or the database was away. Raises ``LienthongError`` if a topic or
+        the outbox is missing, and with ``until_end`` ``TryAgain`` as well.
+        """
+        trouble = ""
+        while not stop.is_set():
+            try:
+                self._follow(stop, until_end)
+                return
+            except TryAgain as error:
+                if until_end:
+                    raise
+                if error.message != trouble:
+                    logger.warning("waiting", why=error.message, next_step=error.next_step)
+                trouble = error.message
+                self._book.close()
+                stop.wait(TROUBLE_SECONDS)
+
+    def _follow(self, stop: Event, until_end: bool) -> None:
+        self._book.create()
+        require_listener(self._settings.broker)
+        try:
+            with closing(self._consumer()) as consumer:
+                parts = list(self._partitions(consumer))
+                consumer.assign(parts)
+                for part in parts:
+                    consumer.seek(part, self._book.place(_name(part)))
+                ends = consumer.end_offsets(parts)
+                while not stop.is_set():
+                    if until_end and all(consumer.position(part) >= end for part, end in ends.items()):
+                        return
+                    for part, records in consumer.poll(timeout_ms=POLL_MS, max_records=AT_ONCE).items():
+                        self._take(part, records)
+                    self._prune()
+        except KafkaError as error:
+            raise TryAgain(f"the broker cannot be used: {type(error).__name__}") from error
+
+    def _consumer(self) -> Any:
+        return KafkaConsumer(
+            bootstrap_servers=self._settings.broker.split(","),
+            client_id="lienthong-follow",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+        )
+
+    def _partitions(self, consumer: Any) -> Iterable[TopicPartition]:
+        for system in sorted({dataset.partition("/")[0] for dataset in self._datasets}):
+            topic = f"receipts.{system}"
+            numbers = consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise LienthongError(
+                    f"the topic {topic} does not exist", next_step="have it made: lienthong road topics"
+                )
+            yield from (TopicPartition(topic, number) for number in sorted(numbers))
+
+    def _take(self, part: TopicPartition, records: Sequence[Any]) -> None:
+        decoded = decode(
+            [record.value for record in records], registry=self._registry, subject=RECEIPT_SUBJECT
+        )
+        if decoded.faults:
+            # Answers can be read again from the store; to stand still would keep all later ones back.
+            logger.error("receipts cannot be read", topic=part.topic, receipts=len(decoded.faults))
+        rows = [row for _, frame in decoded.groups for row in frame.sort("__row").iter_rows(named=True)]
+        answers = [self._answer(row) for row in rows]
+        mine = [one for one in answers if one.dataset in self._datasets]
+        self.told += self._book.take(_name(part), records[-1].offset + 1, mine)
+
+    def _answer(self, row: dict[str, Any]) -> Answer:
+        return Answer(
+            dataset=f"{row['system']}/{row['dataset']}",
+            format=row["format"],
+            outcome=row["outcome"],
+            seqs=row["seqs"],
+            reason=row[f"reason_{self._settings.language}"],
+            at=datetime.fromtimestamp(row["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def _prune(self) -> None:
+        if time.monotonic() - self._pruned > PRUNE_SECONDS:
+            before = datetime.now(UTC) - timedelta(days=self._settings.keep_days)
+            self._book.prune(before.isoformat(timespec="milliseconds"))
+            self._pruned = time.monotonic()
+
+
+def _name(part: TopicPartition) -> str:
+    return f"{part.topic}-{part.partition}"

@@ -1,0 +1,77 @@
+"""Receipts brought into the agency's own database, PostgreSQL and SQLite, over real Kafka."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+
+from deploy.local.kafka import KafkaNode
+from schemas.codec import encode_row
+from schemas.library import load_library
+from schemas.registry import RECEIPT_SUBJECT
+from streams.topics import create_topics, plan_topics
+from tests.capture_lab import CaptureLab
+from tests.follow_laws import FollowLaws
+from tests.road import Road
+
+REGISTERED = load_library().registry.current(RECEIPT_SUBJECT)
+
+
+@pytest.fixture
+def lab(database: str) -> Iterator[CaptureLab]:
+    one = CaptureLab(database)
+    yield one
+    one.close()
+
+
+class TestPostgres(FollowLaws):
+    """All of them."""
+
+
+def receipt(dataset: str, outcome: str, seqs: str, rule: str | None = None) -> bytes:
+    row: dict[str, Any] = {name["name"]: None for name in REGISTERED.schema["fields"]}
+    row |= {
+        "system": "hotich_qnam",
+        "dataset": dataset,
+        "format": "hotich.khaisinh.v1",
+        "at_ms": 1_767_000_000_000,
+    }
+    row |= {"outcome": outcome, "seqs": seqs, "first_seq": 1, "last_seq": 9, "how_many": 1, "rule": rule}
+    return encode_row(row | {"reason_vi": rule and "lý do", "reason_en": rule and "the reason"}, REGISTERED)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+def test_the_command_goes_on_where_it_stopped(
+    kafka: KafkaNode, database: str, tmp_path: Path, kind: str, unique: str
+) -> None:
+    library = load_library()
+    topics = [plan for plan in plan_topics(library) if plan.name == "receipts.hotich_qnam"]
+    create_topics(kafka.bootstrap, topics, replication=1)
+    source = database if kind == "postgresql" else f"sqlite:///{tmp_path}/agency.db"
+    lab = CaptureLab(source)
+    dataset = f"soho_{unique}"
+    lab.install()
+    lab.hand.run(f"UPDATE lienthong_outbox_dataset SET dataset = 'hotich_qnam/{dataset}'")
+    for id_ in range(1, 4):
+        lab.insert(id_)
+    lab.hand.run(f"UPDATE lienthong_outbox SET dataset = 'hotich_qnam/{dataset}', seq = id")
+    settings = {"LIENTHONG_SOURCE": source, "LIENTHONG_LANGUAGE": "en"}
+    road = Road(
+        broker=kafka.bootstrap, store="sqlite:///none.db", folder=tmp_path / "logs", settings=settings
+    )
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+    asked = "SELECT seq, outcome, reason FROM lienthong_outbox_answered ORDER BY seq"
+    try:
+        for value in (receipt(dataset, "applied", "1"), receipt("khac", "applied", "3"), b"\0broken"):
+            producer.send("receipts.hotich_qnam", value).get(30)
+        assert "1 answers taken in" in road.run("receipts", "follow", "--until-end").stderr
+        assert lab.hand.run(asked) == [(1, "applied", None), (2, None, None), (3, None, None)]
+        producer.send("receipts.hotich_qnam", receipt(dataset, "rejected", "2-3", "code_unknown")).get(30)
+        assert "2 answers taken in" in road.run("receipts", "follow", "--until-end").stderr
+        assert lab.hand.run(asked)[1:] == [(2, "rejected", "the reason"), (3, "rejected", "the reason")]
+    finally:
+        producer.close()
+        lab.close()
+        road.close()
