@@ -2,6 +2,7 @@
 # ruff: noqa: S608 (names of tables and columns come from formats, whose loader checks them)
 
 import sqlite3
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
 
+JOURNAL_TRIES, JOURNAL_WAIT_SECONDS = 100, 0.05
 #: Like ``ddl.Moment`` writes it: UTC, six digits of a second.
 MOMENT = "%Y-%m-%dT%H:%M:%f000+00:00"
 ROW = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
@@ -84,5 +86,17 @@ class SqliteStore(RepairingStore):
 
 def _set_up(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so, with the write lock
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Let readers and a writer work at once. The change of a new file's mode does not wait by itself."""
+    for _ in range(JOURNAL_TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            time.sleep(JOURNAL_WAIT_SECONDS)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
