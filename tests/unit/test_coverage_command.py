@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.unit.gates import FORMAT, OTHER, run, write
+from tests.unit.gates import CONTRACT, FORMAT, OTHER, run, write
 
 
 def rows(folder: Path, *words: str) -> dict[str, dict[str, Any]]:
@@ -59,6 +59,18 @@ def test_the_page_names_what_the_numbers_count(tmp_path: Path) -> None:
     assert "has no room for (1): so_dinh_danh" in part
     assert "[I]: inferred" in page
     assert run(tmp_path, "coverage", "--markdown").stdout.startswith("# Mức độ đáp ứng")
+
+
+def test_a_layout_that_no_ministry_made_says_so(tmp_path: Path) -> None:
+    own = json.dumps(json.loads(FORMAT) | {"origin": "proposal"})
+    write(tmp_path, "formats/tinh/khaisinh/v1.avsc", own)
+    write(tmp_path, "contracts/a/b.yaml", CONTRACT.replace("hotich.khaisinh.v1", "tinh.khaisinh.v1"))
+    every = rows(tmp_path)
+    assert every["a/b"]["fed"]["origin"] == "proposal"
+    assert every["hotich_qnam/khaisinh"]["fed"]["origin"] == "ministry"
+    table = run(tmp_path, "coverage", "--lang", "en").stdout
+    assert "tinh.khaisinh.v1 (the province's own proposal)" in table
+    assert "hotich.khaisinh.v1 (" not in table
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
