@@ -179,6 +179,14 @@ class TopicReader:
             if tp in assigned:
                 self._kafka.seek(tp, offset)
 
+    def skip_to_last(self, records: int) -> None:
+        """Go on from so many offsets before the end of each partition, if the log reaches back so far."""
+        assigned = sorted(self._kafka.assignment())
+        with self._told():
+            begins = self._kafka.beginning_offsets(assigned)
+            ends = self._kafka.end_offsets(assigned)
+        self.rewind({tp.partition: max(begins[tp], ends[tp] - records) for tp in assigned})
+
     def commit(self, offsets: Mapping[int, int]) -> bool:
         """Tell Kafka how far the group has come; True when it has taken it.
 

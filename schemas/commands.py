@@ -5,9 +5,6 @@ from typing import Annotated
 
 import typer
 
-from schemas.contracts import Contract
-from schemas.documents import suggestion
-from schemas.errors import SettingsError
 from schemas.examples import read_shown
 from schemas.gates import coverage as covering
 from schemas.gates import findings
@@ -15,7 +12,7 @@ from schemas.gates.checking import check_library
 from schemas.gates.compatibility import Level
 from schemas.gates.findings import Finding, of_error
 from schemas.gates.page import markdown, page_of
-from schemas.library import Library, examples_of, load_library, read_library
+from schemas.library import examples_of, find_contract, load_library, read_library
 from schemas.printing import print_json, print_page, print_table
 from schemas.reasons import Language
 from schemas.settings import LibrarySettings, load_settings
@@ -120,16 +117,10 @@ def show(
     settings = load_settings(LibrarySettings)
     language = lang or settings.language
     library = load_library(settings.contract_folders)
-    one = _contract(library, contract)
+    one = find_contract(library, contract)
     path = examples_of(one, settings.contract_folders)
     shown = page_of(one, library, read_shown(path) if path.exists() else None, language)
     if as_json:
         print_json(asdict(shown))
     else:
         print_page(markdown(shown, language))
-
-
-def _contract(library: Library, name: str) -> Contract:
-    if name not in library.contracts:
-        raise SettingsError(f"no contract {name}", next_step=suggestion(name, sorted(library.contracts)))
-    return library.contracts[name]

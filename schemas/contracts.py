@@ -183,6 +183,15 @@ def load_contract(
     return _Loading(document, document.take(_File), formats, codes).contract(*named.groups())
 
 
+def load_proposal(
+    path: Path, present: Contract, formats: Mapping[str, NationalFormat], codes: CodeLists
+) -> Contract:
+    """Read a proposed contract of the same dataset from a file anywhere. Raises ``ContractError``."""
+    document = read_document(path)
+    loading = _Loading(document, document.take(_File), formats, codes)
+    return loading.contract(present.system, present.dataset)
+
+
 class _Loading:
     """One contract on its way in."""
 

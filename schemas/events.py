@@ -4,12 +4,12 @@ One event gives one record: ``after``, or ``before`` of a deletion. An event tha
 another national key gives two: first the record as it was, to be deleted there.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.contracts import COLUMN_TYPES, Contract, LineSet, Status
+from schemas.contracts import COLUMN_TYPES, AvroType, Contract, LineSet, Status
 from schemas.errors import ContractError
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
@@ -160,3 +160,56 @@ def _only_line(texts: pl.Series, one: LineSet) -> list[pl.Series]:
 
 def _problem(where: pl.Series, rule: str) -> pl.Series:
     return pl.select(pl.when(where).then(pl.lit(rule))).to_series()
+
+
+def event_frame(
+    before: Sequence[Mapping[str, str | None] | None],
+    after: Sequence[Mapping[str, str | None] | None],
+    ops: Sequence[str],
+    columns: Mapping[str, AvroType],
+) -> pl.DataFrame:
+    """Decoded envelopes made of texts, as ``Translator.translate`` takes them; ``__row`` is an event's place.
+
+    Raises ``polars.exceptions.PolarsError`` if a text is none of its column's type.
+    """
+
+    def side(rows: Sequence[Mapping[str, str | None] | None]) -> pl.Series:
+        typed = [
+            _typed(name, [None if row is None else row.get(name) for row in rows], avro)
+            for name, avro in columns.items()
+        ]
+        there = pl.Series([row is not None for row in rows], dtype=pl.Boolean)
+        return pl.DataFrame(typed).select(pl.when(there).then(pl.struct(pl.all()))).to_series()
+
+    count = len(ops)
+    source = {"seq": pl.Series(range(1, count + 1), dtype=pl.Int64), "ts_ms": pl.repeat(0, count, eager=True)}
+    return pl.DataFrame(
+        [
+            side(before).alias("before"),
+            side(after).alias("after"),
+            pl.DataFrame(source).to_struct("source"),
+            pl.Series("op", ops, pl.String),
+            pl.Series("__row", range(count), pl.UInt32),
+        ]
+    )
+
+
+def misfit(
+    before: Sequence[Mapping[str, str | None] | None],
+    after: Sequence[Mapping[str, str | None] | None],
+    columns: Mapping[str, AvroType],
+) -> tuple[int, str]:
+    """The first event that ``event_frame`` refuses, and the column that its text does not fit."""
+    for at, sides in enumerate(zip(before, after, strict=True)):
+        for name, avro in columns.items():
+            try:
+                _typed(name, [None if side is None else side.get(name) for side in sides], avro)
+            except pl.exceptions.PolarsError:
+                return at, name
+    raise ValueError("every event fits its columns")
+
+
+def _typed(name: str, texts: Sequence[str | None], avro: AvroType) -> pl.Series:
+    if avro == "boolean":
+        return pl.Series(name, [None if text is None else text == "true" for text in texts], pl.Boolean)
+    return pl.Series(name, texts, pl.String).cast(COLUMN_TYPES[avro])

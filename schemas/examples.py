@@ -5,7 +5,7 @@ formats that the contract feeds. Each example tells its differences from them, s
 example is compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,9 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
-from schemas.contracts import COLUMN_TYPES, Contract
+from schemas.contracts import AvroType, Contract
 from schemas.documents import Document, Place, Strict, read_document, suggestion
+from schemas.events import event_frame, misfit
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
 
@@ -78,7 +79,7 @@ def check_examples(path: Path, contract: Contract, library: Library) -> list[str
     document = read_document(path)
     file = document.take(_File)
     _check_names(document, file, contract, library)
-    translated = Translator(contract, library).translate(_events(file, contract))
+    translated = Translator(contract, library).translate(_events(document, file, contract.on_wire))
     found: list[str] = []
     for at, example in enumerate(file.examples):
         full_id = example.format or file.format
@@ -121,35 +122,32 @@ def _check_names(document: Document, file: _File, contract: Contract, library: L
                 raise document.error((*place, name), f"unknown name {name}", suggestion(name, sorted(known)))
 
 
-def _events(file: _File, contract: Contract) -> pl.DataFrame:
+def example_events(path: Path, columns: Mapping[str, AvroType]) -> tuple[pl.DataFrame, list[int]]:
+    """The examples of a file as decoded envelopes, and the line of each.
+
+    ``columns``: of the rows; names beyond them are passed over. Raises ``ContractError``.
+    """
+    document = read_document(path)
+    file = document.take(_File)
+    frame = _events(document, file, columns)
+    return frame, [document.lines["examples", at] for at in range(len(file.examples))]
+
+
+def _events(document: Document, file: _File, columns: Mapping[str, AvroType]) -> pl.DataFrame:
     """The examples as decoded envelopes; ``__row`` is an example's place."""
-
-    def side(differences: list[Values | None]) -> pl.Series:
-        rows = [None if one is None else {**file.row, **one} for one in differences]
-        columns = [
-            _column(name, [None if row is None else row.get(name) for row in rows], avro)
-            for name, avro in contract.on_wire.items()
-        ]
-        there = pl.Series([row is not None for row in rows])
-        return pl.DataFrame(columns).select(pl.when(there).then(pl.struct(pl.all()))).to_series()
-
-    count = len(file.examples)
-    source = pl.DataFrame({"seq": range(1, count + 1), "ts_ms": [0] * count}).to_struct("source")
-    return pl.DataFrame(
-        [
-            side([example.before for example in file.examples]).alias("before"),
-            side([example.after for example in file.examples]).alias("after"),
-            source,
-            pl.Series("op", [example.op for example in file.examples]),
-            pl.Series("__row", range(count), pl.UInt32),
-        ]
-    )
-
-
-def _column(name: str, texts: Sequence[str | None], avro: str) -> pl.Series:
-    if avro == "boolean":
-        return pl.Series(name, [text and text == "true" for text in texts], pl.Boolean)
-    return pl.Series(name, texts, pl.String).cast(COLUMN_TYPES[avro])
+    rows = [
+        [None if one is None else {**file.row, **one} for one in (example.before, example.after)]
+        for example in file.examples
+    ]
+    before, after = [side for side, _ in rows], [side for _, side in rows]
+    try:
+        return event_frame(before, after, [example.op for example in file.examples], columns)
+    except pl.exceptions.PolarsError:
+        at, name = misfit(before, after, columns)
+        parts: list[Place] = [("examples", at, part, name) for part in ("after", "before")]
+        place = next((one for one in parts if one in document.lines), ("row", name))
+        text = f"column {name} is not of type {columns[name]}"
+        raise document.error(place, text, "correct the value, or the contract's columns") from None
 
 
 def _due(example: Example, national: Mapping[str, str], key: tuple[str, ...]) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from schemas.codefiles import load_code_list, load_successors, together
 from schemas.codelists import CodeList, CodeLists
 from schemas.contracts import Contract, load_contract
 from schemas.documents import read_document, read_text, suggestion
-from schemas.errors import ContractError, Report, raise_it
+from schemas.errors import ContractError, Report, SettingsError, raise_it
 from schemas.formats import NationalFormat, load_format
 from schemas.registry import FileRegistry
 from schemas.rings import ring
@@ -112,6 +112,13 @@ def file_of(one: Contract | NationalFormat | CodeList, folders: Sequence[Path]) 
     else:
         place = f"codes/{one.name}.csv"
     return next(path for folder in (SHIPPED, *folders) if (path := folder / place).exists())
+
+
+def find_contract(library: Library, name: str) -> Contract:
+    """The contract ``<system>/<dataset>``. Raises ``SettingsError`` with the names that come close."""
+    if name not in library.contracts:
+        raise SettingsError(f"no contract {name}", next_step=suggestion(name, sorted(library.contracts)))
+    return library.contracts[name]
 
 
 def examples_of(contract: Contract, folders: Sequence[Path]) -> Path:

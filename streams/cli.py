@@ -10,6 +10,7 @@ from consumers.commands import consume, receipts
 from consumers.impact_command import impact
 from consumers.numbers_commands import store
 from consumers.rejects_commands import rejects
+from consumers.shadow_command import shadow
 from producers.commands import capture
 from producers.draft_commands import contracts
 from producers.receipts_commands import follow
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Liên thông keeps provincial databases in step with national-format stores.",
 )
 contracts.command()(impact)  # it may read a store, which the schemas never do
+contracts.command()(shadow)  # it may read a topic
 app.add_typer(contracts, name="contracts")
 app.add_typer(codes, name="codes")
 app.add_typer(capture, name="capture")

@@ -133,7 +133,7 @@ def read_sample(path: Path) -> Iterator[Stored]:
 
     Lines that hold the fields alone are read, too. Raises ``ContractError`` with file and line.
     """
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         said = json_object(path, number, line)
