@@ -313,10 +313,10 @@ class _Loading:
         written = self.document.data
         for key in place:
             written = written[key]
-        name = written.get("rule")
+        name = str(written.get("rule") or "")
         if name not in kinds:
             text = f"unknown rule {name}" if name else "key rule is missing"
-            raise self._error((*place, "rule"), text, suggestion(str(name), sorted(kinds)))
+            raise self._error((*place, "rule"), text, suggestion(name, sorted(kinds)))
         step = self.document.take(kinds[name], place)
         for where, column in step.reads().items():
             self._column(column, (*place, *where), step.types)

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import ContractError
+from schemas.plain_words import in_plain_words
 
 Place = tuple[str | int, ...]  #: the way to a value: keys and list positions from the top
 
@@ -23,6 +24,9 @@ Place = tuple[str | int, ...]  #: the way to a value: keys and list positions fr
 _DEEPEST = 50
 #: So many signs that open something: only then a file can be so deep that reading it ends the process.
 _MAY_BE_DEEP = 400
+
+#: How many of the known words are told.
+_TOLD = 40
 
 _REPAIR = "correct the file, or take it from the library's history"
 
@@ -81,14 +85,18 @@ class Document:
             )
         if missing:
             return self.error(at, f"key {key} is missing", f"add {at[-1]}")
-        return self.error(at, f"{key}: {first['msg']}", _REPAIR)
+        text, known = in_plain_words(first)
+        return self.error(at, f"{key}: {text}", suggestion(str(first["input"]), known) if known else _REPAIR)
 
 
-def suggestion(wrong: str, known: list[str]) -> str:
+def suggestion(wrong: str, known: Sequence[str]) -> str:
     """A next step for a word that is not one of the known ones."""
+    if not known:
+        return "remove it"
     close = get_close_matches(wrong, known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    return f"{hint}known here: {', '.join(known)}" if known else "remove it"
+    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    return f"{hint}known here: {', '.join(known[:_TOLD])}{more}"
 
 
 def read_text(path: Path) -> str:
@@ -168,7 +176,8 @@ def _composed(text: str, path: Path) -> yaml.MappingNode:
         line = text.encode()[: getattr(error, "position", 0)].count(b"\n") + 1
         raise ContractError(f"{path}:{line}: {str(error).splitlines()[0]}", next_step=_REPAIR) from None
     if not isinstance(root, yaml.MappingNode):
-        raise ContractError(f"{path}:1: the file is not a mapping of keys to values", next_step=_REPAIR)
+        what = "is empty" if root is None else "does not begin with a key"
+        raise ContractError(f"{path}:1: the file {what}", next_step=_REPAIR)
     return root
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from schemas.codelists import AMBIGUOUS, CodeList, CodeLists
 from schemas.codenames import folded
 from schemas.codetimes import DAY_BITS, FIRST_DAY, NONE, SEVERAL, Timeline
+from schemas.documents import suggestion
 from schemas.formats import FormatField
 from schemas.rules.base import ColumnRule, Columns, Complaint, Given, Inputs, Of, kind
 
@@ -19,7 +20,7 @@ class _Listed(ColumnRule):
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         if self.list not in codes:
-            raise Complaint("list", f"no code list {self.list}", "known lists: " + ", ".join(sorted(codes)))
+            raise Complaint("list", f"no code list {self.list}", suggestion(self.list, sorted(codes)))
         if field and field.code_list not in (None, self.list):
             raise Complaint("list", f"the field's code list is {field.code_list}", "use that list")
 

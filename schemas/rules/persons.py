@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from schemas.codelists import CodeLists
+from schemas.documents import suggestion
 from schemas.formats import FormatField
 from schemas.rules.base import Check, ColumnRule, Columns, Complaint, Given, Inputs, Of, kind
 
@@ -55,9 +56,8 @@ class PersonalIdCheck(Check):
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         if self.prefixes not in codes:
-            raise Complaint(
-                "prefixes", f"no code list {self.prefixes}", "known lists: " + ", ".join(sorted(codes))
-            )
+            text = f"no code list {self.prefixes}"
+            raise Complaint("prefixes", text, suggestion(self.prefixes, sorted(codes)))
 
     def warnings(self, take: Inputs, given: Given) -> Sequence[pl.Expr]:
         prefixes = given.codes[self.prefixes].entries.sort("parent")

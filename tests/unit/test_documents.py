@@ -41,7 +41,7 @@ def test_json_means_what_it_means_as_yaml(text: str, tmp_path: Path) -> None:
         ('{"a": 1,\n "b": {"c": 1,\n "c": 2}}', 3, "key c is given twice"),
         ('{"a":\n "\\ud800"}', 2, "invalid Unicode"),
         ('{"a":\n [1, 2}', 2, "did not find expected"),
-        ('["a"]', 1, "not a mapping"),
+        ('["a"]', 1, "does not begin with a key"),
         ('{"a": ' * 2_000 + "1" + "}" * 2_000, 1, "nested more than 50 deep"),
     ],
 )

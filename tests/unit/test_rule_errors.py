@@ -17,8 +17,8 @@ DAY = "ngayDangKy:\n        rule: date\n        from: ngay_dk\n        precision
         ("rule: constant", "trangSo.value is missing", "add value"),
         ("rule: join, from: [so_dk, trang]", "the source has no column trang", "did you mean trang_so?"),
         ("rule: join, from: [id, id]", "column id is named twice", "name each column once"),
-        ("rule: join, from: id", "trangSo.from: Input should be a valid tuple", "correct"),
-        ("rule: join, from: []", "trangSo.from: Tuple should have at least 1 item", "correct"),
+        ("rule: join, from: id", "trangSo.from: a list belongs here", "correct"),
+        ("rule: join, from: []", "trangSo.from: something must stand here", "correct"),
         ('rule: number, from: so_dk, thousands: ","', "is also the decimal mark", "write the two marks"),
         ('rule: number, from: so_dk, thousands: "0"', "0 is part of a number itself", "write the mark"),
         (
@@ -26,7 +26,7 @@ DAY = "ngayDangKy:\n        rule: date\n        from: ngay_dk\n        precision
             "there is no decimal mark",
             "name the mark",
         ),
-        ("rule: number, from: id, decimals: 19", "decimals: Input should be less than or equal", "correct"),
+        ("rule: number, from: id, decimals: 19", "decimals: it must be 18 or less", "correct"),
         ("rule: date, from: so_dk, precision: kept, form: yyMMdd", "yyMMdd is no form of", "write it like"),
         (
             "rule: date, from: so_dk, precision: kept, form: yyyy|MM.yyyy",
@@ -40,7 +40,7 @@ DAY = "ngayDangKy:\n        rule: date\n        from: ngay_dk\n        precision
             "use rule moment",
         ),
         ("rule: date, from: so_dk, precision: day, form: yyyy", "date form has no day", "precision: kept"),
-        ("rule: personal_id, from: so_dk, old: maybe", "old: Input should be a valid boolean", "correct"),
+        ("rule: personal_id, from: so_dk, old: maybe", "old: true or false belongs here", "correct"),
     ],
 )
 def test_wrong_parameters(rule: str, text: str, next_step: str, tmp_path: Path) -> None:
