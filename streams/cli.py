@@ -2,6 +2,8 @@
 
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from traceback import extract_tb
 from typing import Annotated
 
 import typer
@@ -66,6 +68,15 @@ def main() -> None:
         if error.next_step:
             print(f"next step: {error.next_step}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        # Without its message, which may hold a personal value.
+        frames = reversed(extract_tb(error.__traceback__)[-4:])
+        places = ", from ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames)
+        print(f"error: nobody foresaw this: {type(error).__name__} at {places}", file=sys.stderr)
+        print("next step: tell the developers; lienthong --debug … shows more", file=sys.stderr)
+        sys.exit(70)  # EX_SOFTWARE of sysexits
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def check_library(folders: Sequence[Path], level: Level = "BACKWARD_TRANSITIVE")
 def _softened(one: Finding, found: Sequence[Finding]) -> Finding:
     """A finding that only follows from another file that could not be read becomes a note."""
     for other in found:
-        *_, domain, entity, name = (*Path(other.path).parts, "", "")[-5:-2]
+        domain, entity, name = ("", "", "", *Path(other.path).parts)[-3:]
         names = (f"no national format {domain}.{entity}.{Path(name).stem}", f"no code list {Path(name).stem}")
         if other is not one and one.text.endswith(names):
             text = f"not looked at: {one.text.rpartition(' ')[2]} could not be read"

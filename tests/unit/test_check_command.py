@@ -12,6 +12,7 @@ from schemas.gates.checking import check_library
 from schemas.library import SHIPPED
 from schemas.registry import FileRegistry
 from schemas.rules import Of, text
+from streams import cli
 from tests.unit.gates import CONTRACT, EXAMPLES, FORMAT, OTHER, findings, line_of, run, write
 
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
@@ -47,7 +48,14 @@ BAD = [
     ("YAML bomb", ONE, BOMB, 2, "alias *a: aliases are not read", "write the value out"),
     ("deep file", ONE, "a: " + "[" * 100_000, 1, "nested more than 50 deep", "correct the file"),
     ("no YAML", ONE, "a: [\n", 2, "did not find expected", "correct the file"),
-    ("not Avro", AVSC, FORMAT.replace('"record"', '"table"', 1), 2, "type: Input", "correct"),
+    (
+        "not Avro",
+        AVSC,
+        FORMAT.replace('"record"', '"table"', 1),
+        2,
+        "type: table is none of",
+        "known here: record",
+    ),
     ("not JSON", AVSC, FORMAT[:300], 6, "", "correct the file"),
     ("periods", LIST, HEAD + "code,name,valid_to\n1,a,2020-01-01\n1,b,\n", 6, "already", "end one"),
     ("BOM", ONE, "\ufeff" + OTHER, 1, "byte order mark", "without BOM"),
@@ -112,7 +120,7 @@ def test_people_read_place_text_and_next_step(tmp_path: Path, monkeypatch: pytes
     assert result.exit_code == 1
     first, second = result.stdout.splitlines()
     assert first == f"{ONE}:{line_of(OTHER, 'list: dantoc')}: no code list dan_toc"
-    assert second.startswith("    next step: known lists: ")
+    assert second.startswith("    next step: did you mean dantoc? known here: ")
     assert "errors: 1" in result.stderr
 
 
@@ -269,3 +277,29 @@ def test_nothing_that_is_written_into_a_file_ends_the_check(tmp_path: Path) -> N
             assert one.next_step
             assert "tell the developers" not in one.next_step, one
             assert "cannot be run" not in one.text, one
+
+
+def test_a_folder_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    (one,) = findings(tmp_path / "khong")
+    assert (one["path"], one["text"]) == (str(tmp_path / "khong"), "no such folder")
+    (one,) = findings(Path("/khong"))
+    assert one["next_step"] == "correct LIENTHONG_CONTRACTS, or make the folder"
+
+
+def test_what_nobody_foresaw_ends_without_traceback_and_without_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ValueError("Người Bí Mật")
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr("sys.argv", ["lienthong", "contracts", "check"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 70
+    told = capsys.readouterr().err
+    assert told.startswith("error: nobody foresaw this: ValueError at test_check_command.py:")
+    assert "Bí Mật" not in told
+    monkeypatch.setattr("sys.argv", ["lienthong", "--debug", "contracts", "check"])
+    with pytest.raises(ValueError, match="Bí Mật"):
+        cli.main()
