@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from schemas.documents import Place, read_document
+from schemas.documents import Document, Place, read_document
 from schemas.errors import LienthongError
 
 #: An error is in the way; a warning wants a person's look; a note is only told.
@@ -38,9 +39,16 @@ def of_error(error: LienthongError, rule: str) -> Finding:
 
 def at(path: Path, place: Place, severity: Severity, rule: str, text: str, next_step: str) -> Finding:
     """A finding at a place in a YAML or JSON file that can be read, or at the nearest one above it."""
-    error = read_document(path).error(place, text, next_step)
+    state = path.stat()
+    error = _read(path, state.st_mtime_ns, state.st_size).error(place, text, next_step)
     line = of_error(error, rule).line
     return Finding(path=str(path), line=line, severity=severity, rule=rule, text=text, next_step=next_step)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _changed_at: int, _size: int) -> Document:
+    """A file, read once for all that is found in it."""
+    return read_document(path)
 
 
 def in_order(findings: Iterable[Finding]) -> Sequence[Finding]:
