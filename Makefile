@@ -48,7 +48,7 @@ test: check ## check, then integration and acceptance tests on the local stack, 
 	$(PYTHON) -m pytest -q tests/acceptance
 
 .PHONY: test-more
-test-more: $(STAMP) ## a first start with nothing kept: every jar fetched anew and verified
+test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, drafts from a real MariaDB (fetched with apt-get)
 	$(PYTHON) -m pytest tests/more
 
 .PHONY: bench

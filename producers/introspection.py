@@ -35,6 +35,8 @@ _LIMITS = {
     "mariadb": "SET max_statement_time = 30",
     "mysql": "SET max_execution_time = 30000",
 }
+#: Types of dialects that are no ``LargeBinary``.
+_BINARY = re.compile("BLOB|BINARY|RAW")
 _BITS = {"0": "false", "1": "true"}
 _NEXT_STEP = (
     "write postgresql+psycopg://user@host/database, mariadb+pymysql://…, mssql+pyodbc://…, "
@@ -156,7 +158,7 @@ def _comment(inspector: Inspector, schema: str | None, name: str) -> str | None:
 
 
 def _is_binary(declared: Any) -> bool:
-    return isinstance(declared, sa.LargeBinary) or "BINARY" in str(type(declared).__name__).upper()
+    return isinstance(declared, sa.LargeBinary) or _BINARY.search(type(declared).__name__) is not None
 
 
 def _sample(

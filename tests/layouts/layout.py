@@ -17,6 +17,7 @@ from tests.layouts.entries import Entry
 Value = str | Day | int | None
 
 _GONE = (None, None, None, "", "Không có thông tin")
+_TEXT = re.compile(r"(var)?char\(\d+\)")
 _PAPERS = {"1": "Giấy CMND", "2": "Hộ chiếu", "4": "Thẻ căn cước công dân"}
 _MARRIED = {"1": ("Đăng ký lần đầu",), "2": ("Đăng ký lại",)}
 
@@ -44,9 +45,14 @@ class Layout:
         """National field -> the column that holds it."""
         return {field: held.name for held in self.columns for field in held.fields}
 
-    def ddl(self, quote: str = '"') -> str:
-        """CREATE TABLE; the first column is the key."""
-        columns = ", ".join(f"{quote}{held.name}{quote} {held.declared}" for held in self.columns)
+    def ddl(self, quote: str = '"', *, comments: bool = False) -> str:
+        """CREATE TABLE; the first column is the key. ``comments`` as MariaDB writes them."""
+        told = [f" COMMENT '{held.comment}'" if comments and held.comment else "" for held in self.columns]
+        columns = ", ".join(
+            # Words for "nothing" are longer than what should stand there.
+            f"{quote}{held.name}{quote} {re.sub(_TEXT, 'varchar(255)', held.declared)}{comment}"
+            for held, comment in zip(self.columns, told, strict=True)
+        )
         first = self.columns[0].name
         return f"CREATE TABLE {quote}{self.table}{quote} ({columns}, PRIMARY KEY ({quote}{first}{quote}))"
 

@@ -12,6 +12,9 @@ from schemas.library import Library, load_library
 from tests.layouts.entries import Entry
 from tests.layouts.layout import Layout
 
+#: The share of right fields that issue 4 asks of every civil-status layout that was not tuned on.
+PROMISED = 0.7
+
 
 @cache
 def library() -> Library:
@@ -29,6 +32,13 @@ def fill(folder: Path, layout: Layout, entries: Iterable[Entry]) -> str:
     connection.commit()
     connection.close()
     return f"sqlite:///{path}"
+
+
+def right(draft: Draft, layout: Layout, full_id: str) -> float:
+    """The share of the national fields that the table truly holds which are obtained from the very column."""
+    assert [one.national.full_id for one in draft.targets] == [full_id]
+    proposals, held = draft.targets[0].proposals, layout.truth
+    return sum(name in proposals and proposals[name].column == held[name] for name in held) / len(held)
 
 
 def drafted(folder: Path, layout: Layout, entries: Iterable[Entry], *, comments: bool = True) -> Draft:

@@ -14,20 +14,10 @@ from tests.layouts.entries import Entry
 from tests.layouts.held_out import COMMENTED, HELD_OUT, MARRIAGES, TERSE
 from tests.layouts.layout import Layout, layout
 from tests.layouts.tuned import ABBREVIATED, ENGLISH, NUMBERED, TUNED
-from tests.unit.drafts import drafted
+from tests.unit.drafts import PROMISED, drafted, right
 from tests.unit.gates import findings, write
 
-#: The share of right fields that issue 4 asks of every civil-status layout that was not tuned on.
-PROMISED = 0.7
-
 BIRTHS, MARRIED = "hotich.khaisinh.v1", "hotich.kethon.v1"
-
-
-def right(draft: Draft, layout: Layout, full_id: str) -> float:
-    """The share of the national fields that the table truly holds which are obtained from the very column."""
-    assert [one.national.full_id for one in draft.targets] == [full_id]
-    proposals, held = draft.targets[0].proposals, layout.truth
-    return sum(name in proposals and proposals[name].column == held[name] for name in held) / len(held)
 
 
 @pytest.mark.parametrize(
