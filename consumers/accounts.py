@@ -22,13 +22,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One dataset in one national format: each number from 1 to ``highest`` is in one of the five sets."""
+    """One dataset in one national format: each number from 1 to ``highest`` is in one of the six sets."""
 
     system: str
     dataset: str
     format: str
     applied: Ranges
     stale: Ranges
+    passed: Ranges
     rejected: Ranges
     parked: Ranges
     waiting: Ranges
@@ -84,6 +85,7 @@ def _account(answer: Answers, reasons: Mapping[tuple[str, str, str, str], Sequen
         format=answer.format,
         applied=answer.applied,
         stale=answer.stale,
+        passed=answer.passed,
         rejected=answer.rejected,
         parked=answer.parked,
         waiting=answer.waiting,
@@ -103,8 +105,8 @@ def _rejects(store: NationalStore, system: str, dataset: str | None) -> Iterator
 
 
 def outcomes(account: Account) -> list[tuple[str, Ranges]]:
-    """The five sets by name, in the order in which they are told."""
-    names = ("applied", "stale", "rejected", "parked", "waiting")
+    """The six sets by name, in the order in which they are told."""
+    names = ("applied", "stale", "passed", "rejected", "parked", "waiting")
     return [(name, getattr(account, name)) for name in names]
 
 

@@ -24,6 +24,7 @@ from consumers.opening import open_store
 from consumers.records import NationalRecord
 from consumers.repairs import RepairStore
 from consumers.settings import BrokerSettings, StoreSettings
+from consumers.store import inbound_name
 from schemas import reasons
 from schemas.errors import LienthongError
 from schemas.library import load_library
@@ -74,7 +75,11 @@ def status(
     library = load_library(settings.contract_folders)
     with opened_store(settings) as opened:
         needed = opened.plan(list(library.formats.values()))
-        rows = [] if needed else opened.ledger(settings.deployment)
+        names = [settings.deployment]
+        names += [
+            inbound_name(settings.deployment, one.id) for one in library.contracts.values() if one.source
+        ]
+        rows = [] if needed else [row for name in names for row in opened.ledger(name)]
     if needed:
         raise LienthongError(
             f"the store is not migrated: {len(needed)} statements are still needed",
@@ -107,6 +112,7 @@ _WORDS = {
         "columns": ("kết quả", "số thay đổi", "các số thứ tự", "lý do"),
         "applied": "đã áp dụng",
         "stale": "đã có bản mới hơn",
+        "passed": "không thuộc phạm vi",
         "rejected": "bị từ chối",
         "parked": "chờ bản trước được sửa",
         "waiting": "đang chờ",
@@ -117,6 +123,7 @@ _WORDS = {
         "columns": ("outcome", "changes", "sequence numbers", "reason"),
         "applied": "applied",
         "stale": "superseded",
+        "passed": "not of its concern",
         "rejected": "rejected",
         "parked": "parked",
         "waiting": "waiting",
@@ -139,6 +146,7 @@ def show(
 ) -> None:
     """Tell what became of every change: applied, superseded by a newer one, rejected, parked, or waiting.
 
+    Or that the change does not concern the format: its contract keeps such records out of it.
     Numbers count up from 1 in each dataset; each up to the highest one that has an answer is in exactly
     one outcome for each national format. Changes above it have not reached the store yet. A parked change
     waits until an earlier, rejected one of the same record is mended.
@@ -171,8 +179,8 @@ def _show_account(account: Account, language: reasons.Language) -> None:
         system=account.system, dataset=account.dataset, format=account.format, highest=account.highest
     )
     rows = [(str(words[name]), str(len(seqs)), shortened(seqs), "") for name, seqs in outcomes(account)]
-    # Right behind "rejected", the third.
-    rows[3:3] = [
+    # Right behind "rejected", the fourth.
+    rows[4:4] = [
         (
             f"  {one.field}: {one.rule}" if one.field else f"  {one.rule}",
             str(len(one.seqs)),

@@ -127,7 +127,7 @@ def contracts_load(folders: Sequence[Path]) -> str:
 @_finding("registry", "register the schema: lienthong contracts register")
 def registry_complete(library: Library) -> str:
     """The schema of every contract and national format is registered as it is now."""
-    wanted = [(contract.subject, contract.envelope_schema) for contract in library.contracts.values()]
+    wanted = [(contract.subject, contract.envelope_schema) for contract in library.outbound]
     wanted += [(national.subject, national.wire_schema) for national in library.formats.values()]
     problems = []
     for subject, schema in wanted:

@@ -82,8 +82,10 @@ def _delete(table: str, staged: str, dialect: Dialect) -> str:
     changed = [f"{name} = excluded.{name}" for name in names[1:-1]]
     # The fields keep their last values; a record deleted before keeps its date.
     changed.append("lt_deleted_at = COALESCE(t.lt_deleted_at, excluded.lt_deleted_at)")
+    # A delete that warns is of a record that may never have been here: then it leaves nothing.
+    there = f"(s.lt_warnings IS NULL OR EXISTS (SELECT 1 FROM {table} h WHERE h.lt_key = s.lt_key))"
     return (
-        f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged}"
+        f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged} AND {there}"
         f" ON CONFLICT (lt_key) DO UPDATE SET {', '.join(changed)}"
         f" WHERE t.lt_seq < excluded.lt_seq AND {_same(WHOSE, 'excluded')}"
     )
@@ -91,9 +93,10 @@ def _delete(table: str, staged: str, dialect: Dialect) -> str:
 
 def _losers(table: str, staged: str) -> str:
     same, written = _same(WHOSE, "s"), "t.lt_seq = s.lt_seq AND t.lt_applied_at = {now}"
-    verdict = f"CASE WHEN NOT ({same}) THEN 'held' WHEN t.lt_seq = s.lt_seq THEN 'duplicate' ELSE 'stale' END"
-    joined = staged.replace(" s WHERE", f" s JOIN {table} t ON t.lt_key = s.lt_key WHERE")
-    return f"SELECT s.lt_row, {verdict} {joined} AND NOT ({same} AND {written})"
+    held = f"t.lt_key IS NULL OR NOT ({same})"
+    verdict = f"CASE WHEN {held} THEN 'held' WHEN t.lt_seq = s.lt_seq THEN 'duplicate' ELSE 'stale' END"
+    joined = staged.replace(" s WHERE", f" s LEFT JOIN {table} t ON t.lt_key = s.lt_key WHERE")
+    return f"SELECT s.lt_row, {verdict} {joined} AND NOT COALESCE({same} AND {written}, false)"
 
 
 def _left(national: NationalFormat, staging: str, dialect: Dialect) -> str:

@@ -195,14 +195,17 @@ def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) 
     applied = Ranges.parse(texts.get("applied", []))
     stale = Ranges.parse(texts.get("stale", [])) - applied
     rejected = Ranges.parse(texts.get("rejected", [])) - applied - stale
-    parked = Ranges.parse(texts.get("parked", [])) - applied - stale - rejected
-    known = applied | stale | rejected | parked
+    passed = Ranges.parse(texts.get("passed", [])) - applied - stale
+    rejected = rejected - passed
+    parked = Ranges.parse(texts.get("parked", [])) - applied - stale - passed - rejected
+    known = applied | stale | passed | rejected | parked
     return Answers(
         system=system,
         dataset=dataset,
         format=full_id,
         applied=applied,
         stale=stale,
+        passed=passed,
         rejected=rejected,
         parked=parked,
         waiting=Ranges.of([(1, known.highest)]) - known if known.highest else Ranges(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from consumers.store import NationalStore, Parked, Position, Reject, RejectRow, Slice
+from consumers.store import NationalStore, Parked, Position, Receipt, Reject, RejectRow, Slice
 
 #: ``retry``: translate it again, as corrected if it was, and then what waits behind it. ``drop``: refuse it
 #: for good and let go what waits. ``supersede``: try the newest change that waits, alone.
@@ -127,8 +127,18 @@ class RepairStore(NationalStore, Protocol):
     def work(self, deployment: str, position: Position, *, heads: int, changes: int) -> list[Work]:
         """What is asked for in one partition, the oldest first: about so many rejects and changes at once."""
 
-    def mend(self, deployment: str, held: Slice, mends: Sequence[Mend], *, formats: Sequence[str]) -> None:
+    def mend(
+        self,
+        deployment: str,
+        held: Slice,
+        mends: Sequence[Mend],
+        *,
+        formats: Sequence[str],
+        receipts: Sequence[Receipt] = (),
+    ) -> None:
         """Write what became of work, in one transaction with the (unmoved) step of its partition.
+
+        ``receipts``: of changes that were answered without the store.
 
         Raises ``Fenced`` if the partition was claimed anew; then nothing was written.
         """

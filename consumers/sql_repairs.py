@@ -11,7 +11,7 @@ from consumers.preparing import receipts_of_numbers, receipts_of_rejects
 from consumers.readings import reject_row
 from consumers.repairs import Asked, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
-from consumers.store import Parked, Position, Reject, RejectRow, Slice
+from consumers.store import Parked, Position, Receipt, Reject, RejectRow, Slice
 
 R, P = ddl.reject.c, ddl.parked.c
 _OPEN = R.became.is_(None)
@@ -165,8 +165,17 @@ class RepairingStore(SqlStore, ABC):
         more = len(waiting) > changes
         return Work(id=row.id, asked=row.asked, reject=reject, parked=parked, more=more)
 
-    def mend(self, deployment: str, held: Slice, mends: Sequence[Mend], *, formats: Sequence[str]) -> None:
+    def mend(
+        self,
+        deployment: str,
+        held: Slice,
+        mends: Sequence[Mend],
+        *,
+        formats: Sequence[str],
+        receipts: Sequence[Receipt] = (),
+    ) -> None:
         with self._transaction() as connection:
+            self._write_receipts(connection, receipts)
             self._advance(connection, deployment, [held])
             for part in _parts([number for one in mends for number in one.done]):
                 connection.execute(sa.delete(ddl.parked).where(P.id.in_(part)))
@@ -209,7 +218,9 @@ class RepairingStore(SqlStore, ABC):
         connection.execute(unasked.values(library=again.library, fingerprint=again.fingerprint))
 
     def resend(self, topics: Sequence[str], limit: int, send: Callable[[Sequence[RejectRow]], None]) -> int:
-        waiting = sa.select(ddl.reject).where(R.asked == "retry", _OPEN, R.topic.in_(topics))
+        # What blocks was refused by a contract that reads this topic: its own worker tries that again.
+        mine = (_OPEN, R.topic.in_(topics), R.blocks.is_not(sa.true()))
+        waiting = sa.select(ddl.reject).where(R.asked == "retry", *mine)
         query = waiting.order_by(R.id).limit(limit).with_for_update(skip_locked=True)
         with self._transaction() as connection:
             rows = [reject_row(row) for row in connection.execute(query)]

@@ -321,10 +321,11 @@ class SqlStore(Readings, ABC):
         rejects: Sequence[Reject],
         parked: Sequence[Parked] = (),
         formats: Sequence[str],
+        receipts: Sequence[Receipt] = (),
     ) -> None:
-        receipts = [*receipts_of_rejects(rejects, formats), *receipts_of_parked(parked, formats)]
+        told = [*receipts_of_rejects(rejects, formats), *receipts_of_parked(parked, formats), *receipts]
         with self._transaction() as connection:
-            self._write_receipts(connection, receipts)
+            self._write_receipts(connection, told)
             self._write_refused(connection, "lienthong_reject", deployment, rejects)
             self._write_refused(connection, "lienthong_parked", deployment, parked)
             self._advance(connection, deployment, slices)

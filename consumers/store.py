@@ -16,7 +16,7 @@ from consumers.ranges import Ranges
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 
-Outcome = Literal["applied", "stale", "rejected", "parked"]
+Outcome = Literal["applied", "stale", "passed", "rejected", "parked"]
 
 
 class StoreError(LienthongError):
@@ -202,6 +202,7 @@ class Answers:
     format: str
     applied: Ranges
     stale: Ranges
+    passed: Ranges  #: the record does not concern the format; it was deleted there if it did
     rejected: Ranges
     parked: Ranges  #: behind a reject of their record
     waiting: Ranges  #: no answer yet, though a higher number has one
@@ -287,6 +288,13 @@ class Applied:
     rejected: Sequence[Reject]  #: by the store; those that came with the batch are not repeated here
 
 
+def inbound_name(deployment: str, contract: str) -> str:
+    """Under which deployment the ledger knows the reader of an inbound contract: it reads a national topic
+    beside the deployment's own, from its own offsets. ``contract``: ``<system>/<dataset>``.
+    """
+    return f"{deployment}/{contract}"
+
+
 # --- the port ----------------------------------------------------------------------------------------
 
 
@@ -355,12 +363,14 @@ class NationalStore(Protocol):
         rejects: Sequence[Reject],
         parked: Sequence[Parked] = (),
         formats: Sequence[str],
+        receipts: Sequence[Receipt] = (),
     ) -> None:
         """Translate's transaction: rejects, parked changes, their receipts, the ledger's step of all slices.
 
         Args:
             formats: full ids of the national formats that the changes were meant for; one that has a ``seq``
                 gets a receipt in each.
+            receipts: of changes that were answered without the store.
 
         Safe to repeat: a reject that is there already is not written twice. Raises ``Fenced``.
         """

@@ -24,8 +24,9 @@ VIEW: Final = "lienthong_outbox_answered"
 OUTCOMES: Final = {
     "parked": ("parked", 1),
     "rejected": ("rejected", 2),
-    "stale": ("superseded", 3),
-    "applied": ("applied", 4),
+    "passed": ("not of its concern", 3),
+    "stale": ("superseded", 4),
+    "applied": ("applied", 5),
 }
 
 _TABLES: Final = (
@@ -53,7 +54,7 @@ class Answer:
 
     dataset: str  #: ``hotich_qnam/khaisinh``
     format: str
-    outcome: str  #: as receipts say it: applied, stale, rejected, parked
+    outcome: str  #: as receipts say it: applied, stale, passed, rejected, parked
     seqs: str  #: ``812-815,817``
     reason: str | None
     at: str  #: ISO 8601, UTC

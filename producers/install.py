@@ -24,8 +24,13 @@ def choose(library: Library, site: Site, dataset: str | None) -> Contract:
                 next_step=f"known: {', '.join(sorted(library.contracts)) or 'none'}; others come from"
                 " the folders in LIENTHONG_CONTRACTS",
             )
+        if library.contracts[dataset].source:
+            raise LienthongError(
+                f"{dataset} is inbound: it reads a national topic, and captures nothing",
+                next_step=f"name another: {', '.join(sorted(one.id for one in library.outbound))}",
+            )
         return library.contracts[dataset]
-    fitting = [one for one in library.contracts.values() if site.inspect(one.table) is not None]
+    fitting = [one for one in library.outbound if site.inspect(one.table) is not None]
     if len(fitting) == 1:
         return fitting[0]
     found = "the tables of " + ", ".join(one.id for one in fitting) if fitting else "no contract's table"

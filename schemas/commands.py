@@ -33,7 +33,7 @@ def register(as_json: AsJson = False) -> None:
     """
     library = load_library(load_settings(LibrarySettings).contract_folders)
     wanted = [(one.subject, one.wire_schema) for one in library.formats.values()]
-    wanted += [(one.subject, one.envelope_schema) for one in library.contracts.values()]
+    wanted += [(one.subject, one.envelope_schema) for one in library.outbound]
     given = {subject: library.registry.register(subject, schema) for subject, schema in wanted}
     if as_json:
         print_json(given)

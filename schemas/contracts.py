@@ -6,7 +6,7 @@ Rules are data. What a contract does not map stays missing.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -60,6 +60,13 @@ class Status(Strict):
     basis: str | None = None
 
 
+class Only(Strict):
+    """Which records a target concerns. Nobody says anything to it of the others."""
+
+    column: str
+    is_: tuple[str, ...] = Field(alias="is", min_length=1)  #: values of those it concerns
+
+
 class LineSet(Strict):
     """Rows of another table that belong to a record: captured with it, one text on the wire."""
 
@@ -79,11 +86,12 @@ class Target:
     checks: tuple[Check, ...]
     #: Datasets that feed the format too and, by a person's word, never hold the same records.
     beside: tuple[str, ...] = ()
+    only: Only | None = None  #: the records it concerns; None: all
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What one provincial dataset promises."""
+    """What one provincial dataset promises; or, inbound, how a national format comes back to a province."""
 
     system: str
     dataset: str
@@ -97,6 +105,8 @@ class Contract:
     missing: tuple[str, ...]  #: texts that say "nothing is known", in small letters; case does not count
     targets: tuple[Target, ...]
     lines: Mapping[str, LineSet] = field(default_factory=dict)  #: sets of rows of other tables, by name
+    source: str | None = None  #: inbound: full id of the national format that it reads; its columns, its key
+    not_from: tuple[str, ...] = ()  #: inbound: systems whose changes it passes over, besides its own
 
     @property
     def id(self) -> str:
@@ -105,12 +115,12 @@ class Contract:
 
     @property
     def topic(self) -> str:
-        """The Kafka topic of its change events."""
-        return f"province.{self.system}.{self.dataset}"
+        """The Kafka topic of the changes that it reads."""
+        return f"national.{self.source}" if self.source else f"province.{self.system}.{self.dataset}"
 
     @property
     def subject(self) -> str:
-        """The registry's name of its envelope schema."""
+        """The registry's name of their schema."""
         return f"{self.topic}-value"
 
     @cached_property
@@ -125,7 +135,7 @@ class Contract:
 
     @cached_property
     def envelope_schema(self) -> dict[str, Any]:
-        """Avro schema of a change event, in Debezium's shape: before, after, source, op, ts_ms.
+        """Avro schema of a change event, in Debezium's shape: before, after, source, op, ts_ms. Not inbound.
 
         A set of lines is one string: a JSON array of objects in the set's order, keys in the order of its
         columns, what is missing left out. Null: nothing is told of them.
@@ -152,19 +162,32 @@ class _Target(Strict):
     fields: Mapping[str, Mapping[str, Any]] = {}
     checks: tuple[Mapping[str, Any], ...] | None = None
     beside: tuple[str, ...] = ()
+    only: Only | None = None
 
 
-class _File(Strict):
+class _Told(Strict):
     title: str = Field(min_length=1)
     owner: str = Field(min_length=1)
     version: int = Field(ge=1)
+    missing: tuple[str, ...] = ()
+    targets: Mapping[str, _Target] = Field(min_length=1)
+
+
+class _File(_Told):
     table: str = Field(min_length=1)
     key: tuple[str, ...] = Field(min_length=1)
     columns: Mapping[str, AvroType] = Field(min_length=1)
     lines: Mapping[str, LineSet] = Field(default_factory=dict)
     status: Status | None = None
-    missing: tuple[str, ...] = ()
-    targets: Mapping[str, _Target] = Field(min_length=1)
+
+
+class _Source(Strict):
+    format: str
+
+
+class _Inbound(_Told):
+    source: _Source
+    not_from: tuple[str, ...] = ()
 
 
 def load_contract(
@@ -180,6 +203,8 @@ def load_contract(
         raise document.error(
             (), "not in a place for contracts", "name it <system>/<dataset>.yaml in small letters"
         )
+    if isinstance(document.data, Mapping) and "source" in document.data:
+        return _inbound(document, formats, codes, *named.groups())
     return _Loading(document, document.take(_File), formats, codes).contract(*named.groups())
 
 
@@ -190,6 +215,33 @@ def load_proposal(
     document = read_document(path)
     loading = _Loading(document, document.take(_File), formats, codes)
     return loading.contract(present.system, present.dataset)
+
+
+def _inbound(
+    document: Document, formats: Mapping[str, NationalFormat], codes: CodeLists, system: str, dataset: str
+) -> Contract:
+    """A contract that reads what a national format's topic says: the format's fields are its columns."""
+    told = document.take(_Inbound)
+    full_id = told.source.format
+    place: Place = ("source", "format")
+    if full_id not in formats:
+        text = f"no national format {full_id}"
+        raise document.error(place, text, suggestion(full_id, sorted(formats)))
+    if full_id in told.targets:
+        text = f"{full_id} would be fed by itself, for ever"
+        raise document.error(("targets", full_id), text, "feed another format")
+    national = formats[full_id]
+    common = {name: getattr(told, name) for name in _Told.model_fields}
+    columns = dict.fromkeys((one.name for one in national.fields), "string")
+    file = _File.model_construct(**common, table=full_id, key=national.key, columns=columns)
+    contract = _Loading(document, file, formats, codes).contract(system, dataset)
+    for target in contract.targets:
+        read = columns_of(formats[target.format].key, target.rules)
+        if more := sorted(read - set(national.key)):
+            text = f"its key needs {more[0]}, which the deletion of a record of {full_id} does not tell"
+            next_step = f"obtain its key from {', '.join(national.key)} alone"
+            raise document.error(("targets", target.format), text, next_step)
+    return replace(contract, source=full_id, not_from=told.not_from)
 
 
 class _Loading:
@@ -234,12 +286,15 @@ class _Loading:
         if status is None:
             return
         self._column(status.column, ("status", "column"))
-        avro = self.readable[status.column]
-        for part, values in (("live", status.live), ("gone", status.gone)):
-            try:
-                pl.Series(values, dtype=pl.String).cast(COLUMN_TYPES[avro])
-            except pl.exceptions.PolarsError:
-                raise self._error(("status", part), f"not all are of type {avro}", "correct them") from None
+        self._check_values(status.column, status.live, ("status", "live"))
+        self._check_values(status.column, status.gone, ("status", "gone"))
+
+    def _check_values(self, column: str, values: Sequence[str], place: Place) -> None:
+        avro = self.readable[column]
+        try:
+            pl.Series(values, dtype=pl.String).cast(COLUMN_TYPES[avro])
+        except pl.exceptions.PolarsError:
+            raise self._error(place, f"not all are of type {avro}", "correct them") from None
 
     def _target(self, full_id: str, target: _Target) -> Target:
         place: Place = ("targets", full_id)
@@ -267,7 +322,17 @@ class _Loading:
             rules=_in_order(rules, national),
             checks=(*checks.values(), *(one for one in of_forms if one)),
             beside=target.beside,
+            only=self._only(full_id, target),
         )
+
+    def _only(self, full_id: str, target: _Target) -> Only | None:
+        if target.only is None and target.like is not None:
+            full_id, target = target.like, self.file.targets[target.like]
+        if target.only is not None:
+            place: Place = ("targets", full_id, "only")
+            self._column(target.only.column, (*place, "column"))
+            self._check_values(target.only.column, target.only.is_, (*place, "is"))
+        return target.only
 
     def _rule_places(self, full_id: str, target: _Target, fields: Collection[str]) -> dict[str, Place]:
         """Where the rule of each field is written: in the target or, if not there, in the one it is like."""
@@ -378,6 +443,17 @@ def _readable(columns: Mapping[str, AvroType], lines: Mapping[str, LineSet]) -> 
         for column, avro in one.columns.items()
     }
     return {**_on_wire(columns, lines), **only}
+
+
+def columns_of(names: Sequence[str], rules: Mapping[str, Rule]) -> frozenset[str]:
+    """The source columns that national fields are obtained from, directly or through other fields."""
+    found: set[str] = set()
+    for rule in (rules[name] for name in names if name in rules):
+        found |= set(rule.sources())
+        if isinstance(rule.required, Unless):
+            found.add(rule.required.unless)
+        found |= columns_of([other.field for other in rule.others().values()], rules)
+    return frozenset(found)
 
 
 def _in_order(rules: Mapping[str, Rule], national: NationalFormat) -> Mapping[str, Rule]:

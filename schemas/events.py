@@ -13,8 +13,10 @@ from schemas.contracts import COLUMN_TYPES, AvroType, Contract, LineSet, Status
 from schemas.errors import ContractError
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
-#: where it was, if it has moved.
-LIVE, GONE, OLD = 0, 1, 2
+#: where it was, if it has moved. For one target (``schemas.concern``) or inbound (``schemas.inbound``) also
+#: LEFT: deleted, because it concerns the target no longer; AWAY: deleted if it is there, without an answer;
+#: PASSED: nothing. Only LIVE and GONE can be refused.
+LIVE, GONE, OLD, LEFT, AWAY, PASSED = range(6)
 
 _MAIN = pl.Series([LIVE], dtype=pl.UInt8)
 _SEVERAL = "*"  # no column is named so
@@ -33,6 +35,10 @@ class Records:
     #: What is wrong with the events themselves: op, status column, set of lines -> rule.
     problems: Mapping[str, pl.Series]
     all_live: bool  #: every role is LIVE
+    #: If a target concerns only some records: ``deleted`` by the event; ``told``: it tells the version
+    #: before, or that there was none; and of that version the columns that are asked.
+    before: pl.DataFrame | None = None
+    origin: pl.DataFrame | None = None  #: inbound: lt_system, lt_dataset, lt_source_key of each
 
 
 class EventReader:
@@ -49,6 +55,7 @@ class EventReader:
         changed = [pl.col(name).ne_missing(pl.col(f"before.{name}")) for name in sorted(key_columns)]
         self._key_columns = sorted(key_columns)
         self._moved = (pl.col("op") != "d") & pl.col("told") & pl.any_horizontal(changed)
+        self._asked = sorted({target.only.column for target in contract.targets if target.only})
 
     def records(self, events: pl.DataFrame) -> Records:
         """The records of decoded envelopes with ``__row``.
@@ -60,6 +67,7 @@ class EventReader:
         if events["before"].null_count() < len(events):
             before = _columns(events["before"].struct.unnest(), self._contract)
         flags = self._flags_of(events, before, after)
+        was = self._was(events, before) if self._asked else None
         origin = events["source"].struct.unnest()
         columns = [events["__row"], origin["seq"], origin["ts_ms"]]
         if flags["deleted"].any() or flags["moved"].any():
@@ -68,6 +76,7 @@ class EventReader:
             sides = _both_sides(flags.select("deleted", "moved").with_row_index("event"))
             source, event, roles = pl.concat([after, before])[sides["side"]], sides["event"], sides["role"]
             flags, all_live = flags[event], False
+            was = was[event] if was is not None else None
             rows, seq, committed_ms = (column[event] for column in columns)
         else:
             source, roles, all_live = after, _MAIN.new_from_index(0, len(events)), True
@@ -88,7 +97,17 @@ class EventReader:
                 problems[status.column] = _problem(unknown, "status_unknown")
             roles = pl.select(pl.when(gone).then(pl.lit(GONE, pl.UInt8)).otherwise(roles)).to_series()
             all_live = all_live and not gone.any()
-        return Records(source, rows, seq, committed_ms, roles, problems, all_live)
+        return Records(source, rows, seq, committed_ms, roles, problems, all_live, was)
+
+    def _was(self, events: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFrame:
+        """``Records.before`` of each event. A version of which only the key is told is not told."""
+        if before is None:
+            before = _columns(pl.DataFrame(), self._contract).clear(len(events))
+        more = [name for name in self._contract.on_wire if name not in self._contract.key]
+        whole = pl.any_horizontal(pl.col(more).is_not_null()) if more else pl.lit(value=True)
+        told = before.select(whole.alias("told")).to_series() | (events["op"] == "c").fill_null(value=False)
+        deleted = (events["op"] == "d").fill_null(value=False).alias("deleted")
+        return pl.DataFrame([told, deleted, *(before[name] for name in self._asked)])
 
     def _flags_of(
         self, events: pl.DataFrame, before: pl.DataFrame | None, after: pl.DataFrame

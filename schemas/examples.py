@@ -37,6 +37,7 @@ class Example(Strict):
     op: Literal["c", "u", "r", "d"] = "c"
     before: Values | None = None  #: differences of the row as it was, from ``row``; null: not told
     after: Values | None = None  #: differences of the row as it is, from ``row``; null: deleted
+    by: str = "khac"  #: inbound: the system that made the change; what is told of a deletion is ``before``
     gives: Values | None = None  #: an upsert: differences from what ``row`` gives
     deletes: Values | None = None  #: a delete that answers: differences from its key fields
     leaves: Values | None = None  #: the delete of the key that the record had before: likewise
@@ -79,7 +80,11 @@ def check_examples(path: Path, contract: Contract, library: Library) -> list[str
     document = read_document(path)
     file = document.take(_File)
     _check_names(document, file, contract, library)
-    translated = Translator(contract, library).translate(_events(document, file, contract.on_wire))
+    if contract.source:
+        changes = _national_changes(file, contract)
+    else:
+        changes = _events(document, file, contract.on_wire)
+    translated = Translator(contract, library).translate(changes)
     found: list[str] = []
     for at, example in enumerate(file.examples):
         full_id = example.format or file.format
@@ -148,6 +153,34 @@ def _events(document: Document, file: _File, columns: Mapping[str, AvroType]) ->
         place = next((one for one in parts if one in document.lines), ("row", name))
         text = f"column {name} is not of type {columns[name]}"
         raise document.error(place, text, "correct the value, or the contract's columns") from None
+
+
+def _national_changes(file: _File, contract: Contract) -> pl.DataFrame:
+    """Examples of an inbound contract, as its national topic would tell them."""
+    deleted = [one.op == "d" for one in file.examples]
+    sides = [one.before if one.op == "d" else one.after for one in file.examples]
+    rows = [{**file.row, **(side or {})} for side in sides]
+    columns = {
+        name: [
+            None if gone and name not in contract.key else row.get(name)
+            for row, gone in zip(rows, deleted, strict=True)
+        ]
+        for name in contract.columns
+    }
+    count = len(rows)
+    return pl.DataFrame(
+        {
+            **{name: pl.Series(values, dtype=pl.String) for name, values in columns.items()},
+            "lt_op": ["d" if gone else "u" for gone in deleted],
+            "lt_system": [one.by for one in file.examples],
+            "lt_dataset": ["khac"] * count,
+            "lt_source_key": [str(at) for at in range(count)],
+            "lt_seq": range(1, count + 1),
+            "lt_committed_ms": [0] * count,
+            "lt_answers": [True] * count,
+            "__row": pl.Series(range(count), dtype=pl.UInt32),
+        }
+    )
 
 
 def _due(example: Example, national: Mapping[str, str], key: tuple[str, ...]) -> list[dict[str, str]]:

@@ -38,6 +38,16 @@ class Library:
     codes: CodeLists
     registry: FileRegistry
 
+    @property
+    def outbound(self) -> Sequence[Contract]:
+        """The contracts of datasets that are captured in a province."""
+        return [one for one in self.contracts.values() if one.source is None]
+
+    @property
+    def inbound(self) -> Sequence[Contract]:
+        """The contracts that bring what a national format's topic says back to a province."""
+        return [one for one in self.contracts.values() if one.source is not None]
+
 
 def load_library(folders: Sequence[Path] = ()) -> Library:
     """Read the shipped library and, after it, the given folders; each has the same layout.
@@ -83,6 +93,7 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
             lambda one: one.id,
         )
     }
+    _check_ways_back(contracts, every, report)
     return Library(formats, contracts, codes, FileRegistry(every, report))
 
 
@@ -96,7 +107,10 @@ def fingerprints(library: Library, folders: Sequence[Path]) -> dict[str, str]:
     codes = b"".join(sha256(path.read_bytes()).digest() for path in sorted(lists))
     found: dict[str, str] = {}
     for contract in library.contracts.values():
-        formats = [library.formats[target.format] for target in contract.targets]
+        names = [target.format for target in contract.targets] + (
+            [contract.source] if contract.source else []
+        )
+        formats = [library.formats[name] for name in names]
         files = [file_of(contract, folders), *(file_of(one, folders) for one in formats)]
         own = b"".join(sha256(path.read_bytes()).digest() for path in files)
         found[contract.id] = sha256(codes + own).hexdigest()
@@ -199,6 +213,19 @@ def _check_rings(codes: CodeLists, folders: Sequence[Path], report: Report) -> N
         if found := ring({code: [parent] for code, parent in pairs.iter_rows()}):
             text = f"these codes are each other's parents: {' -> '.join(found)}"
             report(_at(one, folders, text, "let one have no parent", pl.col("code") == found[0]))
+
+
+def _check_ways_back(contracts: Mapping[str, Contract], folders: Sequence[Path], report: Report) -> None:
+    """Inbound contracts must not feed each other in a ring: a change would go round for ever."""
+    inbound = [one for one in contracts.values() if one.source]
+    ways: dict[str, list[str]] = {}
+    for one in inbound:
+        ways.setdefault(str(one.source), []).extend(target.format for target in one.targets)
+    if found := ring(ways):
+        text = f"changes would go round for ever: {' -> '.join(found)}"
+        last = next(one for one in inbound if one.source in found)
+        document = read_document(file_of(last, folders))
+        report(document.error(("source", "format"), text, "let one of these formats not be read again"))
 
 
 def _at(

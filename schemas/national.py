@@ -3,9 +3,10 @@
 A change (``formats.WIRE_FIELDS``) says: ``lt_key`` the national key, its fields joined with ``|``;
 ``lt_op`` ``u`` upsert or ``d`` delete; ``lt_system``, ``lt_dataset``, ``lt_source_key``, ``lt_seq``,
 ``lt_committed_ms`` where it comes from and when the source committed it; ``lt_answers`` true on the one
-change of an event that answers its receipt, false on the delete of a key that a record has left;
+change of an event that answers its receipt, false on the delete of a key that a record has left, or that it
+stands under if it was of the format's concern;
 ``lt_contract`` the contract and its version; ``lt_warnings`` null or ``field:rule,field:rule``. A delete
-carries its key fields only.
+carries its key fields only; one that warns (``not_concerned``) is of a record that may never have been there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import polars as pl
 
 from schemas.cleaning import places, spread
 from schemas.contracts import COLUMN_TYPES, Contract, Target
-from schemas.events import LIVE, OLD, Records
+from schemas.events import AWAY, LIVE, OLD, Records
 from schemas.formats import WIRE_FIELDS, NationalFormat
 from schemas.plan import Obtained, Plan
 from schemas.rules import Given
@@ -45,7 +46,7 @@ class National:
         live = pl.col("role") == LIVE
         self._of_deletes = [
             pl.when(live).then(pl.lit("u")).otherwise(pl.lit("d")).alias("lt_op"),
-            (pl.col("role") != OLD).alias("lt_answers"),
+            (~pl.col("role").is_in([OLD, AWAY])).alias("lt_answers"),
             *(
                 pl.when(live).then(pl.col(name)).alias(name)
                 for name in target.rules
@@ -53,6 +54,8 @@ class National:
             ),
         ]
         types = dict(WIRE_FIELDS) | {field.name: field.avro_type for field in national.fields}
+        outside = f"{target.only.column}:not_concerned" if target.only else None
+        self._away = pl.when(pl.col("role") == AWAY).then(pl.lit(outside, pl.String))
         self._constants = pl.DataFrame(
             [
                 pl.Series(name, [constants.get(name)], COLUMN_TYPES[avro]).new_from_index(0, _READY_ROWS)
@@ -77,6 +80,8 @@ class National:
             *(value.alias(name) for name, value in values.items()),
             records.rows,
         ]
+        if records.origin is not None:
+            columns += records.origin.select("lt_system", "lt_dataset").get_columns()
         if not records.all_live:
             keep = _moved_or_not_old(keys, records, keep)
             columns.append(records.roles.alias("role"))
@@ -86,6 +91,10 @@ class National:
         frame = pl.DataFrame(columns)
         if not records.all_live:
             frame = frame.with_columns_seq(self._of_deletes)
+            if warned.is_empty():
+                frame = frame.with_columns(self._away.alias("lt_warnings"))
+            else:
+                frame = frame.with_columns(self._away.otherwise("lt_warnings").alias("lt_warnings"))
         if keep is not None:
             frame = frame.filter(keep)
         return self._complete(frame), warned.select(records.rows[warned["at"]], "field", "rule")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from schemas.cleaning import Cleaned, places, spread
-from schemas.contracts import Target
+from schemas.contracts import Target, columns_of
 from schemas.errors import ContractError
 from schemas.formats import NationalFormat
 from schemas.one_text import OneText, evaluated
@@ -57,7 +57,7 @@ class Plan:
             for name, columns in every.items():
                 facts |= {Of(name): pl.col(name)}
                 facts |= {Of(name, fact): expression for fact, expression in columns.facts.items()}
-        self.key_columns = _columns_of(national.key, target.rules)  #: source columns that make up the key
+        self.key_columns = columns_of(national.key, target.rules)  #: source columns that make up the key
         self._checks: dict[str, str] = {}  # column of a warning -> source column it is about
         self._warnings: dict[str, pl.Expr] = {}
         for at, check in enumerate(target.checks):
@@ -218,14 +218,3 @@ def _in_waves(rules: Mapping[str, Rule]) -> Iterator[Mapping[str, Rule]]:
         yield free
         for name in free:
             del waiting[name]
-
-
-def _columns_of(names: Sequence[str], rules: Mapping[str, Rule]) -> frozenset[str]:
-    """The source columns that national fields are obtained from, directly or through other fields."""
-    found: set[str] = set()
-    for rule in (rules[name] for name in names if name in rules):
-        found |= set(rule.sources())
-        if isinstance(rule.required, Unless):
-            found.add(rule.required.unless)
-        found |= _columns_of([other.field for other in rule.others().values()], rules)
-    return frozenset(found)

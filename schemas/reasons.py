@@ -75,6 +75,10 @@ REASONS: dict[str, Reason] = {
         "{field}: chỉ được có một dòng cho mỗi hồ sơ nhưng có nhiều dòng. Xóa dòng thừa ở phần mềm gốc.",
         "{field}: a record may have one line only, and has several. Remove the others at the source.",
     ),
+    "not_concerned": Reason(
+        "{field}: hồ sơ không thuộc phạm vi của định dạng; nếu có ở đó thì đã xóa.",
+        "{field}: the record does not concern the format; if it stood there, it was deleted.",
+    ),
     "op_unknown": Reason(
         "Loại thay đổi không phải thêm, sửa, xóa hay chụp ban đầu. Báo cho đơn vị phát hành.",
         "The change is neither create, update, delete nor snapshot. Tell the publisher.",

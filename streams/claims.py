@@ -317,8 +317,13 @@ class Claims:
             "partition halted",
             why=reason,
             next_step="bring the records back (lienthong capture snapshot), then: "
-            f"lienthong road accept-loss {position.topic} {position.partition}",
+            f"lienthong road accept-loss {position.topic} {position.partition}{self._reader()}",
         )
+
+    def _reader(self) -> str:
+        """The option that names this reader, if it is an inbound contract's: see ``inbound_name``."""
+        _, _, inbound = self._deployment.partition("/")
+        return f" --inbound {inbound}" if inbound else ""
 
     def _in_thread(self, call: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._executor, call)

@@ -72,6 +72,10 @@ def topics(
 def accept_loss(
     topic: Annotated[str, typer.Argument(help="As the worker's log names it.")],
     partition: Annotated[int, typer.Argument(min=0)],
+    inbound: Annotated[
+        str | None,
+        typer.Option(metavar="SYSTEM/DATASET", help="The inbound contract whose reader the log names."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this the command only tells.")] = False,
 ) -> None:
     """Go on behind records that retention deleted before they were read.
@@ -83,7 +87,7 @@ def accept_loss(
     settings = load_settings(RoadSettings)
     store = open_store(settings.store)
     try:
-        told = accept(store, settings, Position(topic=topic, partition=partition), write=yes)
+        told = accept(store, settings, Position(topic=topic, partition=partition), write=yes, inbound=inbound)
     finally:
         store.close()
     typer.echo(told)

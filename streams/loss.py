@@ -3,24 +3,34 @@
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from consumers.store import NationalStore, Position
+from consumers.store import NationalStore, Position, inbound_name
 from schemas.errors import LienthongError, TryAgain
 from streams.settings import RoadSettings
 
 
-def accept(store: NationalStore, settings: RoadSettings, position: Position, *, write: bool) -> str:
+def accept(
+    store: NationalStore,
+    settings: RoadSettings,
+    position: Position,
+    *,
+    write: bool,
+    inbound: str | None = None,
+) -> str:
     """Move the ledger to where the log can be read again; returns what was (or would be) done.
+
+    ``inbound``: the contract whose reader lost records, and not the road's own.
 
     Raises:
         LienthongError: the ledger does not know the partition, or nothing is lost there.
         TryAgain: the broker or the store is away.
     """
-    ledger = {row.position: row.next_offset for row in store.ledger(settings.deployment)}
+    reader = settings.deployment if inbound is None else inbound_name(settings.deployment, inbound)
+    ledger = {row.position: row.next_offset for row in store.ledger(reader)}
     stands = ledger.get(position)
     name = f"{position.topic} {position.partition}"
     if stands is None:
         raise LienthongError(
-            f"the ledger of {settings.deployment} has no position for {name}",
+            f"the ledger of {reader} has no position for {name}",
             next_step="see the names in the worker's log, or: lienthong store status",
         )
     begin, end = _bounds(settings.broker, position)
@@ -32,7 +42,7 @@ def accept(store: NationalStore, settings: RoadSettings, position: Position, *, 
         else "the topic was made anew"
     )
     if write:
-        store.accept_loss(settings.deployment, position, expected=stands, offset=begin)
+        store.accept_loss(reader, position, expected=stands, offset=begin)
         return f"{name}: {lost}; the ledger now stands at {begin}. Running workers go on within 15 seconds."
     return f"{name}: {lost}; --yes moves the ledger from {stands} to {begin}."
 

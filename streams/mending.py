@@ -167,7 +167,9 @@ class Mender:
         out.withdraw(records, {row for one in tries for row in one.stays})
         await self._hop.publish(out)
         formats = [target.format for target in out.contract.targets]
-        await self._in_store(lambda: self._store.mend(self._deployment, here, mends, formats=formats))
+        await self._in_store(
+            lambda: self._store.mend(self._deployment, here, mends, formats=formats, receipts=out.receipts)
+        )
         for mend in mends:
             self._hop.unblock(position, here.epoch, mend)
             self._metrics.mended.labels(out.contract.system, out.contract.dataset, _outcome(mend)).inc()

@@ -1,4 +1,4 @@
-"""The translate hop: change events of one dataset to national records, by contract.
+"""The translate hop: changes of one dataset to national records, or of a national format back, by contract.
 
 Order of things, so that a crash at any point loses nothing: note the keys that refused updates may have
 left (a later version must find them); publish to the national topics and wait
@@ -10,9 +10,9 @@ gate makes that harmless.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import TypeVar
 
@@ -20,8 +20,9 @@ import numpy as np
 import polars as pl
 import structlog
 
+from consumers.preparing import receipts_of_numbers
 from consumers.repairs import Mend
-from consumers.store import Left, NationalStore, Parked, Position, Reject
+from consumers.store import Left, NationalStore, Parked, Position, Receipt, Reject
 from schemas.codec import decode, encode
 from schemas.contracts import Contract
 from schemas.library import Library
@@ -48,6 +49,8 @@ class Translation:
     rows: dict[str, list[int]] = field(default_factory=dict)  #: beside ``outgoing``: places among the records
     rejects: list[Reject] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
+    #: By full id of a format: places among the records and numbers of changes that do not concern it.
+    passed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     warnings: list[tuple[str, int]] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     published: bool = False
@@ -57,12 +60,32 @@ class Translation:
         for topic, mine in self.rows.items():
             pairs = zip(mine, self.outgoing[topic], strict=True)
             self.outgoing[topic] = [one for row, one in pairs if row not in rows]
+        self.passed = {
+            full_id: [(row, seq) for row, seq in mine if row not in rows]
+            for full_id, mine in self.passed.items()
+        }
         places = {(p, record.offset) for row, (p, record) in enumerate(records) if row in rows}
         self.rejects = [one for one in self.rejects if (one.partition, one.offset) not in places]
 
+    @property
+    def receipts(self) -> list[Receipt]:
+        """What is answered here for good: changes that do not concern a format."""
+        system, dataset = self.contract.system, self.contract.dataset
+        return [
+            receipt
+            for full_id, mine in self.passed.items()
+            if mine
+            for receipt in receipts_of_numbers(system, dataset, [seq for _, seq in mine], [full_id], "passed")
+        ]
+
 
 class TranslateHop:
-    """One for a worker; serves every contract of the library."""
+    """Serves some contracts of the library, no two of one topic.
+
+    Args:
+        deployment: under which name the ledger knows this reader.
+        fingerprints: by contract, see ``schemas.library``.
+    """
 
     name = "translate"
 
@@ -70,6 +93,7 @@ class TranslateHop:
         self,
         *,
         library: Library,
+        contracts: Iterable[Contract],
         store: NationalStore,
         publisher: Publisher,
         deployment: str,
@@ -78,19 +102,19 @@ class TranslateHop:
         fingerprints: Mapping[str, str],
     ) -> None:
         self._library = library
-        self._fingerprints = {one.topic: fingerprints[one.id] for one in library.contracts.values()}
+        self._contracts = {contract.topic: contract for contract in contracts}
+        self._fingerprints = {topic: fingerprints[one.id] for topic, one in self._contracts.items()}
         self._store = store
         self._publisher = publisher
         self._deployment = deployment
         self._metrics = metrics
         self._executor = executor
-        self._contracts = {contract.topic: contract for contract in library.contracts.values()}
         self._translators = {topic: Translator(c, library) for topic, c in self._contracts.items()}
         self._blocks = Blocks()
 
     @property
     def topics(self) -> list[str]:
-        """The province topics of all contracts."""
+        """What its contracts read."""
         return sorted(self._contracts)
 
     async def begin(self, lot: Sequence[Batch]) -> None:
@@ -166,9 +190,11 @@ class TranslateHop:
             fingerprints=[header(record, "schema-sha256") for _, record in records],
         )
         translator = self._translators[contract.topic]
-        frames = [in_source_order(frame) for _, frame in decoded.groups]
+        frames = [frame for _, frame in decoded.groups]
+        if contract.source is None:
+            frames = [in_source_order(frame) for frame in frames]
         results = [translator.translate(frame) for frame in frames]
-        outgoing, too_large = self._encode(results)
+        outgoing, too_large = self._encode(results, "lt_seq" if contract.source is None else "__row")
         left = [
             one
             for frame, result in zip(frames, results, strict=True)
@@ -178,12 +204,15 @@ class TranslateHop:
             partition, record = records[fault.row]
             out.rejects.append(self._reject(contract, partition, record, fault.rule, "", fault.detail))
         for result in results:
-            for row, seq, source_key, field_name, rule in result.rejects.iter_rows():
+            for row, seq, source_key, field_name, rule, system, dataset in result.rejects.iter_rows():
                 partition, record = records[row]
                 reject = self._reject(
                     contract, partition, record, rule, field_name, "", seq=seq, source_key=source_key
                 )
-                out.rejects.append(reject)
+                out.rejects.append(replace(reject, system=system, dataset=dataset))
+            for full_id, numbers in result.passed.items():
+                told = [(first + row, seq) for row, seq in numbers.iter_rows() if seq is not None]
+                out.passed.setdefault(full_id, []).extend(told)
             out.warnings += Counter(result.warnings["rule"].to_list()).items()
         for row in sorted(too_large):
             partition, record = records[row]
@@ -225,13 +254,13 @@ class TranslateHop:
         )
 
     def _encode(
-        self, results: Sequence[Translated]
+        self, results: Sequence[Translated], order: str
     ) -> tuple[dict[str, list[tuple[int, Outgoing]]], set[int]]:
         """Records to publish by topic, each with its row, and rows of events that are too large."""
         outgoing: dict[str, list[tuple[int, Outgoing]]] = {}
         for full_id in {full_id for result in results for full_id in result.national}:
             frames = [result.national[full_id] for result in results if full_id in result.national]
-            frame = frames[0] if len(frames) == 1 else pl.concat(frames).sort("lt_seq", maintain_order=True)
+            frame = frames[0] if len(frames) == 1 else pl.concat(frames).sort(order, maintain_order=True)
             if not frame.height:
                 continue
             national = self._library.formats[full_id]
@@ -261,6 +290,7 @@ class TranslateHop:
                 rejects=prepared.rejects,
                 parked=prepared.parked,
                 formats=[target.format for target in contract.targets],
+                receipts=prepared.receipts,
             )
         )
         self._count(prepared)
@@ -323,7 +353,7 @@ def keys_left(
 
     ``before`` is translated as if it were deleted; one that has no key then never stood in the store.
     """
-    if result.rejects.is_empty() or frame["before"].null_count() == len(frame):
+    if contract.source or result.rejects.is_empty() or frame["before"].null_count() == len(frame):
         return []
     refused = frame.filter(
         pl.col("__row").is_in(result.rejects["__row"].implode())

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, cast
 
 import faust
@@ -23,7 +24,7 @@ from yarl import URL
 from consumers.metrics import serve_metrics
 from consumers.opening import open_store
 from consumers.repairs import RepairStore
-from consumers.store import Position
+from consumers.store import Position, inbound_name
 from schemas.errors import LienthongError, StopTheLine, TryAgain
 from schemas.library import Library, fingerprints
 from streams.answers import AnswersPublisher
@@ -73,6 +74,20 @@ class _Log:
         return self._consumer.generation()
 
 
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """One member of a consumer group: the road's own, or an inbound contract's, which has its own offsets."""
+
+    app: RoadApp
+    claims: Claims
+    mills: list[Mill[Any]]
+
+    @property
+    def consumer(self) -> BatchConsumer:
+        """There is one once the app runs."""
+        return cast(BatchConsumer, self.app.consumer)
+
+
 class Worker:
     """Builds and runs one worker.
 
@@ -112,7 +127,7 @@ class Worker:
             store_threads = ThreadPoolExecutor(STORE_THREADS, "store")
             try:
                 store.check(list(self._library.formats.values()))
-                await self._assemble(self._app(home), store, publisher, store_threads)
+                await self._assemble(home, store, publisher, store_threads)
             finally:
                 store_threads.shutdown(wait=False, cancel_futures=True)
                 with contextlib.suppress(Exception):
@@ -123,26 +138,26 @@ class Worker:
     # --- assembly ----------------------------------------------------------------------------------
 
     async def _assemble(
-        self, app: RoadApp, store: RepairStore, publisher: Publisher, store_threads: ThreadPoolExecutor
+        self, home: str, store: RepairStore, publisher: Publisher, store_threads: ThreadPoolExecutor
     ) -> None:
         settings, metrics = self._settings, self._metrics
-        claims = app.claims = Claims(
-            store=store,
-            deployment=settings.deployment,
-            owner=self._name,
-            log=_Log(app),
-            executor=store_threads,
-        )
         await publisher.start()
         await publisher.require([plan.name for plan in plan_topics(self._library)])
-        mills: list[Mill[Any]] = []
         beside: list[AnswersPublisher | Mender] = []
-        for hop in self._make_hops(store, publisher, store_threads):
-            mill = Mill[Any](hop, claims=claims, metrics=metrics, stop_the_line=self._end)
-            mills.append(mill)
-            self._agent(app, hop, mill)
-            if isinstance(hop, TranslateHop):
-                beside.append(self._mender(hop, mill, claims, store, publisher, store_threads))
+        lanes: list[Lane] = []
+        for name, hops in self._readers(store, publisher, store_threads).items():
+            app = self._app(name, home)
+            claims = app.claims = Claims(
+                store=store, deployment=name, owner=self._name, log=_Log(app), executor=store_threads
+            )
+            lane = Lane(app=app, claims=claims, mills=[])
+            lanes.append(lane)
+            for hop in hops:
+                mill = Mill[Any](hop, claims=claims, metrics=metrics, stop_the_line=self._end)
+                lane.mills.append(mill)
+                self._agent(app, hop, mill)
+                if isinstance(hop, TranslateHop):
+                    beside.append(self._mender(name, hop, mill, claims, store, publisher, store_threads))
         answers = AnswersPublisher(
             store=store,
             library=self._library,
@@ -152,35 +167,47 @@ class Worker:
             stop_the_line=self._end,
         )
         beside.append(answers)
-        watchdog = Watchdog(settings.stall_seconds, lambda: _reason(app, claims, mills))
+        watchdog = Watchdog(settings.stall_seconds, lambda: _reason(lanes))
         port = serve_metrics(self._registry, settings.metrics_port)
         logger.info("worker starting", worker=self._name, metrics=f"http://127.0.0.1:{port}/metrics")
         watchdog.start()
         try:
-            await self._live(app, claims, mills, beside, watchdog)
+            await self._live(lanes, beside, watchdog)
         finally:
             watchdog.stop()
 
-    def _make_hops(
+    def _readers(
         self, store: RepairStore, publisher: Publisher, store_threads: ThreadPoolExecutor
-    ) -> list[TranslateHop | SyncHop]:
+    ) -> dict[str, list[TranslateHop | SyncHop]]:
+        """What reads beside each other, by its name in the ledger.
+
+        An inbound contract reads a national topic that sync reads too, or another one; a new one begins at
+        the topic's start. So each has offsets of its own, in a consumer group of its own.
+        """
+        library, deployment = self._library, self._settings.deployment
         common: dict[str, Any] = {
-            "library": self._library,
+            "library": library,
             "store": store,
-            "deployment": self._settings.deployment,
             "metrics": self._metrics,
             "executor": store_threads,
         }
-        hops: list[TranslateHop | SyncHop] = []
+        readers: dict[str, list[TranslateHop | SyncHop]] = {deployment: []}
         if TranslateHop.name in self._hops:
-            told = fingerprints(self._library, self._settings.contract_folders)
-            hops.append(TranslateHop(publisher=publisher, fingerprints=told, **common))
+            told = fingerprints(library, self._settings.contract_folders)
+            served = {deployment: library.outbound}
+            served |= {inbound_name(deployment, one.id): [one] for one in library.inbound}
+            for name, contracts in served.items():
+                hop = TranslateHop(
+                    contracts=contracts, deployment=name, publisher=publisher, fingerprints=told, **common
+                )
+                readers.setdefault(name, []).append(hop)
         if SyncHop.name in self._hops:
-            hops.append(SyncHop(**common))
-        return hops
+            readers[deployment].append(SyncHop(deployment=deployment, **common))
+        return readers
 
     def _mender(
         self,
+        name: str,
         hop: TranslateHop,
         mill: Mill[Any],
         claims: Claims,
@@ -194,17 +221,17 @@ class Worker:
             claims=claims,
             store=store,
             publisher=publisher,
-            deployment=self._settings.deployment,
+            deployment=name,
             metrics=self._metrics,
             executor=store_threads,
             national=sorted({one.topic for one in self._library.formats.values()}),
             stop_the_line=self._end,
         )
 
-    def _app(self, home: str) -> RoadApp:
+    def _app(self, name: str, home: str) -> RoadApp:
         TRANSPORTS.aliases["batch"] = "streams.transport:Transport"
         return RoadApp(
-            f"{self._settings.deployment}-road",
+            f"{name.replace('/', '-')}-road",
             broker=[URL(f"batch://{server.strip()}") for server in self._settings.broker.split(",")],
             broker_client_id=self._name,
             store="memory://",
@@ -239,36 +266,33 @@ class Worker:
     # --- life ----------------------------------------------------------------------------------------
 
     async def _live(
-        self,
-        app: RoadApp,
-        claims: Claims,
-        mills: list[Mill[Any]],
-        beside: Sequence[AnswersPublisher | Mender],
-        watchdog: Watchdog,
+        self, lanes: Sequence[Lane], beside: Sequence[AnswersPublisher | Mender], watchdog: Watchdog
     ) -> None:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._stop.set)
-        app.finalize()
-        for mill in mills:
-            mill.start()
+        for lane in lanes:
+            lane.app.finalize()
+            for mill in lane.mills:
+                mill.start()
         for one in beside:
             one.start()
-        starting = loop.create_task(app.start())
-        starting.add_done_callback(self._started)
-        ticker = loop.create_task(self._tick(app, claims, mills, watchdog))
-        ticker.add_done_callback(self._started)
+        starting = [loop.create_task(lane.app.start()) for lane in lanes]
+        ticker = loop.create_task(self._tick(lanes, watchdog))
+        for task in (*starting, ticker):
+            task.add_done_callback(self._started)
         await self._stop.wait()
         logger.info("worker stopping", worker=self._name)
         deadline = loop.call_later(STOP_SECONDS, self._stop_took_too_long)
         ticker.cancel()
         for one in beside:
             await one.stop()
-        for mill in mills:
+        for mill in [mill for lane in lanes for mill in lane.mills]:
             await mill.stop()
-        if not starting.done():
-            starting.cancel()
-        await app.stop()
+        for task in starting:
+            if not task.done():
+                task.cancel()
+        await asyncio.gather(*(lane.app.stop() for lane in lanes))
         deadline.cancel()
 
     def _started(self, task: "asyncio.Task[Any]") -> None:
@@ -288,55 +312,70 @@ class Worker:
         code = error.exit_code if isinstance(error, LienthongError) else 0
         end_process(code, f"orderly stop took over {STOP_SECONDS:.0f} s; {error or 'ended by signal'}")
 
-    async def _tick(self, app: RoadApp, claims: Claims, mills: list[Mill[Any]], watchdog: Watchdog) -> None:
+    async def _tick(self, lanes: Sequence[Lane], watchdog: Watchdog) -> None:
         """Once a second: gauges, the watchdog's beat, and whether Faust has crashed."""
         while True:
             await asyncio.sleep(1.0)
-            if app.crashed:
-                self._end(app.crash_reason or StopTheLine("Faust crashed without a reason"))
-            if not app.started:
-                continue
-            consumer = cast(BatchConsumer, app.consumer)
-            behind = self._gauges(app, consumer, claims, mills)
-            progress = max(mill.last_progress for mill in mills)
-            recent = time.monotonic() - progress < 5.0
-            stuck = [mill for mill in mills if not mill.idle and time.monotonic() - mill.last_progress > 5.0]
-            calm = consumer.broker_known() and not app.rebalancing and not claims.oldest_wait()
-            if not stuck and calm and (recent or not behind):
+            for lane in lanes:
+                if lane.app.crashed:
+                    self._end(lane.app.crash_reason or StopTheLine("Faust crashed without a reason"))
+            started = [lane for lane in lanes if lane.app.started]
+            behind = self._gauges(started)
+            if len(started) == len(lanes) and all(
+                _moves(lane, count) for lane, count in zip(lanes, behind, strict=True)
+            ):
                 watchdog.beat()
 
-    def _gauges(self, app: RoadApp, consumer: BatchConsumer, claims: Claims, mills: list[Mill[Any]]) -> int:
+    def _gauges(self, lanes: Sequence[Lane]) -> list[int]:
+        """Set them; gives for each lane how many records wait. Of two readers of a topic, the later."""
         metrics = self._metrics
         metrics.lag.clear()
-        behind = 0
-        for position, held in claims.held.items():
-            end = consumer.end_offset(position)
-            # What the consumer stepped over without a record (markers of transactions) is not waited for.
-            done = held.committed if held.fetched else held.position
-            lag = max(0, end - done) if end is not None else 0
-            metrics.lag.labels(position.topic, position.partition).set(lag)
-            behind += lag
         metrics.lag_seconds.clear()
-        for position, seconds in claims.waiting_seconds().items():
+        lags: dict[Position, int] = {}
+        waits: dict[Position, float] = {}
+        behind: list[int] = []
+        for lane in lanes:
+            mine: dict[Position, int] = {}
+            for position, held in lane.claims.held.items():
+                end = lane.consumer.end_offset(position)
+                # What the consumer stepped over without a record (markers of transactions) is not waited for.
+                done = held.committed if held.fetched else held.position
+                mine[position] = max(0, end - done) if end is not None else 0
+            behind.append(sum(mine.values()))
+            lags |= {position: max(lag, lags.get(position, 0)) for position, lag in mine.items()}
+            for position, seconds in lane.claims.waiting_seconds().items():
+                waits[position] = max(seconds, waits.get(position, 0.0))
+        for position, lag in lags.items():
+            metrics.lag.labels(position.topic, position.partition).set(lag)
+        for position, seconds in waits.items():
             metrics.lag_seconds.labels(position.topic, position.partition).set(seconds)
-        metrics.partitions_held.set(len(claims.held))
-        metrics.partitions_halted.set(len(claims.halted))
-        metrics.claim_failures.set(claims.failures)
-        metrics.broker_up.set(int(consumer.broker_known()))
-        metrics.store_up.set(int(not any(mill.trouble for mill in mills)))
+        metrics.partitions_held.set(sum(len(lane.claims.held) for lane in lanes))
+        metrics.partitions_halted.set(sum(len(lane.claims.halted) for lane in lanes))
+        metrics.claim_failures.set(sum(lane.claims.failures for lane in lanes))
+        metrics.broker_up.set(int(all(lane.consumer.broker_known() for lane in lanes)))
+        metrics.store_up.set(int(not any(mill.trouble for lane in lanes for mill in lane.mills)))
         return behind
 
 
-def _reason(app: RoadApp, claims: Claims, mills: list[Mill[Any]]) -> str:
-    troubles = [mill.trouble for mill in mills if mill.trouble]
+def _moves(lane: Lane, behind: int) -> bool:
+    """Whether a lane goes on, or has nothing to do."""
+    now = time.monotonic()
+    recent = now - max(mill.last_progress for mill in lane.mills) < 5.0
+    stuck = any(not mill.idle and now - mill.last_progress > 5.0 for mill in lane.mills)
+    calm = lane.consumer.broker_known() and not lane.app.rebalancing and not lane.claims.oldest_wait()
+    return not stuck and calm and (recent or not behind)
+
+
+def _reason(lanes: Sequence[Lane]) -> str:
+    troubles = [mill.trouble for lane in lanes for mill in lane.mills if mill.trouble]
     if troubles:
         return troubles[0]
-    if app.rebalancing:
+    if any(lane.app.rebalancing for lane in lanes):
         return "the consumer group is still rebalancing"
-    if claims.oldest_wait():
+    if any(lane.claims.oldest_wait() for lane in lanes):
         return "assigned partitions could not be claimed"
-    consumer = cast(BatchConsumer, app.consumer)
-    return "records wait but none moves" if consumer.broker_known() else "the broker does not answer"
+    answers = all(lane.consumer.broker_known() for lane in lanes)
+    return "records wait but none moves" if answers else "the broker does not answer"
 
 
 def default_name() -> str:

@@ -93,6 +93,7 @@ class HopLab:
         told = fingerprints(self.library, ())
         self.metrics = RoadMetrics(CollectorRegistry())
         self.hop = TranslateHop(
+            contracts=self.library.outbound,
             library=self.library,
             store=self.store,
             publisher=cast(Publisher, self.publisher),
@@ -187,5 +188,5 @@ class HopLab:
     def said(self) -> Mapping[str, str]:
         """The receipts, folded: outcome to ranges."""
         found = self.store.answers(SYSTEM, DATASET)
-        names = ("applied", "stale", "rejected", "parked", "waiting")
+        names = ("applied", "stale", "passed", "rejected", "parked", "waiting")
         return {name: str(getattr(one, name)) for one in found for name in names if getattr(one, name)}

@@ -189,7 +189,7 @@ class Lab:
         (answers,) = self.store.answers(SYSTEM, dataset)
         told = {
             name: str(getattr(answers, name))
-            for name in ("applied", "stale", "rejected", "parked", "waiting")
+            for name in ("applied", "stale", "passed", "rejected", "parked", "waiting")
         }
         return {name: text for name, text in told.items() if text}
 

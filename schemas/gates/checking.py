@@ -61,7 +61,7 @@ def _softened(one: Finding, found: Sequence[Finding]) -> Finding:
 
 def _schemas(library: Library, folders: Sequence[Path], level: Level) -> Iterator[Finding]:
     """The schemas of the library, and those that only the registry holds, against their earlier versions."""
-    promised: list[Contract | NationalFormat] = [*library.contracts.values(), *library.formats.values()]
+    promised: list[Contract | NationalFormat] = [*library.outbound, *library.formats.values()]
     for one in promised:
         yield from _versions(one, library.registry, file_of(one, folders), level)
     for subject in sorted(set(library.registry.subjects) - {one.subject for one in promised}):

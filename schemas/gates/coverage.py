@@ -89,6 +89,7 @@ def lost_columns(contract: Contract) -> Sequence[str]:
     """
     read = {*contract.key, contract.status.column if contract.status else ""}
     for target in contract.targets:
+        read.add(target.only.column if target.only else "")
         for rule in target.rules.values():
             read.update(rule.sources())
             read.add(getattr(rule.required, "unless", ""))

@@ -80,7 +80,7 @@ def _uses(contract: Contract, library: Library) -> Sequence[_Use]:
 
 def _keys_of_people(contract: Contract, library: Library, path: Path) -> Iterator[Finding]:
     for use in _uses(contract, library):
-        if use.column in contract.key and use.field.sensitivity != "public":
+        if contract.source is None and use.column in contract.key and use.field.sensitivity != "public":
             yield at(
                 path, ("key", contract.key.index(use.column)), "warning", "sensitivity",
                 f"key column {use.column} becomes {marked(use.field)}, which is {use.field.sensitivity}; "

@@ -1,5 +1,6 @@
 """Laws of a national store: which version of a row stays."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -112,6 +113,16 @@ class RowLaws:
         assert lab.apply(upsert(4)).stale == 1
         assert lab.live() is None
         assert lab.row() is not None
+
+    def test_a_delete_that_warns_deletes_what_is_there_and_leaves_nothing_else(self, lab: Lab) -> None:
+        lab.apply(upsert(1))
+        outside = replace(delete(2), answers=False, warnings="loai:not_concerned")
+        told = lab.apply(outside, replace(outside, key="K2", person="p2", seq=3))
+        assert (told.applied, told.deleted, told.stale) == (1, 1, 1)
+        assert lab.live() is None
+        assert lab.row() is not None
+        assert lab.row("K2") is None
+        assert lab.said() == {"applied": "1"}
 
     def test_a_delete_without_a_time_is_dated_by_the_store(self, lab: Lab) -> None:
         lab.apply(upsert(1))

@@ -45,7 +45,7 @@ class Answered:
 def answer(**numbers: str) -> Answers:
     parts = {
         name: Ranges.parse([numbers.get(name, "")])
-        for name in ("applied", "stale", "rejected", "parked", "waiting")
+        for name in ("applied", "stale", "passed", "rejected", "parked", "waiting")
     }
     return Answers(system="hotich_qnam", dataset="khaisinh", format=FORMAT, **parts)
 

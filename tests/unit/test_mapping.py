@@ -92,7 +92,7 @@ def test_warnings_are_in_the_row_and_in_long_form(translator: Translator, librar
 
 def test_a_refused_row_warns_of_nothing(translator: Translator, library: Library) -> None:
     one = translated(translator, library, event({**GOOD, "so_dinh_danh": "1", "ho_ten": None}))
-    assert one.rejects.rows() == [(0, 1, "1001", "nksHoTen", "required_missing")]
+    assert one.rejects.rows() == [(0, 1, "1001", "nksHoTen", "required_missing", "hotich_qnam", "khaisinh")]
     assert one.warnings.is_empty()
 
 

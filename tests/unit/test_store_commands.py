@@ -148,11 +148,12 @@ def test_receipts_as_json_hold_every_number_exactly_once(answered: Lab) -> None:
     told = json.loads(run("receipts", "show", SYSTEM, "--json").stdout)
     (account,) = told["accounts"]
     assert account["highest"] == 15
-    parts = ("applied", "stale", "rejected", "parked", "waiting")
+    parts = ("applied", "stale", "passed", "rejected", "parked", "waiting")
     assert sum(account[part]["how_many"] for part in parts) == 15
     assert {part: account[part]["seqs"] for part in parts} == {
         "applied": "1-9,15",
         "stale": "10",
+        "passed": "",
         "rejected": "12-13",
         "parked": "",
         "waiting": "11,14",

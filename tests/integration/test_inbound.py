@@ -1,0 +1,183 @@
+"""National changes that come back to a province, on real Kafka and PostgreSQL: all arrive, none returns."""
+
+import io
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from deploy.local.kafka import KafkaNode
+from schemas.library import load_library
+from tests.changes import Events
+from tests.road import Road, end_offsets, road, wait_for
+from tests.unit.provinces import CONTRACT, write_contract, write_format
+
+NATIONAL, PROVINCE, CENTRE = "thu.dan.v1", "tinh.dan.v1", "trungtam.dan.v1"
+FIELDS = {"ma": {"rule": "copy", "from": "ma"}, "ten": {"rule": "copy", "from": "ten"}}
+
+
+def outbound(*, only: dict[str, Any] | None = None) -> dict[str, Any]:
+    target = {"fields": FIELDS} | ({"only": only} if only else {})
+    return {**CONTRACT, "targets": {NATIONAL: target}}
+
+
+def inbound(full_id: str, *not_from: str) -> dict[str, Any]:
+    told = {name: CONTRACT[name] for name in ("title", "owner", "version")}
+    targets = {full_id: {"fields": FIELDS}}
+    return {**told, "source": {"format": NATIONAL}, "not_from": list(not_from), "targets": targets}
+
+
+@pytest.fixture
+def contracts(tmp_path: Path) -> Path:
+    """The centre feeds the national format and reads it, but no province's echo; so does the province."""
+    folder = tmp_path / "library"
+    for full_id in (NATIONAL, PROVINCE, CENTRE):
+        write_format(folder, full_id, "ma", "ten")
+    write_contract(folder, "trungtam/dan", outbound())
+    write_contract(folder, "tinh/dan", outbound())
+    write_contract(folder, "khac/dan", outbound(only={"column": "loai", "is": ["dân"]}))
+    write_contract(folder, "tinh/ve", inbound(PROVINCE))
+    write_contract(folder, "trungtam/ve", inbound(CENTRE, "tinh"))
+    library = load_library([folder])
+    for contract in library.outbound:
+        library.registry.register(contract.subject, contract.envelope_schema)
+    for full_id in (NATIONAL, PROVINCE, CENTRE):
+        national = library.formats[full_id]
+        library.registry.register(national.subject, national.wire_schema)
+    return folder
+
+
+@pytest.fixture
+def one(kafka: KafkaNode, database: str, contracts: Path, tmp_path: Path) -> Iterator[Road]:
+    with road(kafka.bootstrap, database, tmp_path / "logs", contracts=str(contracts)) as made:
+        yield made
+
+
+def source(one: Road, id_: str) -> Events:
+    contract = one.library.contracts[id_]
+    return Events(contract, one.library.registry.current(contract.subject), one.broker)
+
+
+def backlog(one: Road) -> int:
+    """What some reader has not read of its topics."""
+    rows = one.query("SELECT deployment, topic, partition, next_offset FROM lienthong_ledger")
+    known = {(deployment, topic, partition): offset for deployment, topic, partition, offset in rows}
+    readers = {"lienthong": [one.topic for one in one.library.outbound]}
+    readers["lienthong"] += [f"national.{full_id}" for full_id in (NATIONAL, PROVINCE, CENTRE)]
+    readers |= {f"lienthong/{each.id}": [each.topic] for each in one.library.inbound}
+    return sum(
+        end - (known.get((name, *where)) or 0)
+        for name, topics in readers.items()
+        for where, end in end_offsets(one.broker, topics).items()
+    )
+
+
+def settle(one: Road) -> None:
+    wait_for("all readers drained", lambda: backlog(one) == 0, seconds=120)
+
+
+def told(one: Road, full_id: str) -> list[tuple[str, str, str]]:
+    """Every record ever published of a format: who made it, key, kind; sorted."""
+    topic = f"national.{full_id}"
+    schema = one.library.registry.current(f"{topic}-value").schema
+    consumer = KafkaConsumer(
+        bootstrap_servers=one.broker, auto_offset_reset="earliest", consumer_timeout_ms=3000
+    )
+    try:
+        ends = end_offsets(one.broker, [topic])
+        parts = [TopicPartition(*where) for where in ends]
+        consumer.assign(parts)
+        consumer.seek_to_beginning(*parts)
+        found: list[tuple[str, str, str]] = []
+        while len(found) < sum(ends.values()):
+            record = next(consumer)
+            assert struct.unpack(">bI", record.value[:5])[0] == 0
+            read: Any = fastavro.schemaless_reader(io.BytesIO(record.value[5:]), schema, None)
+            found.append((read["lt_system"], read["lt_key"], read["lt_op"]))
+    finally:
+        consumer.close()
+    return sorted(found)
+
+
+def row(id_: int, ma: str, ten: str, loai: str = "dân") -> dict[str, Any]:
+    return {"id": id_, "ma": ma, "loai": loai, "ten": ten}
+
+
+def test_a_national_update_reaches_the_province_and_no_change_returns(one: Road) -> None:
+    centre, province = source(one, "trungtam/dan"), source(one, "tinh/dan")
+    one.worker()
+    centre.write(row(1, "A", "Thử Một"))
+    centre.write(row(2, "B", "Thử Hai"))
+    centre.write(row(1, "A", "Thử Một Sửa"))
+    centre.producer.flush()
+    settle(one)
+    there = one.query("SELECT ma, ten, lt_system, lt_seq FROM tinh_dan_v1 ORDER BY ma")
+    assert [tuple(each) for each in there] == [
+        ("A", "Thử Một Sửa", "trungtam", 3),
+        ("B", "Thử Hai", "trungtam", 2),
+    ]
+    # The province's own program takes them over into its table, which is captured: the echo.
+    for at, each in enumerate(there):
+        province.write(row(at + 10, each.ma, each.ten))
+    province.write(row(20, "C", "Thử Ba"))  # and this one is its own
+    province.producer.flush()
+    settle(one)
+    centre.delete("2")
+    centre.producer.flush()
+    settle(one)
+    assert told(one, NATIONAL) == sorted(
+        [("trungtam", "A", "u")] * 2
+        + [("trungtam", "B", "u"), ("trungtam", "B", "d")]
+        + [("tinh", "A", "u"), ("tinh", "B", "u"), ("tinh", "C", "u")]
+    )
+    assert {each[0] for each in told(one, PROVINCE)} == {"trungtam"}
+    assert told(one, CENTRE) == []
+    gone = one.query("SELECT ma FROM tinh_dan_v1 WHERE lt_deleted_at IS NOT NULL")
+    assert [each.ma for each in gone] == ["B"]
+    # Who made a change hears of each format; the echo is refused where the centre's record stands.
+    answers = one.query(
+        "SELECT DISTINCT format, outcome FROM lienthong_receipt WHERE system = 'trungtam' ORDER BY format"
+    )
+    assert [tuple(each) for each in answers] == [(NATIONAL, "applied"), (PROVINCE, "applied")]
+    taken = one.query("SELECT DISTINCT system, rule FROM lienthong_reject")
+    assert [tuple(each) for each in taken] == [("tinh", "national_key_taken")]
+    assert one.end("w1") == 0
+
+
+def test_a_new_inbound_contract_begins_at_the_start_beside_sync(one: Road, contracts: Path) -> None:
+    others = source(one, "khac/dan")
+    late = contracts / "contracts" / "tinh" / "ve.yaml"
+    kept = late.read_text(encoding="utf-8")
+    late.unlink()
+    one.worker()
+    others.write(row(1, "A", "Thử Một"))
+    others.write(row(2, "B", "Thử Hai", "khác"))
+    others.write(row(3, "C", "Thử Ba"))
+    others.write(row(3, "C", "Thử Ba", "khác"))
+    others.producer.flush()
+    settle(one)
+    assert one.end("w1") == 0
+    late.write_text(kept, encoding="utf-8")
+    one.worker("w2")
+    settle(one)
+    for table in ("thu_dan_v1", "tinh_dan_v1", "trungtam_dan_v1"):
+        there = one.query(f"SELECT ma, lt_deleted_at IS NULL FROM {table} ORDER BY ma")
+        assert [tuple(each) for each in there] == [("A", True), ("C", False)], table
+    passed = one.query("SELECT seqs FROM lienthong_receipt WHERE outcome = 'passed'")
+    assert [each.seqs for each in passed] == ["2"]
+    shown = one.run("receipts", "show", "khac", "--language", "en").stdout
+    assert "not of its concern" in shown
+    readers = one.query(
+        "SELECT DISTINCT deployment FROM lienthong_ledger WHERE topic = :t", t=f"national.{NATIONAL}"
+    )
+    assert {each.deployment for each in readers} == {
+        "lienthong",
+        "lienthong/tinh/ve",
+        "lienthong/trungtam/ve",
+    }
+    status = one.run("store", "status").stdout
+    assert f"national.{PROVINCE}" in status
