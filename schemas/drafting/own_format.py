@@ -10,6 +10,7 @@ from schemas.drafting.words import lexicon, meanings, plain, split
 from schemas.formats import FormatField, NationalFormat, Sensitivity
 
 _EVERY_DATE = "dd.MM.yyyy|MM.yyyy|yyyy"
+_EVERY_MOMENT = "yyyyMMddHHmmss|yyyyMMddHHmm|yyyyMMdd"
 #: Enough to say what the values of a column are.
 _MOSTLY = 0.8
 #: Kinds of values that name a person.
@@ -128,6 +129,8 @@ def _date_form(column: Column) -> str | None:
     shape = column.shape
     if shape.date < _MOSTLY or shape.dates.get("yyyy", 0) > _MOSTLY:
         return None
+    if shape.dates.get("moment", 0) > 1 - _MOSTLY:
+        return _EVERY_MOMENT
     return "dd.MM.yyyy" if shape.whole_days >= 0.995 else _EVERY_DATE
 
 

@@ -13,6 +13,10 @@ from schemas.formats import FormatField, NationalFormat
 #: Below this a person should look.
 DOUBTFUL = 0.65
 
+#: If more dates than this have a time of day, all are read as moments, which may have none.
+_MOMENTS = 0.2
+_MOST_DECIMALS = 6
+
 _DIGITS_12, _DIGITS_9 = "[0-9]{12}", "[0-9]{9}"
 
 
@@ -102,13 +106,18 @@ class _Drafting:
             return self._code_rule(field, field.code_list, column)
         if field.date_form:
             return self._date_rule(field, field.date_form, column)
-        kind = "name" if wanted.kind == "name" and wanted.has(frozenset({"ho", "ten"})) else "copy"
-        return {"rule": kind, "from": column.name}
+        if wanted.kind == "name" and wanted.has(frozenset({"ho", "ten"})):
+            return {"rule": "name", "from": column.name}
+        if wanted.kind == "id12" and (old := _numbered(column)) is not None:
+            return {"rule": "personal_id", "from": column.name, **({"old": True} if old else {})}
+        return _number_rule(column) or {"rule": "copy", "from": column.name}
 
     def _date_rule(self, field: FormatField, form: str, column: Column) -> Mapping[str, Any]:
         shape = column.shape
         if shape.filled >= ENOUGH and shape.date < 0.995:
             self._ask("ask_dates", field, column, percent=percent(1 - shape.date))
+        if "HH" in form or shape.dates.get("moment", 0) > _MOMENTS:
+            return {"rule": "moment", "from": column.name}
         return {"rule": "date", "from": column.name, "precision": "kept" if "|" in form else "day"}
 
     def _code_rule(self, field: FormatField, code_list: str, column: Column) -> Mapping[str, Any] | None:
@@ -227,6 +236,27 @@ class _Drafting:
             label=field.label,
             near=say("ask_near", columns=columns) if columns else "",
         )
+
+
+def _numbered(column: Column) -> bool | None:
+    """Whether old numbers of nine digits are among personal ones; None if others are."""
+    ids, old = column.shape.of("id12"), column.shape.of("id9")
+    return old > 0 if ids and ids + old > 0.995 else None
+
+
+def _number_rule(column: Column) -> Mapping[str, Any] | None:
+    """The rule of a text column of numbers with marks in them, if they can be read in one way only."""
+    values = [value.strip() for value in column.sampled.values if value and value.strip()]
+    readable = []
+    for thousands, mark in ((".", ","), (",", ".")):
+        form = re.compile(rf"-?([1-9]\d{{0,2}}(\{thousands}\d{{3}})+|0|[1-9]\d*)(\{mark}(\d+))?")
+        found = [form.fullmatch(value) for value in values]
+        decimals = max((len(one[4] or "") for one in found if one), default=0)
+        if all(found) and decimals <= _MOST_DECIMALS:
+            rule = {"rule": "number", "from": column.name, "decimals": decimals}
+            readable.append(rule | {"thousands": thousands, "decimal_mark": mark})
+    marked = column.sampled.avro == "string" and any(not value.lstrip("-").isdigit() for value in values)
+    return readable[0] if marked and len(readable) == 1 else None
 
 
 def propose(match: Match, codes: CodeLists) -> TargetDraft:

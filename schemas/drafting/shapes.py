@@ -46,7 +46,6 @@ DATE_FORMS: Mapping[str, re.Pattern[str]] = {
     "yyyy-MM-dd": re.compile(r"(1[89]|20)\d\d-\d{1,2}-\d{1,2}"),
     "yyyyMMdd": re.compile(r"(1[89]|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])"),
     "M/yyyy": re.compile(r"\d{1,2}[/.-](1[89]|20)\d\d"),
-    "yyyyMM": re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])"),
     "yyyy": re.compile(r"(1[89]|20)\d\d"),
     "moment": re.compile(
         r"((1[89]|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"

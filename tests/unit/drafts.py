@@ -22,6 +22,16 @@ def library() -> Library:
     return load_library()
 
 
+def made(folder: Path, *statements: str) -> str:
+    """A database these statements make; its address."""
+    connection = sqlite3.connect(folder / "made.db")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return f"sqlite:///{folder / 'made.db'}"
+
+
 def fill(folder: Path, layout: Layout, entries: Iterable[Entry]) -> str:
     """A SQLite database with the layout's table and these entries; its address."""
     path = folder / "sample.db"

@@ -1,7 +1,6 @@
 """``lienthong contracts draft`` on databases of all kinds of oddness."""
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,18 +9,8 @@ from producers.introspection import read_table
 from schemas.errors import LienthongError, SettingsError
 from tests.layouts import entries
 from tests.layouts.tuned import ENGLISH
-from tests.unit.drafts import fill
+from tests.unit.drafts import fill, made
 from tests.unit.gates import findings, run
-
-
-def made(folder: Path, *statements: str) -> str:
-    """A database these statements make; its address."""
-    connection = sqlite3.connect(folder / "made.db")
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
-    return f"sqlite:///{folder / 'made.db'}"
 
 
 def refused(address: str, table: str) -> LienthongError:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.drafting.drafts import Draft
+from producers.introspection import read_table
+from schemas.drafting.drafts import Draft, draft_of
 from schemas.drafting.own_format import format_text
 from schemas.drafting.pages import contract_text
 from tests.layouts import entries
@@ -14,7 +15,7 @@ from tests.layouts.entries import Entry
 from tests.layouts.held_out import COMMENTED, HELD_OUT, MARRIAGES, TERSE
 from tests.layouts.layout import Layout, layout
 from tests.layouts.tuned import ABBREVIATED, ENGLISH, NUMBERED, TUNED
-from tests.unit.drafts import PROMISED, drafted, right
+from tests.unit.drafts import PROMISED, drafted, library, made, right
 from tests.unit.gates import findings, write
 
 BIRTHS, MARRIED = "hotich.khaisinh.v1", "hotich.kethon.v1"
@@ -93,6 +94,33 @@ def test_a_table_that_no_format_fits_gets_a_proposal_of_the_provinces_own(tmp_pa
     assert (fields["ngayMoPhien"].date_form, fields["ngayMoPhien"].label) == ("dd.MM.yyyy", "Ngày mở phiên")
     assert (fields["danToc"].code_list, fields["danToc"].sensitivity) == ("dantoc", "sensitive")
     assert {one.evidence for one in fields.values()} == {"I"}
+    assert checked(tmp_path, draft) == []
+
+
+def test_moments_numbers_and_personal_numbers_get_their_own_rules(tmp_path: Path) -> None:
+    columns = ("ma TEXT PRIMARY KEY", "mo_luc", "gia", "dien_tich", "mo_ho", "so_dinh_danh", "so_may")
+    rows = [
+        (
+            f"P{at}",
+            f"0{at}/05/2020 08:30",
+            f"1.2{at}0.000",
+            f"1,2{at}0.5",
+            "1.500",
+            f"00119000000{at}",
+            "090.123.456",
+        )
+        for at in range(1, 9)
+    ]
+    inserts = [f"INSERT INTO phien VALUES {row}" for row in rows]
+    address = made(tmp_path, f"CREATE TABLE phien ({', '.join(columns)})", *inserts)
+    draft = draft_of(read_table(address, "phien"), library(), name=("thu", "bang"))
+    rules = {name: one.rule for name, one in draft.targets[0].proposals.items()}
+    assert rules["moLuc"]["rule"] == "moment"
+    assert (rules["gia"]["rule"], rules["gia"]["thousands"], rules["gia"]["decimals"]) == ("number", ".", 0)
+    assert (rules["dienTich"]["decimal_mark"], rules["dienTich"]["decimals"]) == (".", 1)
+    assert rules["moHo"]["rule"] == "copy"  # 1500, or 1.5?
+    assert rules["soDinhDanh"]["rule"] == "personal_id"
+    assert rules["soMay"]["rule"] == "copy"
     assert checked(tmp_path, draft) == []
 
 
