@@ -131,6 +131,9 @@ def test_every_wire_schema_is_registered_as_it_is(library: Library) -> None:
 REGISTERS = {
     "hotich.khaisinh.v1": ("ks_sohoa", 60),
     "hotich.kethon.v1": ("kh_sohoa", 44),
+    "hotich.khaitu.v1": ("kt_sohoa", 48),
+    "hotich.nhanchamecon.v1": ("cmc_sohoa", 50),
+    "hotich.xacnhanhonnhan.v1": ("hn_sohoa", 35),
 }
 
 
