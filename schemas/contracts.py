@@ -388,9 +388,9 @@ class _Loading:
         if isinstance(step, Rule) and isinstance(step.required, Unless):
             self._column(step.required.unless, (*place, "required", "unless"), ("boolean",))
         try:
-            step.check(field, self.codes)
+            step.hold(field, self.codes)
         except Complaint as complaint:
-            raise self._error((*place, complaint.key), complaint.text, complaint.next_step) from None
+            raise self._error((*place, *complaint.place), complaint.text, complaint.next_step) from None
         return step.fitted(field) if isinstance(step, Rule) and field else step
 
     def _check_references(self, rules: Mapping[str, Rule], steps: Mapping[Place, Step]) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.errors import ContractError
 from schemas.plain_words import in_plain_words
@@ -35,6 +36,21 @@ class Strict(BaseModel):
     """A part of a library file: frozen, and a key it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        """A misspelt key is told as what was written, and not as another one that is missing."""
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        unknown = next((key for key in data if key not in known), None) if isinstance(data, dict) else None
+        if unknown is not None:
+            raise unfit("unknown key", suggestion(str(unknown), known), key=unknown)
+        return data
+
+
+def unfit(text: str, next_step: str, key: str | None = None) -> PydanticCustomError:
+    """What a part of a library file raises while it is read. ``key``: the key within it that is wrong."""
+    return PydanticCustomError("unfit", "{text}", {"text": text, "next_step": next_step, "key": key})
 
 
 M = TypeVar("M", bound=Strict)
@@ -68,23 +84,23 @@ class Document:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            raise self._explained(model, place, error) from None
+            raise self._explained(place, error) from None
 
-    def _explained(self, model: type[BaseModel], place: Place, error: ValidationError) -> ContractError:
+    def _explained(self, place: Place, error: ValidationError) -> ContractError:
         every = error.errors(include_url=False)
-        # A misspelt key is also a missing one: tell what was written, not what was not.
-        first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])
+        first = next((one for one in every if one["type"] == "unfit"), every[0])
         at, missing = place, first["type"] == "missing"
         for step in first["loc"]:  # the way as pydantic tells it also names types; those are no keys
             if (*at, step) in self.lines or missing:
                 at = (*at, step)
+        ctx, text = first.get("ctx", {}), first["msg"]
+        if wrong := ctx.get("key"):
+            at = (*at, wrong)
         key = ".".join(map(str, at)) or "the file"
-        if first["type"] == "extra_forbidden":
-            return self.error(
-                at, f"unknown key {key}", suggestion(str(at[-1]), _keys_at(model, first["loc"]))
-            )
         if missing:
             return self.error(at, f"key {key} is missing", f"add {at[-1]}")
+        if first["type"] == "unfit":
+            return self.error(at, f"{text} {key}" if wrong else f"{key}: {text}", ctx["next_step"])
         text, known = in_plain_words(first)
         return self.error(at, f"{key}: {text}", suggestion(str(first["input"]), known) if known else _REPAIR)
 
@@ -227,19 +243,3 @@ def _lines(node: yaml.Node, place: Place) -> Iterator[tuple[Place, int]]:
         for at, one in enumerate(node.value):
             yield (*place, at), one.start_mark.line + 1
             yield from _lines(one, (*place, at))
-
-
-def _keys_at(model: type[BaseModel], loc: Place) -> list[str]:
-    """The keys that the model on the way to ``loc`` knows."""
-    for step in loc:
-        for name, field in model.model_fields.items():
-            if step in (name, field.alias):
-                model = next(_models_in(field.annotation), model)
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _models_in(inner)

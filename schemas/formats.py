@@ -2,11 +2,12 @@
 
 Each field carries, as Avro properties, its position, label, whether it is required, code list, date form,
 sensitivity and legal basis with an evidence mark (V read in its source, I inferred, U unverified). All values
-are text.
+are text; those of a field with ``items`` are JSON arrays of objects, whose keys are told like fields.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,9 @@ Sensitivity = Literal["public", "personal", "sensitive"]
 Evidence = Literal["V", "I", "U"]
 #: Who made a layout: a ministry, or the province, until a ministry gives one.
 Origin = Literal["ministry", "proposal"]
+
+#: From the least to the most sensitive.
+SENSITIVITIES: tuple[Sensitivity, ...] = ("public", "personal", "sensitive")
 
 #: What stands before a format's own fields in each national change: name and Avro type. ``mapping`` says what
 #: each means.
@@ -56,7 +60,16 @@ class FormatField:
     evidence: Evidence
     #: Regular expressions; a value whose whole text is of none of these forms is doubted, never refused.
     forms: tuple[str, ...] = ()
+    #: What each item of its values holds, in order; empty: its values are plain texts.
+    items: tuple["FormatField", ...] = ()
     avro_type: Literal["string"] = "string"
+
+
+def told_in(fields: Sequence[FormatField], place: Place = ("fields",)) -> Iterator[tuple[Place, FormatField]]:
+    """Fields and the keys of their items, each with its place in the format's file."""
+    for at, one in enumerate(fields):
+        yield (*place, at), one
+        yield from told_in(one.items, (*place, at, "items"))
 
 
 def is_expression(text: str) -> bool:
@@ -132,16 +145,30 @@ class NationalFormat:
         return {"type": "record", "name": "Change", "namespace": self.topic, "fields": fields}
 
 
-class _Field(Strict):
+class _Told(Strict):
+    """What a field and an item's key have in common."""
+
     name: str = Field(pattern=_NAME)
-    type: tuple[Literal["null"], Literal["string"]]
-    default: None
-    position: int
     label: str = Field(min_length=1)
     required: bool
     code_list: str | None = None
     date_form: str | None = None
     forms: tuple[str, ...] = ()
+    items: tuple["_Item", ...] = ()
+
+
+class _Item(_Told):
+    """A key of the items; what is not told here is as the field says."""
+
+    sensitivity: Sensitivity | None = None
+    basis: str | None = Field(default=None, min_length=1)
+    evidence: Evidence | None = None
+
+
+class _Field(_Told):
+    type: tuple[Literal["null"], Literal["string"]]
+    default: None
+    position: int
     sensitivity: Sensitivity
     basis: str = Field(min_length=1)
     evidence: Evidence
@@ -184,17 +211,24 @@ def load_new_format(path: Path) -> NationalFormat:
 def _format(document: Document, domain: str, entity: str, version: str) -> NationalFormat:
     file = document.take(_File)
     _check(file, document)
-    fields = tuple(FormatField(**field.model_dump(exclude={"type", "default"})) for field in file.fields)
     return NationalFormat(
         domain=domain,
         entity=entity,
         version=int(version),
         title=file.title,
         key=file.key,
-        fields=fields,
+        fields=tuple(_made(field, field.position) for field in file.fields),
         running=file.running,
         origin=file.origin,
     )
+
+
+def _made(one: _Told, position: int, above: FormatField | None = None) -> FormatField:
+    told = one.model_dump(exclude={"type", "default", "position", "items"})
+    for name in ("sensitivity", "basis", "evidence"):
+        told[name] = told[name] or getattr(above, name)
+    made = FormatField(position=position, **told)
+    return replace(made, items=tuple(_made(item, at, made) for at, item in enumerate(one.items, start=1)))
 
 
 def _check(file: _File, document: Document) -> None:
@@ -212,20 +246,44 @@ def _check(file: _File, document: Document) -> None:
                 "name each field once, also in small letters, and none lt_…",
             )  # fmt: skip
         seen.add(field.name.lower())
-        for nth, form in enumerate(field.forms):
-            if not is_expression(form):
-                raise document.error(
-                    ("fields", at, "forms", nth), f"no regular expression: {form}", "correct it"
-                )
-        try:
-            date_forms(field.date_form or "yyyy")
-        except ValueError as error:
-            raise document.error(
-                ("fields", at, "date_form"),
-                f"field {field.name}: {error}",
-                "write it like dd.MM.yyyy|MM.yyyy|yyyy",
-            ) from None
+        _check_told(field, ("fields", at), document)
+        _check_items(field, field.sensitivity, ("fields", at), document)
     _check_names(file, document)
+
+
+def _check_told(one: _Told, place: Place, document: Document) -> None:
+    for nth, form in enumerate(one.forms):
+        if not is_expression(form):
+            raise document.error((*place, "forms", nth), f"no regular expression: {form}", "correct it")
+    try:
+        date_forms(one.date_form or "yyyy")
+    except ValueError as error:
+        raise document.error(
+            (*place, "date_form"), f"field {one.name}: {error}", "write it like dd.MM.yyyy|MM.yyyy|yyyy"
+        ) from None
+
+
+def _check_items(one: _Told, sensitivity: Sensitivity, place: Place, document: Document) -> None:
+    """A value with items is one text, so it is as sensitive as the most sensitive of them."""
+    if one.items and (one.code_list or one.date_form or one.forms):
+        raise document.error(
+            (*place, "items"), f"{one.name} is a list and a text", "tell list and form of the items"
+        )
+    names: set[str] = set()
+    for at, item in enumerate(one.items):
+        where = (*place, "items", at)
+        if item.name in names:
+            raise document.error((*where, "name"), f"key {item.name} is given twice", "keep one of the two")
+        names.add(item.name)
+        own = item.sensitivity or sensitivity
+        if SENSITIVITIES.index(own) > SENSITIVITIES.index(sensitivity):
+            raise document.error(
+                (*where, "sensitivity"),
+                f"{item.name} is {own}, but its field {sensitivity}",
+                f"mark the field {own}",
+            )
+        _check_told(item, where, document)
+        _check_items(item, own, where, document)
 
 
 def _check_names(file: _File, document: Document) -> None:
@@ -238,6 +296,9 @@ def _check_names(file: _File, document: Document) -> None:
     for place, name in named:
         if name not in fields:
             raise document.error(place, f"{place[0]} names no field: {name}", "name fields of this format")
+    for at, name in enumerate(file.key):
+        if fields[name].items:
+            raise document.error(("key", at), f"{name} is a list of items", "name fields of one text")
     if file.running and "dd" not in (fields[file.running.day].date_form or ""):
         raise document.error(
             ("running", "day"), f"{file.running.day} has no form of a day", "give it a date_form"

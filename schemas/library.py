@@ -17,7 +17,7 @@ from schemas.codelists import CodeList, CodeLists
 from schemas.contracts import Contract, load_contract
 from schemas.documents import read_document, read_text, suggestion
 from schemas.errors import ContractError, Report, SettingsError, raise_it
-from schemas.formats import NationalFormat, load_format
+from schemas.formats import NationalFormat, load_format, told_in
 from schemas.registry import FileRegistry
 from schemas.rings import ring
 
@@ -242,12 +242,12 @@ def _check_lists(
     formats: Iterable[NationalFormat], codes: CodeLists, folders: Sequence[Path], report: Report
 ) -> None:
     for national in formats:
-        for at, field in enumerate(national.fields):
+        for place, field in told_in(national.fields):
             if field.code_list and field.code_list not in codes:
                 text = f"{national.full_id}: field {field.name}: no code list {field.code_list}"
                 next_step = f"add codes/{field.code_list}.csv, or correct the field's code_list"
                 document = read_document(file_of(national, folders))
-                report(document.error(("fields", at, "code_list"), text, next_step))
+                report(document.error((*place, "code_list"), text, next_step))
 
 
 def _check_books(formats: Mapping[str, NationalFormat], folders: Sequence[Path], report: Report) -> None:

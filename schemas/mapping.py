@@ -29,6 +29,12 @@ NO_REJECTS = pl.DataFrame(
     }
 )
 
+#: A problem may have its place within the field's value before it: ``[2].name:code``.
+_PLACED = (
+    pl.concat_str("field", pl.col("rule").str.extract(r"^(\[.*):").fill_null("")).alias("field"),
+    pl.col("rule").str.extract("([^:]*)$"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Translated:
@@ -62,7 +68,7 @@ class Translator:
     def __init__(self, contract: Contract, library: Library) -> None:
         self._contract = contract
         self._cleaner = Cleaner(contract.missing)
-        given = Given(library.codes, self._cleaner.missing)
+        given = Given(library.codes, self._cleaner)
         self._targets = [
             (
                 National(contract, target, library.formats[target.format], given),
@@ -164,7 +170,8 @@ def _first_problems(
         fields.append(pl.when(rule.is_not_null()).then(pl.lit(name)))
         counted.append(rule)
     told = frame.select("at", pl.coalesce(fields).alias("field"), pl.coalesce(counted).alias("rule"))
-    return told.filter(told["rule"].is_not_null())
+    told = told.filter(told["rule"].is_not_null())
+    return told.with_columns(_PLACED) if told["rule"].str.starts_with("[").any() else told
 
 
 def _refusals(problems: pl.DataFrame, records: Records, at: pl.Series | None) -> pl.DataFrame:

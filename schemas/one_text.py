@@ -5,13 +5,14 @@ the work, and most texts came before (codes, dates, places, officials): there th
 looked up, and only the texts that are new go through expressions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 import polars as pl
 
 from schemas.cleaning import places, spread
 from schemas.rules import Columns
+from schemas.rules.running import evaluated
 
 #: What a rule says of a text: the value, and the problem.
 Answer = tuple[str | None, str | None]
@@ -78,21 +79,3 @@ class OneText:
             return pl.DataFrame([value, problem])
         found = self._worked_out(texts[rest], ways[1:])
         return pl.DataFrame([spread(value, rest, found["value"]), spread(problem, rest, found["problem"])])
-
-
-def evaluated(frame: pl.DataFrame, every: Mapping[str, Columns]) -> pl.DataFrame:
-    """The frame with a column for each field's value, and ``<field>.problem`` where a rule tells problems."""
-    for at in range(max((len(columns.prepare) for columns in every.values()), default=0)):
-        frame = frame.with_columns_seq(
-            expression.alias(f"{name}.{step}")
-            for name, columns in every.items()
-            if at < len(columns.prepare)
-            for step, expression in columns.prepare[at].items()
-        )
-    results = [columns.value.alias(name) for name, columns in every.items()]
-    results += [
-        columns.problem.alias(f"{name}.problem")
-        for name, columns in every.items()
-        if columns.problem is not None
-    ]
-    return frame.with_columns_seq(results) if results else frame

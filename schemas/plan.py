@@ -4,17 +4,17 @@ An expression has a fixed cost whatever the number of rows, and most batches are
 one by one: those that wait for nothing are one query, those that wait for them the next.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from schemas.cleaning import Cleaned, places, spread
 from schemas.contracts import Target, columns_of
-from schemas.errors import ContractError
 from schemas.formats import NationalFormat
-from schemas.one_text import OneText, evaluated
-from schemas.rules import Columns, Given, Inputs, Of, Rule, Step, Unless
+from schemas.one_text import OneText
+from schemas.rules import Columns, Given, Of, Rule, Unless
+from schemas.rules.running import evaluated, in_waves, inputs, told_by
 
 #: Up to so many records, looking up what was said of equal texts before beats working it out.
 FEW = 200
@@ -51,17 +51,15 @@ class Plan:
         self._required = {one.name for one in national.fields if one.required}
         self._waves: list[_Wave] = []
         facts: dict[Of, pl.Expr] = {}
-        for wave in _in_waves(target.rules):
-            every = {name: rule.columns(_inputs(name, rule, facts), given) for name, rule in wave.items()}
+        for wave in in_waves(target.rules):
+            every = {name: rule.columns(inputs(name, rule, facts), given) for name, rule in wave.items()}
             self._waves.append(_wave(wave, every))
-            for name, columns in every.items():
-                facts |= {Of(name): pl.col(name)}
-                facts |= {Of(name, fact): expression for fact, expression in columns.facts.items()}
+            facts |= told_by(every)
         self.key_columns = columns_of(national.key, target.rules)  #: source columns that make up the key
         self._checks: dict[str, str] = {}  # column of a warning -> source column it is about
         self._warnings: dict[str, pl.Expr] = {}
         for at, check in enumerate(target.checks):
-            for nth, warning in enumerate(check.warnings(_inputs(f"check.{at}", check, facts), given)):
+            for nth, warning in enumerate(check.warnings(inputs(f"check.{at}", check, facts), given)):
                 column = f"warning.{at}.{nth}"
                 self._checks[column], self._warnings[column] = check.from_, warning.alias(column)
 
@@ -169,11 +167,6 @@ def _some(frame: pl.DataFrame, name: str) -> pl.Series | None:
     return frame[name]
 
 
-def _inputs(name: str, step: Step, facts: Mapping[Of, pl.Expr]) -> Inputs:
-    others = {local: facts[other] for local, other in step.others().items()}
-    return Inputs(name, tuple(pl.col(f"column.{source}") for source in step.sources()), others)
-
-
 def _wave(rules: Mapping[str, Rule], every: Mapping[str, Columns]) -> _Wave:
     usual = {name: columns.usual for name, columns in every.items() if columns.usual}
     remembered = {name for name, columns in every.items() if _hangs_on_one_text(rules[name], columns)}
@@ -199,22 +192,3 @@ def _alike(every: Mapping[str, Columns], rules: Mapping[str, Rule]) -> tuple[One
     return tuple(
         OneText(every[names[0]], f"column.{rules[names[0]].sources()[0]}", names) for names in alike.values()
     )
-
-
-def _in_waves(rules: Mapping[str, Rule]) -> Iterator[Mapping[str, Rule]]:
-    """Rules in waves; each waits only for rules of the waves before it."""
-    waiting = dict(rules)
-    while waiting:
-        free = {
-            name: rule
-            for name, rule in waiting.items()
-            if not any(other.field in waiting for other in rule.others().values())
-        }
-        if not free:
-            raise ContractError(
-                f"these fields wait for each other: {', '.join(waiting)}",
-                next_step="let one not need the others",
-            )
-        yield free
-        for name in free:
-            del waiting[name]

@@ -47,6 +47,10 @@ REASONS: dict[str, Reason] = {
         "{field}: số có nhiều chữ số thập phân hơn mức cho phép, không tự làm tròn. Sửa ở phần mềm gốc.",
         "{field}: more decimals than the field takes, and nothing is rounded. Correct it at the source.",
     ),
+    "list_unreadable": Reason(
+        "{field}: không đọc được danh sách. Mỗi giá trị phải là một mảng JSON gồm các đối tượng.",
+        "{field}: the list cannot be read. Each value must be a JSON array of objects.",
+    ),
     "code_unknown": Reason(
         "{field}: giá trị không có trong danh mục. Sửa giá trị, hoặc bổ sung danh mục.",
         "{field}: the value is not in the code list. Correct it, or extend the list.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from schemas.contracts import Contract, Target
 from schemas.documents import suggestion
-from schemas.formats import FormatField, Sensitivity
+from schemas.formats import SENSITIVITIES, FormatField, Sensitivity, told_in
 from schemas.gates.findings import Finding, at
 from schemas.library import Library, file_of
 
@@ -31,7 +31,7 @@ def check_lists(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
     """
     used: dict[str, dict[str, set[Sensitivity]]] = {}  # list -> format -> how its fields are marked
     for national in library.formats.values():
-        for field in national.fields:
+        for _, field in told_in(national.fields):
             if field.code_list:
                 marks = used.setdefault(field.code_list, {}).setdefault(national.full_id, set())
                 marks.add(field.sensitivity)
@@ -40,10 +40,10 @@ def check_lists(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
         if not where or any("sensitive" in marks for marks in by_format.values() if len(marks) > 1):
             continue
         for national in (library.formats[full_id] for full_id in by_format if full_id not in where):
-            for nth, field in enumerate(national.fields):
+            for place, field in told_in(national.fields):
                 if field.code_list == name:
                     yield at(
-                        file_of(national, folders), ("fields", nth, "sensitivity"), "error", "sensitivity",
+                        file_of(national, folders), (*place, "sensitivity"), "error", "sensitivity",
                         f"field {marked(field)} is {field.sensitivity}, but codes of {name} are sensitive "
                         f"in {where[0]}",
                         "mark it sensitive",
@@ -105,7 +105,7 @@ def _two_measures(contract: Contract, library: Library, path: Path) -> Iterator[
 
 
 def _rank(use: _Use) -> int:
-    return ("public", "personal", "sensitive").index(use.field.sensitivity)
+    return SENSITIVITIES.index(use.field.sensitivity)
 
 
 def check_key_spaces(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The kinds of rules a contract may use; a new one is a class with one small function, marked ``@kind``."""
 
-from schemas.rules import codes, dates, numbers, parts, persons, text
+from schemas.rules import cases, codes, dates, lists, numbers, parts, persons, text
 from schemas.rules.base import (
     CHECKS,
     RULES,
@@ -29,8 +29,10 @@ __all__ = [
     "Rule",
     "Step",
     "Unless",
+    "cases",
     "codes",
     "dates",
+    "lists",
     "numbers",
     "parts",
     "persons",

@@ -5,15 +5,17 @@ A new kind is a subclass of ``ColumnRule``, ``Rule`` or ``Check`` with its param
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, PlainValidator, SerializeAsAny
 
+from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
-from schemas.documents import Place, Strict
+from schemas.documents import Place, Strict, suggestion, unfit
 from schemas.formats import FormatField
 
 
@@ -22,7 +24,12 @@ class Given:
     """What rules may look things up in."""
 
     codes: CodeLists
-    missing: str  #: regular expression that a whole cleaned text matches if it says "nothing is known"
+    cleaner: Cleaner  #: of the contract
+
+    @property
+    def missing(self) -> str:
+        """Regular expression that a whole cleaned text matches if it says "nothing is known"."""
+        return self.cleaner.missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,9 @@ class Columns:
     """
 
     value: pl.Expr  #: String; null if missing or not obtained
-    problem: pl.Expr | None = None  #: String: the code of the broken rule, or null
+    #: String: the code of the broken rule, or null. What is wrong within a value may have its place before
+    #: it, ``[2].name:code``, which is told behind the field's name.
+    problem: pl.Expr | None = None
     #: Columns that the steps after it, value, problem and facts may use.
     prepare: Sequence[Mapping[str, pl.Expr]] = ()
     usual: Sequence[pl.Expr] = ()
@@ -77,11 +86,20 @@ class Columns:
 class Complaint(Exception):
     """A parameter cannot be right; the loader tells file and line."""
 
-    def __init__(self, key: str, text: str, next_step: str) -> None:
+    def __init__(self, key: str | Place, text: str, next_step: str) -> None:
         super().__init__(text)
-        self.key = key
+        self.place: Place = (key,) if isinstance(key, str) else key  #: within the step
         self.text = text
         self.next_step = next_step
+
+
+@contextmanager
+def within(*place: str | int) -> Iterator[None]:
+    """Complaints of a rule that stands at this place within another one."""
+    try:
+        yield
+    except Complaint as complaint:
+        raise Complaint((*place, *complaint.place), complaint.text, complaint.next_step) from None
 
 
 class Unless(Strict):
@@ -121,11 +139,25 @@ class Step(Strict):
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         """Raise ``Complaint`` if the parameters do not fit the national field or the code lists."""
 
+    def hold(self, field: FormatField | None, codes: CodeLists) -> None:
+        """Raise ``Complaint`` if the step cannot stand where it does."""
+        self.check(field, codes)
+
 
 class Rule(Step):
     """How one national field is obtained."""
 
     required: bool | Unless = False  #: besides what the national format requires
+
+    @property
+    def lists(self) -> bool:
+        """Whether its values are lists of items, as JSON."""
+        return False
+
+    def hold(self, field: FormatField | None, codes: CodeLists) -> None:
+        if field and field.items and not self.lists:
+            raise Complaint("rule", f"the values of {field.name} are lists of items", "use rule list")
+        super().hold(field, codes)
 
     def facts(self) -> frozenset[str]:
         """What other rules may ask of it."""
@@ -186,3 +218,16 @@ def kind(name: str) -> Callable[[S], S]:
         return cls
 
     return add
+
+
+def _made(written: Any) -> Rule:
+    name = written.get("rule") if isinstance(written, Mapping) else None
+    if name is None:
+        raise unfit("no rule", "write it like {rule: copy, from: column}")
+    if name not in RULES:
+        raise unfit(f"unknown rule {name}", suggestion(str(name), sorted(RULES)))
+    return RULES[name].model_validate(written)
+
+
+#: A rule within another one.
+Inner = Annotated[SerializeAsAny[Rule], PlainValidator(_made)]

@@ -110,4 +110,4 @@ def _frame(texts: Sequence[str | None], others: Mapping[str, pl.Series]) -> tupl
 
 
 def _given(codes: CodeLists) -> Given:
-    return Given(codes, Cleaner(MISSING).missing)
+    return Given(codes, Cleaner(MISSING))

@@ -6,6 +6,7 @@ nothing with ``schemas`` but the code lists' files.
 """
 
 import calendar
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -53,6 +54,75 @@ def _address(rule: Said, row: Row) -> str | None:
 
 def _pieces(address: str, separator: str) -> list[str]:
     return [piece.strip(" ") for piece in re.split("[,;]", address.lower().replace(separator.lower(), ","))]
+
+
+# ------------------------------------------------------------------ rules that hold rules
+
+
+def _when(rule: Said, row: Row) -> str | None:
+    for case in rule["cases"]:
+        asked, text = case["if"], row[case["if"]["column"]]
+        if text is None if asked.get("missing") else text in asked["is"]:
+            return obtain(case["then"], row)
+    return obtain(rule["otherwise"], row) if "otherwise" in rule else None
+
+
+def _list(rule: Said, text: str) -> str | None:
+    given = []
+    for number, item in enumerate(_objects(text), start=1):
+        values: dict[str, Any] = {}
+        for key, one in rule["fields"].items():
+            try:
+                value = obtain(one, item)
+                if value is None and one.get("required"):
+                    raise Problem("required_missing")
+            except Problem as problem:
+                mark = "" if problem.rule.startswith("[") else ":"
+                raise Problem(f"[{number}].{key}{mark}{problem.rule}") from None
+            if value is not None:
+                values[key] = json.loads(value) if one["rule"] == "list" else value
+        given.append(values)
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else None
+
+
+class _Texts(dict[str, str | None]):
+    """An object's cleaned texts; a key that it does not have is missing."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it is written."""
+
+
+class _Number(str):
+    """A number as it is written."""
+
+
+def _objects(text: str) -> list[_Texts]:
+    decoder = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number)
+    try:
+        found = decoder.decode(text)
+    except ValueError:
+        raise Problem("list_unreadable") from None
+    if isinstance(found, _Pairs) or not isinstance(found, list):
+        raise Problem("list_unreadable")
+    if not all(isinstance(one, _Pairs) and len(dict(one)) == len(one) for one in found):
+        raise Problem("list_unreadable")
+    return [_Texts({key: clean(_said(value)) for key, value in one}) for one in found]
+
+
+def _said(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Pairs):
+        return {key: _plain(one) for key, one in value}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 # ------------------------------------------------------------------ dates and numbers
@@ -158,10 +228,12 @@ KINDS: dict[str, Callable[[Said, Row], str | None]] = {
     "copy": _of_text(lambda rule, text: text),
     "date": _of_text(_date),
     "join": _join,
+    "list": _of_text(_list),
     "match": _of_text(_match),
     "moment": _of_text(_moment),
     "name": _of_text(lambda rule, text: oracle.spelled(text, {})),
     "number": _of_text(_number),
     "personal_id": _of_text(_personal_id),
     "split": _of_text(_split),
+    "when": _when,
 }

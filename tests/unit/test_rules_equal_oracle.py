@@ -1,5 +1,6 @@
 """Each kind of rule says of any row what its row-at-a-time restatement says, whatever its parameters."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,70 @@ KINDS: Mapping[str, tuple[st.SearchStrategy[Rule], st.SearchStrategy[str]]] = {
 }  # fmt: skip
 
 
+INNER = st.sampled_from(
+    [
+        {"rule": "copy", "from": "b"},
+        {"rule": "number", "from": "a", "decimals": 1},
+        {"rule": "constant", "value": "K"},
+        {"rule": "join", "from": ["b", "a"]},
+        {"rule": "split", "from": "a", "separator": " - ", "part": "rest"},
+        {"rule": "date", "from": "b", "precision": "kept"},
+    ]
+)
+CONDITIONS = st.one_of(
+    st.builds(lambda column: {"column": column, "missing": True}, pick("a", "b", "c")),
+    st.builds(lambda column: {"column": column, "is": ["7", "K", "12"]}, pick("a", "b", "c")),
+)
+ITEMS = st.dictionaries(pick("x", "y", "z"), INNER, min_size=1)
+NESTED = st.builds(lambda fields: {"rule": "list", "from": "b", "fields": fields}, ITEMS)
+scalars = st.one_of(
+    numbers, free, dates, pick("7", "K", "a\\nb"), st.none(), st.booleans(), st.integers(-9, 99)
+)
+objects = st.dictionaries(pick("a", "b", "c"), scalars)
+arrays = st.lists(
+    st.one_of(
+        objects,
+        objects,
+        st.dictionaries(pick("b"), st.lists(objects, max_size=2)),
+        st.dictionaries(pick("b"), st.lists(objects, max_size=2)),
+    ),
+    max_size=3,
+)
+lists = st.one_of(
+    arrays.map(json.dumps),
+    arrays.map(lambda array: json.dumps(array, ensure_ascii=False, indent=1)),
+    pick(
+        "[1.50]",
+        '[{"a": 1.50, "b": -0}]',
+        '{"a": "1"}',
+        '[{"a": 1, "a": 2}]',
+        "[[]]",
+        "[{]",
+        "[]",
+        '[{"a": {}}]',
+    ),
+)
+KINDS = {
+    **KINDS,
+    "when": (
+        st.builds(
+            lambda cases, otherwise: {"rule": "when", "cases": cases, **otherwise},
+            st.lists(st.builds(lambda one, then: {"if": one, "then": then}, CONDITIONS, INNER), min_size=1),
+            st.one_of(st.just({}), st.builds(lambda one: {"otherwise": one}, INNER)),
+        ),
+        st.one_of(pick("7", "K", "12"), numbers, dates),
+    ),
+    "list": (
+        st.builds(
+            lambda fields, required: {"rule": "list", "from": "a", "fields": {**fields, **required}},
+            st.dictionaries(pick("x", "y", "z"), st.one_of(INNER, NESTED), min_size=1),
+            st.one_of(st.just({}), st.builds(lambda one: {"y": {**one, "required": True}}, INNER)),
+        ),
+        lists,
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def codes() -> CodeLists:
     return load_library().codes
@@ -142,7 +207,7 @@ def test_a_rule_equals_its_restatement(kind: str, data: st.DataObject, codes: Co
     said, texts = KINDS[kind]
     rule = data.draw(said)
     text = st.one_of(texts, texts, texts, free, st.none()).map(clean)
-    names = [*rule.get("from", "a")]
+    names = [*rule.get("from", "abc")]
     rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, text)), min_size=1, max_size=25))
     columns: dict[str, Sequence[str | None]] = {name: [row[name] for row in rows] for name in names}
     found = obtained_of(rule, columns, codes)
