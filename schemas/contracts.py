@@ -20,6 +20,7 @@ from schemas.errors import ContractError
 from schemas.formats import FormatField, NationalFormat
 from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
+from schemas.rules.lists import List
 from schemas.rules.text import Copy, Form
 
 S = TypeVar("S", bound=Step)
@@ -385,6 +386,9 @@ class _Loading:
         step = self.document.take(kinds[name], place)
         for where, column in step.reads().items():
             self._column(column, (*place, *where), step.types)
+        if isinstance(step, List) and step.from_ in self.file.lines:
+            for where, column in step.item_reads().items():
+                self._column(column, (*place, *where), among=self.file.lines[step.from_].columns)
         if isinstance(step, Rule) and isinstance(step.required, Unless):
             self._column(step.required.unless, (*place, "required", "unless"), ("boolean",))
         try:

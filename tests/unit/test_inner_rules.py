@@ -236,3 +236,15 @@ def test_wrong_items_of_a_format(wrong: dict[str, Any], text: str, next_step: st
     assert caught.value.message.startswith(f"{place / 'formats/thu/phat/v1.avsc'}:")
     assert text in caught.value.message
     assert next_step in caught.value.next_step
+
+
+def test_a_list_of_lines_names_columns_of_the_lines(tmp_path: Path) -> None:
+    known = "{xa: string, tien: long, ngay: string}"
+    lines = f"lines: {{phat: {{table: p, on: {{t_id: id}}, columns: {known}}}}}\n"
+    contract = CONTRACT.replace(", phat: string}", "}").replace("missing: [", f"{lines}missing: [")
+    with pytest.raises(ContractError) as caught:
+        load_library([folder(tmp_path / "a", contract)])
+    assert "the source has no column con" in caught.value.message
+    contract = contract.replace(known, known.replace("xa:", "con: string, xa:"))
+    library = load_library([folder(tmp_path / "b", contract)])
+    assert library.contracts["thu/phat"].targets[0].rules["Phat"].lists
