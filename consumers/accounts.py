@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumers.ranges import Ranges
-from consumers.store import Answers, NationalStore, Reject
+from consumers.repairs import RepairStore
+from consumers.store import Answers, Reject
 from schemas.reasons import Language, reason
 
 #: How many rejects are asked for at a time: their original bytes come with them.
@@ -22,7 +23,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One dataset in one national format: each number from 1 to ``highest`` is in one of the six sets."""
+    """One dataset in one national format: each number from 1 to ``highest`` is in one of the seven sets."""
 
     system: str
     dataset: str
@@ -33,6 +34,7 @@ class Account:
     rejected: Ranges
     parked: Ranges
     waiting: Ranges
+    missing: Ranges  #: never arrived
     refused: tuple[Refused, ...]  #: ``rejected`` by reason; a number refused for two reasons is in both
 
     @property
@@ -50,7 +52,7 @@ class Unnumbered:
 
 
 def accounts(
-    store: NationalStore, system: str, dataset: str | None = None
+    store: RepairStore, system: str, dataset: str | None = None
 ) -> tuple[list[Account], list[Unnumbered]]:
     """Read a system's answers and rejects. Raises ``TryAgain`` and ``StoreError`` as the store does."""
     answers = store.answers(system, dataset)
@@ -63,12 +65,15 @@ def accounts(
         else:
             reason = (reject.dataset, reject.topic, reject.rule, reject.field)
             reasons.setdefault(reason, []).append(reject.seq)
-    found = [_account(answer, reasons) for answer in answers]
+    gaps = {dataset: store.gaps(system, dataset) for dataset in {answer.dataset for answer in answers}}
+    found = [_account(answer, reasons, gaps[answer.dataset]) for answer in answers]
     lost = [Unnumbered(dataset=d, rule=r, how_many=n) for (d, r), n in sorted(unnumbered.items())]
     return found, lost
 
 
-def _account(answer: Answers, reasons: Mapping[tuple[str, str, str, str], Sequence[int]]) -> Account:
+def _account(
+    answer: Answers, reasons: Mapping[tuple[str, str, str, str], Sequence[int]], gaps: Ranges
+) -> Account:
     refused: dict[tuple[str, str], Ranges] = {}
     for (dataset, topic, rule, field), seqs in reasons.items():
         # What the store refused in one national format says nothing about the others.
@@ -88,7 +93,8 @@ def _account(answer: Answers, reasons: Mapping[tuple[str, str, str, str], Sequen
         passed=answer.passed,
         rejected=answer.rejected,
         parked=answer.parked,
-        waiting=answer.waiting,
+        waiting=answer.waiting - gaps,
+        missing=answer.waiting - (answer.waiting - gaps),  # others have arrived since
         refused=tuple(
             Refused(rule=rule, field=field, seqs=seqs)
             for (rule, field), seqs in sorted(refused.items(), key=lambda one: (-len(one[1]), one[0]))
@@ -96,7 +102,7 @@ def _account(answer: Answers, reasons: Mapping[tuple[str, str, str, str], Sequen
     )
 
 
-def _rejects(store: NationalStore, system: str, dataset: str | None) -> Iterator[Reject]:
+def _rejects(store: RepairStore, system: str, dataset: str | None) -> Iterator[Reject]:
     after = 0
     while rows := store.rejects(system, dataset=dataset, after=after, limit=_AT_ONCE):
         for row in rows:
@@ -105,8 +111,8 @@ def _rejects(store: NationalStore, system: str, dataset: str | None) -> Iterator
 
 
 def outcomes(account: Account) -> list[tuple[str, Ranges]]:
-    """The six sets by name, in the order in which they are told."""
-    names = ("applied", "stale", "passed", "rejected", "parked", "waiting")
+    """The seven sets by name, in the order in which they are told."""
+    names = ("applied", "stale", "passed", "rejected", "parked", "waiting", "missing")
     return [(name, getattr(account, name)) for name in names]
 
 

@@ -116,6 +116,8 @@ _WORDS = {
         "rejected": "bị từ chối",
         "parked": "chờ bản trước được sửa",
         "waiting": "đang chờ",
+        "missing": "chưa từng đến",
+        "gap": "{system}/{dataset}: {seqs} chưa từng đến",
         "title": "{system}/{dataset} → {format}: {highest} thay đổi đã biết",
         "unnumbered": "{system}/{dataset}: {how_many} bản ghi không đọc được số thứ tự. {reason}",
     },
@@ -127,6 +129,8 @@ _WORDS = {
         "rejected": "rejected",
         "parked": "parked",
         "waiting": "waiting",
+        "missing": "never arrived",
+        "gap": "{system}/{dataset}: {seqs} never arrived",
         "title": "{system}/{dataset} → {format}: {highest} changes known",
         "unnumbered": "{system}/{dataset}: {how_many} records without a readable number. {reason}",
     },
@@ -144,12 +148,12 @@ def show(
         bool, typer.Option("--json", help="One JSON object, with all numbers written out as ranges.")
     ] = False,
 ) -> None:
-    """Tell what became of every change: applied, superseded by a newer one, rejected, parked, or waiting.
+    """Tell what became of every change: applied, superseded, rejected, parked, waiting, or missing.
 
     Or that the change does not concern the format: its contract keeps such records out of it.
     Numbers count up from 1 in each dataset; each up to the highest one that has an answer is in exactly
     one outcome for each national format. Changes above it have not reached the store yet. A parked change
-    waits until an earlier, rejected one of the same record is mended.
+    waits until an earlier, rejected one of the same record is mended; a missing one never arrived.
     """
     settings = load_settings(StoreSettings)
     tongue = language or settings.language
@@ -169,6 +173,9 @@ def show(
         return
     for account in found:
         _show_account(account, tongue)
+    # The same for every format that a dataset feeds.
+    for of, seqs in {one.dataset: one.missing for one in found if one.missing}.items():
+        typer.echo(str(_WORDS[tongue]["gap"]).format(system=system, dataset=of, seqs=shortened(seqs)))
     for one in lost:
         _tell_unnumbered(system, one, tongue)
 

@@ -168,6 +168,29 @@ parked = sa.Table(
 )
 sa.Index("lienthong_parked_behind", parked.c.deployment, parked.c.topic, parked.c.partition, parked.c.head)
 
+breaker = sa.Table(
+    "lienthong_breaker",
+    metadata,
+    _text("deployment", primary_key=True),
+    _text("system", primary_key=True),
+    _text("dataset", primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    _text("rule"),
+    _text("field"),
+    _text("detail"),
+    comment="Các nguồn đang tạm dừng vì quá nhiều thay đổi bị từ chối",
+)
+
+gap = sa.Table(
+    "lienthong_gap",
+    metadata,
+    _text("system", primary_key=True),
+    _text("dataset", primary_key=True),
+    _text("seqs"),
+    sa.Column("at", Moment, nullable=False),
+    comment="Các số thứ tự thay đổi chưa từng đến tỉnh",
+)
+
 audit = sa.Table(
     "lienthong_audit",
     metadata,

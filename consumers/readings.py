@@ -64,7 +64,8 @@ class Readings:
         texts: dict[tuple[str, str], dict[str, list[str]]] = {}
         with self._transaction() as connection:
             for of, full_id, outcome, seqs in connection.execute(query):
-                texts.setdefault((of, full_id), {}).setdefault(outcome, []).append(seqs)
+                if seqs:  # others tell of the source and not of changes
+                    texts.setdefault((of, full_id), {}).setdefault(outcome, []).append(seqs)
         return [_fold(system, of, full_id, said) for (of, full_id), said in sorted(texts.items())]
 
     def receipts(self, system: str, *, after: int = 0, limit: int = 1000) -> list[ReceiptRow]:
@@ -198,8 +199,7 @@ def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) 
     passed = Ranges.parse(texts.get("passed", [])) - applied - stale
     rejected = rejected - passed
     parked = Ranges.parse(texts.get("parked", [])) - applied - stale - passed - rejected
-    known = applied | stale | passed | rejected | parked
-    return Answers(
+    told = Answers(
         system=system,
         dataset=dataset,
         format=full_id,
@@ -208,5 +208,7 @@ def _fold(system: str, dataset: str, full_id: str, texts: dict[str, list[str]]) 
         passed=passed,
         rejected=rejected,
         parked=parked,
-        waiting=Ranges.of([(1, known.highest)]) - known if known.highest else Ranges(),
+        waiting=Ranges(),
     )
+    highest = told.known.highest
+    return dataclasses.replace(told, waiting=Ranges.of([(1, highest)]) - told.known) if highest else told

@@ -76,6 +76,11 @@ def list_(
             behind = opened.waiting([row.id for row in rows])
             _tell_each([(row, behind.get(row.id, 0)) for row in rows], tongue, as_json)
             return
+        for one in opened.breakers(settings.deployment):
+            if one.system == system:
+                source = f"{one.system}/{one.dataset}"
+                told = f"{source} is paused: {one.detail}; lienthong road resume {source} lets it flow again"
+                typer.echo(told, err=True)
         causes = [one for one in opened.causes(system, dataset) if rule in (None, one.rule)]
     _tell_causes([one for one in causes if field in (None, one.field)], tongue, as_json)
 

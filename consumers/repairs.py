@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from consumers.ranges import Ranges
 from consumers.store import NationalStore, Parked, Position, Receipt, Reject, RejectRow, Slice
 
 #: ``retry``: translate it again, as corrected if it was, and then what waits behind it. ``drop``: refuse it
@@ -55,6 +56,18 @@ class Deed:
     action: str  #: reveal, fix, retry, drop, supersede
     why: str
     detail: str  #: names, never values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """A source that is paused because most of its changes were refused."""
+
+    system: str
+    dataset: str
+    at: datetime
+    rule: str  #: the most frequent cause
+    field: str
+    detail: str  #: counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +128,35 @@ class RepairStore(NationalStore, Protocol):
 
     def revealed(self, number: int, *, who: str, why: str) -> None:
         """Note in the audit log that somebody is shown the values of a reject; to be called before."""
+
+    # --- the flood breaker ---------------------------------------------------------------------------
+
+    def open_breaker(
+        self,
+        deployment: str,
+        system: str,
+        dataset: str,
+        *,
+        rule: str,
+        field: str,
+        detail: str,
+        formats: Sequence[str],
+    ) -> None:
+        """Pause a source, and have its publisher told by a receipt ``paused``. Nothing if it is paused."""
+
+    def close_breaker(self, deployment: str, system: str, dataset: str, *, formats: Sequence[str]) -> bool:
+        """Let a source flow again; its publisher gets a receipt ``resumed``. False if it is not paused."""
+
+    def breakers(self, deployment: str) -> list[Breaker]:
+        """The sources paused now."""
+
+    # --- numbers that never arrived ------------------------------------------------------------------
+
+    def note_gaps(self, system: str, dataset: str, missing: Ranges) -> Ranges:
+        """Remember which numbers of a dataset never arrived; those noted before are given back."""
+
+    def gaps(self, system: str, dataset: str) -> Ranges:
+        """Numbers of a dataset that had not arrived when somebody last looked."""
 
     # --- for the worker that owns the partitions -----------------------------------------------------
 

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from consumers import ddl
 from consumers.preparing import receipts_of_numbers, receipts_of_rejects
+from consumers.ranges import Ranges
 from consumers.readings import reject_row
-from consumers.repairs import Asked, Cause, Deed, Mend, Which, Work
+from consumers.repairs import Asked, Breaker, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
-from consumers.store import Parked, Position, Receipt, Reject, RejectRow, Slice
+from consumers.store import Outcome, Parked, Position, Receipt, Reject, RejectRow, Slice
 
 R, P = ddl.reject.c, ddl.parked.c
 _OPEN = R.became.is_(None)
@@ -118,6 +119,66 @@ class RepairingStore(SqlStore, ABC):
     ) -> None:
         deed = {"who": who, "action": action, "why": why, "detail": detail}
         self._insert(connection, "lienthong_audit", [{"reject": number, **deed} for number in ids])
+
+    # --- the flood breaker ---------------------------------------------------------------------------
+
+    def open_breaker(
+        self,
+        deployment: str,
+        system: str,
+        dataset: str,
+        *,
+        rule: str,
+        field: str,
+        detail: str,
+        formats: Sequence[str],
+    ) -> None:
+        row = {"deployment": deployment, "system": system, "dataset": dataset}
+        there = sa.select(sa.func.count()).select_from(ddl.breaker).filter_by(**row)
+        with self._transaction() as connection:
+            if connection.execute(there).scalar_one():
+                return
+            told = {"rule": rule, "field": field, "detail": detail}
+            self._insert(connection, "lienthong_breaker", [row | told])
+            self._write_receipts(connection, _notices(system, dataset, formats, "paused"))
+
+    def close_breaker(self, deployment: str, system: str, dataset: str, *, formats: Sequence[str]) -> bool:
+        c = ddl.breaker.c
+        mine = sa.delete(ddl.breaker).where(
+            c.deployment == deployment, c.system == system, c.dataset == dataset
+        )
+        with self._transaction() as connection:
+            closed = bool(connection.execute(mine).rowcount)
+            if closed:
+                self._write_receipts(connection, _notices(system, dataset, formats, "resumed"))
+            return closed
+
+    def breakers(self, deployment: str) -> list[Breaker]:
+        c = ddl.breaker.c
+        query = sa.select(c.system, c.dataset, c.at, c.rule, c.field, c.detail)
+        with self._transaction() as connection:
+            found = connection.execute(query.where(c.deployment == deployment).order_by(c.system, c.dataset))
+            return [Breaker(**row) for row in found.mappings()]
+
+    # --- numbers that never arrived ------------------------------------------------------------------
+
+    def note_gaps(self, system: str, dataset: str, missing: Ranges) -> Ranges:
+        c = ddl.gap.c
+        mine = sa.and_(c.system == system, c.dataset == dataset)
+        with self._transaction() as connection:
+            before = connection.execute(sa.select(c.seqs).where(mine)).scalars().all()
+            if str(missing) != "".join(before):
+                connection.execute(sa.delete(ddl.gap).where(mine))
+                if missing:
+                    row = {"system": system, "dataset": dataset, "seqs": str(missing)}
+                    self._insert(connection, "lienthong_gap", [row])
+        return Ranges.parse(before)
+
+    def gaps(self, system: str, dataset: str) -> Ranges:
+        c = ddl.gap.c
+        query = sa.select(c.seqs).where(c.system == system, c.dataset == dataset)
+        with self._transaction() as connection:
+            return Ranges.parse(connection.execute(query).scalars())
 
     # --- for the worker ------------------------------------------------------------------------------
 
@@ -229,6 +290,16 @@ class RepairingStore(SqlStore, ABC):
                 mark = sa.update(ddl.reject).where(R.id.in_([row.id for row in rows]))
                 connection.execute(mark.values(became="sent", became_at=sa.text(self.now), asked=None))
             return len(rows)
+
+
+def _notices(system: str, dataset: str, formats: Sequence[str], outcome: Outcome) -> list[Receipt]:
+    """Receipts that tell of no number."""
+    rule = f"source_{outcome}"
+    nothing = {"seqs": "", "first_seq": 0, "last_seq": 0, "how_many": 0}
+    return [
+        Receipt(system=system, dataset=dataset, format=one, outcome=outcome, rule=rule, **nothing)  # type: ignore[arg-type]
+        for one in formats
+    ]
 
 
 def _chosen(which: Which) -> list[sa.ColumnElement[bool]]:

@@ -16,7 +16,8 @@ from consumers.ranges import Ranges
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 
-Outcome = Literal["applied", "stale", "passed", "rejected", "parked"]
+#: What a receipt says of changes; ``paused`` and ``resumed`` are about a source and tell no number.
+Outcome = Literal["applied", "stale", "passed", "rejected", "parked", "paused", "resumed"]
 
 
 class StoreError(LienthongError):
@@ -206,6 +207,11 @@ class Answers:
     rejected: Ranges
     parked: Ranges  #: behind a reject of their record
     waiting: Ranges  #: no answer yet, though a higher number has one
+
+    @property
+    def known(self) -> Ranges:
+        """All numbers with an answer."""
+        return self.applied | self.stale | self.passed | self.rejected | self.parked
 
 
 # --- batches -----------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ class AnswerBook:
         with self._session.transaction():
             for one in answers:
                 if one.outcome not in OUTCOMES:
-                    continue  # of a later version of the road
+                    continue  # about the source, or of a later version of the road
                 numbers = list(numbers_of(one.seqs))
                 told += len(numbers)
                 outcome, rank = OUTCOMES[one.outcome]

@@ -114,6 +114,9 @@ class Follower:
             logger.error("receipts cannot be read", topic=part.topic, receipts=len(decoded.faults))
         rows = [row for _, frame in decoded.groups for row in frame.sort("__row").iter_rows(named=True)]
         answers = [self._answer(row) for row in rows]
+        for one in answers:
+            if one.outcome in ("paused", "resumed") and one.dataset in self._datasets:
+                logger.warning("the province tells of a source", source=one.dataset, why=one.reason)
         mine = [one for one in answers if one.dataset in self._datasets]
         self.told += self._book.take(_name(part), records[-1].offset + 1, mine)
 

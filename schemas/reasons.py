@@ -141,6 +141,16 @@ REASONS: dict[str, Reason] = {
         "Chương trình gặp lỗi không lường trước với bản ghi này. Gửi mã bản ghi cho nhóm phát triển.",
         "The program met an error it did not foresee with this record. Send its place to the developers.",
     ),
+    # what is told of a whole source
+    "source_paused": Reason(
+        "Phần lớn thay đổi của nguồn này bị từ chối nên tỉnh tạm dừng nhận. Xem: lienthong receipts show.",
+        "Most changes of this source are refused, so the province has paused it. For the cause see lienthong"
+        " receipts show.",
+    ),
+    "source_resumed": Reason(
+        "Tỉnh nhận lại thay đổi của nguồn này.",
+        "The province takes changes of this source again.",
+    ),
     # doubts: the record goes on
     "personal_id_form": Reason(
         "{field}: số định danh không đủ 12 chữ số. Kiểm tra lại theo giấy tờ của người đó.",

@@ -14,6 +14,7 @@ Everything here runs on the worker's main loop; only the store's calls leave it.
 """
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ CLAIM_DEADLINE_SECONDS = 10.0  # far below Faust's broker_request_timeout (30 s)
 RETRY_SECONDS = 0.5
 HALT_RECHECK_SECONDS = 15.0  # an operator's `road accept-loss` is picked up within this time
 DRAIN_SECONDS = 3.0  # after a rebalance: let the running batch commit before the new claim fences it
+TRIAL_RECORDS = 200  # of a paused source that is tried out
 IN_FLIGHT = 2  # batches a partition: one commits, the next is prepared; more only fills memory
 
 
@@ -109,6 +111,7 @@ class Claims:
         self._next_try = 0.0
         self._unclaimed_since: dict[Position, float] = {}
         self.failures = 0  #: claims that failed or ran over their deadline
+        self.closed: dict[str, bool] = {}  #: topics not to be read; True: but for one fetch of one partition
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -124,15 +127,21 @@ class Claims:
         self._give_up(assigned)
         ready: dict[Position, Held] = {}
         missing: list[Position] = []
+        trials: dict[str, list[Position]] = {}
         full = False
         for position in assigned:
             held = self._held.get(position)
             if held is None or held.generation != generation:
                 missing.append(position)
+            elif position.topic in self.closed:
+                if self.closed[position.topic] and not held.fetched:
+                    trials.setdefault(position.topic, []).append(position)
             elif held.fetched < IN_FLIGHT:
                 ready[position] = held
             else:
                 full = True
+        # Of a source on trial one partition at a time, for which of them has something to read is not known.
+        ready |= {one: self._held[one] for one in map(random.choice, trials.values())}
         self._note_unclaimed(missing)
         if missing:
             self._ask(missing, generation)
@@ -144,6 +153,10 @@ class Claims:
             del self._held[given]
         for given in self.halted.keys() - assigned:
             del self.halted[given]
+
+    def at_most(self, ready: Iterable[Position]) -> int | None:
+        """How many records to fetch of these; None: as many as usual."""
+        return TRIAL_RECORDS if any(one.topic in self.closed for one in ready) else None
 
     def batch(self, position: Position, held: Held, fetched: Fetched) -> Batch | None:
         """Wrap what was fetched; None if it holds nothing, or if it does not continue what we hold.
@@ -159,6 +172,11 @@ class Claims:
         held.position = fetched.after
         if not fetched.records:
             return None
+        if position.topic in self.closed:
+            if not self.closed[position.topic]:
+                del self._held[position]  # paused while it was fetched: read again from the ledger
+                return None
+            self.closed[position.topic] = False  # this was the one fetch
         start, held.start = held.start, fetched.after
         held.fetched += 1
         held.ages.append((held.start, fetched.records[0].timestamp / 1000))

@@ -1,12 +1,15 @@
 """``lienthong road …``: run a worker, create topics, accept a loss."""
 
+from contextlib import closing
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from consumers.opening import open_store
-from consumers.store import Position
+from consumers.store import Position, inbound_name
+from schemas.documents import suggestion
+from schemas.errors import SettingsError
 from schemas.library import load_library
 from schemas.logs import configure_logs
 from schemas.settings import load_settings
@@ -66,6 +69,30 @@ def topics(
     for name in created:
         typer.echo(f"created {name}")
     typer.echo(f"{len(plans)} topics needed, {len(created)} created", err=True)
+
+
+@road.command()
+def resume(
+    source: Annotated[str, typer.Argument(metavar="SYSTEM/DATASET", help="As the worker's log names it.")],
+) -> None:
+    """Let a source flow again that was paused for a flood of rejects. Mend the cause first.
+
+    By itself it flows again when the cause is gone: every LIENTHONG_FLOOD_PAUSE_SECONDS a few changes are
+    tried. Exit status 1 if it is not paused.
+    """
+    settings = load_settings(RoadSettings)
+    library = load_library(settings.contract_folders)
+    contract = library.contracts.get(source)
+    if contract is None:
+        raise SettingsError(f"no contract {source}", next_step=suggestion(source, sorted(library.contracts)))
+    formats = [target.format for target in contract.targets]
+    with closing(open_store(settings.store)) as store:
+        name = inbound_name(settings.deployment, source) if contract.source else settings.deployment
+        where = (name, contract.system, contract.dataset)
+        closed = store.close_breaker(*where, formats=formats)
+    typer.echo(f"{source} {'flows again within some seconds' if closed else 'is not paused'}", err=True)
+    if not closed:
+        raise typer.Exit(1)
 
 
 @road.command("accept-loss")

@@ -89,6 +89,18 @@ class RoadMetrics:
             ["system", "dataset"],
             registry=registry,
         )
+        self.missing = Gauge(
+            "lienthong_missing_changes",
+            "Numbers of a source that never arrived, though higher ones did long ago.",
+            ["system", "dataset"],
+            registry=registry,
+        )
+        self.breaker = Gauge(
+            "lienthong_breaker_open",
+            "1 while a source is paused for a flood of rejects.",
+            ["system", "dataset"],
+            registry=registry,
+        )
         self.mended = Counter(
             "lienthong_repairs",
             "Rejects worked on, by what became of them: mended, dropped, superseded, again (refused once"

@@ -110,6 +110,12 @@ class Mill(Generic[P]):
         self._waiting.append(batch)
         self._wake.set()
 
+    def discard(self, topic: str) -> None:
+        """Let go what waits of a topic; it is read again from the ledger."""
+        for batch in [one for one in self._waiting if one.position.topic == topic]:
+            self._waiting.remove(batch)
+            self._claims.dropped(batch)
+
     def start(self) -> None:
         """Start both stages on the running loop."""
         loop = asyncio.get_running_loop()

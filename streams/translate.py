@@ -28,6 +28,7 @@ from schemas.contracts import Contract
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
 from streams.batch import Batch, Record, fingerprint_header, header, seq_header, slices_of
+from streams.breaker import NOTHING_JUDGED, Breakers, Judged, judged
 from streams.metrics import RoadMetrics
 from streams.parking import Blocks, Head, Placed, behind, block, parked
 from streams.publisher import Outgoing, Publisher, publish_all
@@ -53,6 +54,7 @@ class Translation:
     passed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     warnings: list[tuple[str, int]] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
+    judged: Judged = NOTHING_JUDGED
     published: bool = False
 
     def withdraw(self, records: Sequence[Placed], rows: Container[int]) -> None:
@@ -60,6 +62,7 @@ class Translation:
         for topic, mine in self.rows.items():
             pairs = zip(mine, self.outgoing[topic], strict=True)
             self.outgoing[topic] = [one for row, one in pairs if row not in rows]
+            self.rows[topic] = [row for row in mine if row not in rows]
         self.passed = {
             full_id: [(row, seq) for row, seq in mine if row not in rows]
             for full_id, mine in self.passed.items()
@@ -111,6 +114,12 @@ class TranslateHop:
         self._executor = executor
         self._translators = {topic: Translator(c, library) for topic, c in self._contracts.items()}
         self._blocks = Blocks()
+        self.breakers: Breakers | None = None
+
+    @property
+    def contracts(self) -> list[Contract]:
+        """What it serves."""
+        return list(self._contracts.values())
 
     @property
     def topics(self) -> list[str]:
@@ -138,7 +147,10 @@ class TranslateHop:
         self._translate(contract, records, 0, out)
         if out.rejects:
             block(out.rejects, heads)
-            self._take_back(contract, records, behind(records, heads), out)
+            waiting = behind(records, heads)
+            self._take_back(contract, records, waiting, out)
+            records = [placed for row, placed in enumerate(records) if row not in waiting]
+        out.judged = judged(records, out.rejects)
         return out
 
     def translate(self, topic: str, records: Sequence[Placed]) -> Translation:
@@ -294,6 +306,8 @@ class TranslateHop:
             )
         )
         self._count(prepared)
+        if self.breakers is not None:
+            await self.breakers.judge(contract, prepared.judged, prepared.rejects)
 
     async def publish(self, prepared: Translation) -> None:
         """The first half of ``commit``; done once, however often it is called."""

@@ -110,12 +110,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether the group's coordinator answers; False while the broker is away."""
         return self._consumer is not None and self._consumer._coordinator.coordinator_id is not None
 
-    async def fetch(self, wanted: set[TP], seconds: float) -> dict[TP, Fetched]:
+    async def fetch(self, wanted: set[TP], seconds: float, at_most: int | None) -> dict[TP, Fetched]:
         """What came for these partitions, with the consumer's positions before and after."""
         consumer = self._ensure_consumer()
         before = {tp: self._position(tp) for tp in wanted}
         records = await self._fetch_records(
-            consumer, wanted, timeout=seconds, max_records=consumer._max_poll_records
+            consumer, wanted, timeout=seconds, max_records=at_most or consumer._max_poll_records
         )
         by_tp = {TP(tp.topic, tp.partition): found for tp, found in records.items()}
         fetched = {}
@@ -165,7 +165,9 @@ class BatchConsumer(driver.Consumer):
             return {}
         wait = FETCH_WAIT_WHILE_FULL_SECONDS if full else FETCH_WAIT_SECONDS
         try:
-            fetched = await self._thread.call_thread(self._thread.fetch, {assigned[p] for p in ready}, wait)
+            fetched = await self._thread.call_thread(
+                self._thread.fetch, {assigned[p] for p in ready}, wait, self.claims.at_most(ready)
+            )
         except NoOffsetForPartitionError:
             return {}  # raised for what was assigned and is now sought to the ledger's offset
         except OffsetOutOfRangeError as error:

@@ -28,8 +28,8 @@ from consumers.store import Position, inbound_name
 from schemas.errors import LienthongError, StopTheLine, TryAgain
 from schemas.library import Library, fingerprints
 from streams.answers import AnswersPublisher
+from streams.beside import Part, parts
 from streams.claims import Claims
-from streams.mending import Mender
 from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Publisher
@@ -143,12 +143,21 @@ class Worker:
         settings, metrics = self._settings, self._metrics
         await publisher.start()
         await publisher.require([plan.name for plan in plan_topics(self._library)])
-        beside: list[AnswersPublisher | Mender] = []
+        common: dict[str, Any] = {
+            "library": self._library,
+            "store": store,
+            "publisher": publisher,
+            "metrics": metrics,
+            "executor": store_threads,
+            "stop_the_line": self._end,
+        }
+        beside: list[Part] = [AnswersPublisher(**common)]
         lanes: list[Lane] = []
         for name, hops in self._readers(store, publisher, store_threads).items():
             app = self._app(name, home)
+            log = _Log(app)
             claims = app.claims = Claims(
-                store=store, deployment=name, owner=self._name, log=_Log(app), executor=store_threads
+                store=store, deployment=name, owner=self._name, log=log, executor=store_threads
             )
             lane = Lane(app=app, claims=claims, mills=[])
             lanes.append(lane)
@@ -157,16 +166,9 @@ class Worker:
                 lane.mills.append(mill)
                 self._agent(app, hop, mill)
                 if isinstance(hop, TranslateHop):
-                    beside.append(self._mender(name, hop, mill, claims, store, publisher, store_threads))
-        answers = AnswersPublisher(
-            store=store,
-            library=self._library,
-            publisher=publisher,
-            metrics=metrics,
-            executor=store_threads,
-            stop_the_line=self._end,
-        )
-        beside.append(answers)
+                    beside += await parts(
+                        hop, mill, deployment=name, settings=settings, claims=claims, log=log, **common
+                    )
         watchdog = Watchdog(settings.stall_seconds, lambda: _reason(lanes))
         port = serve_metrics(self._registry, settings.metrics_port)
         logger.info("worker starting", worker=self._name, metrics=f"http://127.0.0.1:{port}/metrics")
@@ -205,29 +207,6 @@ class Worker:
             readers[deployment].append(SyncHop(deployment=deployment, **common))
         return readers
 
-    def _mender(
-        self,
-        name: str,
-        hop: TranslateHop,
-        mill: Mill[Any],
-        claims: Claims,
-        store: RepairStore,
-        publisher: Publisher,
-        store_threads: ThreadPoolExecutor,
-    ) -> Mender:
-        return Mender(
-            hop=hop,
-            mill=mill,
-            claims=claims,
-            store=store,
-            publisher=publisher,
-            deployment=name,
-            metrics=self._metrics,
-            executor=store_threads,
-            national=sorted({one.topic for one in self._library.formats.values()}),
-            stop_the_line=self._end,
-        )
-
     def _app(self, name: str, home: str) -> RoadApp:
         TRANSPORTS.aliases["batch"] = "streams.transport:Transport"
         return RoadApp(
@@ -265,9 +244,7 @@ class Worker:
 
     # --- life ----------------------------------------------------------------------------------------
 
-    async def _live(
-        self, lanes: Sequence[Lane], beside: Sequence[AnswersPublisher | Mender], watchdog: Watchdog
-    ) -> None:
+    async def _live(self, lanes: Sequence[Lane], beside: Sequence[Part], watchdog: Watchdog) -> None:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._stop.set)
@@ -341,7 +318,8 @@ class Worker:
                 # What the consumer stepped over without a record (markers of transactions) is not waited for.
                 done = held.committed if held.fetched else held.position
                 mine[position] = max(0, end - done) if end is not None else 0
-            behind.append(sum(mine.values()))
+            paused = lane.claims.closed
+            behind.append(sum(lag for position, lag in mine.items() if position.topic not in paused))
             lags |= {position: max(lag, lags.get(position, 0)) for position, lag in mine.items()}
             for position, seconds in lane.claims.waiting_seconds().items():
                 waits[position] = max(seconds, waits.get(position, 0.0))

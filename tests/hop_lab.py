@@ -57,6 +57,7 @@ class Standing:
 
     def __init__(self) -> None:
         self.held: dict[Position, Held] = {}
+        self.closed: dict[str, bool] = {}
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

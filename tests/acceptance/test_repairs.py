@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.kafka import KafkaNode
 from tests.changes import Events
+from tests.integration.test_road import good_rows
 from tests.road import Road, road, wait_for
 
 TABLE, PROVINCE, NATIONAL = "thu_nguoi_v1", "province.thu_qnam.nguoi", "national.thu.nguoi.v1"
@@ -180,3 +181,82 @@ def test_a_contract_mended_and_200_victims_retried_in_order(one: Road, events: E
 
 def _asked(one: Road) -> int:
     return int(one.one("SELECT count(*) FROM lienthong_reject WHERE asked IS NOT NULL"))
+
+
+@pytest.mark.timeout(600)
+def test_a_flood_pauses_its_source_only_and_ends_when_the_cause_is_gone(
+    kafka: KafkaNode, one: Road, events: Events, library: Path
+) -> None:
+    one.settings |= {"LIENTHONG_FLOOD_WINDOW": "100", "LIENTHONG_FLOOD_PAUSE_SECONDS": "5"}
+    contract = one.library.contracts["hotich_qnam/khaisinh"]
+    births = Events(contract, one.library.registry.current(contract.subject), kafka.bootstrap)
+    events.write_all(person(number, loai="CŨ") for number in range(1, 201))
+    one.worker()
+    wait_for("the pause", lambda: _open(one) == 1, seconds=90)
+    assert "source paused: a flood of rejects" in one.log("w1")
+    wait_for(
+        "its publisher is told",
+        lambda: one.query(
+            "SELECT 1 FROM lienthong_receipt WHERE outcome = 'paused' AND published_at IS NOT NULL"
+        ),
+        seconds=60,
+    )
+    told = one.run("rejects", "list", "thu_qnam")
+    assert "thu_qnam/nguoi is paused" in told.stderr
+    events.write_all(person(number, loai="CŨ") for number in range(201, 5_201))
+    births.write_all(good_rows(50))
+    births.close()
+    wait_for(
+        "the other source flows", lambda: one.one("SELECT count(*) FROM hotich_khaisinh_v1") == 50, seconds=90
+    )
+    assert one.one("SELECT count(*) FROM lienthong_reject") < 5_200  # the rest was not even read
+    one.end("w1")
+    write_contract(library, version=2, aliases='{"CŨ": "2"}')
+    one.worker("w2")
+    wait_for("it flows again by itself", lambda: _open(one) == 0, seconds=120)
+    wait_for("everything arrived", lambda: len(people(one)) == 5_200, seconds=180)
+    settled(one)
+    wait_for("the answers", lambda: said(one) == {"applied": "1-5200"}, seconds=60)
+
+
+@pytest.mark.timeout(400)
+def test_a_person_resumes_a_paused_source(one: Road, events: Events) -> None:
+    one.settings |= {"LIENTHONG_FLOOD_CONSECUTIVE": "20"}
+    events.write_all(person(number, loai="CŨ") for number in range(1, 21))
+    one.worker()
+    wait_for("the pause", lambda: _open(one) == 1, seconds=90)
+    events.write_all([person(30)])
+    told = one.run("road", "resume", "thu_qnam/nguoi")
+    assert "flows again" in told.stderr
+    wait_for("the next change", lambda: list(people(one)) == ["30"], seconds=90)
+    assert one.run("road", "resume", "thu_qnam/nguoi", check=False).returncode == 1
+    assert one.run("road", "resume", "thu_qnam/khac", check=False).returncode == 2
+
+
+_PAUSED = "SELECT 1 FROM lienthong_receipt WHERE outcome = 'paused'"
+
+
+def _open(one: Road) -> int:
+    return int(one.one("SELECT count(*) FROM lienthong_breaker"))
+
+
+@pytest.mark.timeout(400)
+def test_a_gap_of_a_source_is_named_and_heals(one: Road, events: Events) -> None:
+    events.write_all(person(number) for number in range(1, 10))
+    late = {number: events.value("c", None, person(number), number) for number in (10, 11, 12)}
+    events.seq = 12
+    events.write_all(person(number) for number in range(13, 20))
+    one.worker()
+
+    def told() -> str:
+        return one.run("receipts", "show", "thu_qnam").stdout
+
+    settled(one)
+    wait_for(
+        "the gap is named", lambda: "thu_qnam/nguoi: 10–12 never arrived" in told(), seconds=180, every=3
+    )
+    assert "changes never arrived" in one.log("w1")
+    for number, value in late.items():
+        events.raw(value, key=str(number), headers=events.headers(number))
+    wait_for("they arrived", lambda: said(one) == {"applied": "1-19"}, seconds=90)
+    assert "never arrived\t0" in told()

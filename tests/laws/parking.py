@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from consumers.opening import open_store
+from consumers.ranges import Ranges
 from consumers.store import Blocked, Fenced, Slice
 from tests.store_lab import BOOK, SYSTEM, Lab, a_parked, a_reject, upsert
 
@@ -84,3 +85,30 @@ class ParkingLaws:
             position = type(lab.position())(topic="province.hotich_thu.sothu", partition=0)
             assert store.blocked(lab.deployment, [position]) == []
             assert [row.reject.blocks for row in store.rejects(SYSTEM)] == [False]
+
+    def test_numbers_that_never_arrived_are_remembered_until_they_do(self, lab: Lab) -> None:
+        missing = Ranges.of([(812, 815), (900, 900)])
+        assert not lab.store.note_gaps(SYSTEM, "d", missing)
+        assert lab.store.gaps(SYSTEM, "d") == missing
+        assert not lab.store.gaps(SYSTEM, "khac")
+        assert lab.store.note_gaps(SYSTEM, "d", Ranges()) == missing
+        assert not lab.store.gaps(SYSTEM, "d")
+
+    def test_a_breaker_is_opened_once_and_its_receipts_tell_of_no_change(self, lab: Lab) -> None:
+        told = {"rule": "code_unknown", "field": "so", "detail": "9 of 9"}
+        for _ in range(2):
+            lab.store.open_breaker(lab.deployment, SYSTEM, "d", **told, formats=["f1", "f2"])
+        (one,) = lab.store.breakers(lab.deployment)
+        assert (one.system, one.dataset, one.rule, one.field, one.detail) == (
+            SYSTEM, "d", "code_unknown", "so", "9 of 9",
+        )  # fmt: skip
+        assert lab.store.breakers("khac") == []
+        assert lab.store.answers(SYSTEM) == []
+        assert lab.store.close_breaker(lab.deployment, SYSTEM, "d", formats=["f1"])
+        assert not lab.store.close_breaker(lab.deployment, SYSTEM, "d", formats=["f1"])
+        outcomes = [(row.outcome, row.format, row.rule) for row in lab.store.receipts(SYSTEM)]
+        assert outcomes == [
+            ("paused", "f1", "source_paused"),
+            ("paused", "f2", "source_paused"),
+            ("resumed", "f1", "source_resumed"),
+        ]

@@ -8,7 +8,8 @@ import pytest
 
 from consumers.accounts import accounts, as_json, shortened
 from consumers.ranges import Ranges
-from consumers.store import Answers, NationalStore, Reject, RejectRow
+from consumers.repairs import RepairStore
+from consumers.store import Answers, Reject, RejectRow
 
 FORMAT = "hotich.khaisinh.v1"
 
@@ -20,6 +21,7 @@ class Answered:
     found: list[Answers]
     refused: list[Reject] = field(default_factory=list)
     pages: int = 0
+    missing: str = ""
 
     def answers(self, system: str, dataset: str | None = None) -> list[Answers]:
         return [one for one in self.found if one.system == system and dataset in (None, one.dataset)]
@@ -37,9 +39,12 @@ class Answered:
         ]
         return [row for row in wanted if row.id > after][:limit]
 
+    def gaps(self, system: str, dataset: str) -> Ranges:
+        return Ranges.parse([self.missing])
+
     @property
-    def store(self) -> NationalStore:
-        return cast(NationalStore, self)
+    def store(self) -> RepairStore:
+        return cast(RepairStore, self)
 
 
 def answer(**numbers: str) -> Answers:
@@ -93,6 +98,13 @@ def test_what_another_national_format_refused_says_nothing_about_this_one() -> N
     ]
     (account,), _ = accounts(Answered([answer(rejected="4-5")], refused).store, "hotich_qnam")
     assert [one.rule for one in account.refused] == ["national_key_taken"]
+
+
+def test_numbers_that_never_arrived_are_apart_from_those_that_wait_and_heal_when_they_arrive() -> None:
+    fake = Answered([answer(applied="1-9,14", waiting="10-13")], missing="8-9,12-13")
+    (account,), _ = accounts(fake.store, "hotich_qnam")
+    assert (str(account.waiting), str(account.missing), account.highest) == ("10-11", "12-13", 14)
+    assert as_json(account, "en")["missing"] == {"how_many": 2, "seqs": "12-13"}
 
 
 def test_records_without_a_number_are_counted_apart() -> None:

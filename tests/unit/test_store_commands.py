@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from consumers.commands import receipts
 from consumers.numbers_commands import store
 from consumers.opening import open_store
+from consumers.ranges import Ranges
 from consumers.store import Position, Slice
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import load_library
@@ -160,6 +161,16 @@ def test_receipts_as_json_hold_every_number_exactly_once(answered: Lab) -> None:
     }
     assert [one["seqs"] for one in account["refused"]] == ["12", "13"]
     assert told["unnumbered"] == [{"dataset": DATASET, "rule": "bytes_truncated", "how_many": 1}]
+
+
+def test_gaps_are_named_in_both_languages_and_gone_when_they_arrive(answered: Lab) -> None:
+    answered.store.note_gaps(SYSTEM, DATASET, Ranges.of([(11, 11), (14, 14)]))
+    told = run("receipts", "show", SYSTEM, "--language", "en").stdout
+    assert f"{SYSTEM}/{DATASET}: 11, 14 never arrived" in told
+    assert "never arrived\t2\t11, 14\t" in told
+    assert f"{SYSTEM}/{DATASET}: 11, 14 chưa từng đến" in run("receipts", "show", SYSTEM).stdout
+    answered.apply(upsert(14, "K14", person="p14"))
+    assert f"{SYSTEM}/{DATASET}: 11 never" in run("receipts", "show", SYSTEM, "--language", "en").stdout
 
 
 def test_a_system_without_receipts_is_told_with_the_next_step(lab: Lab) -> None:

@@ -1,0 +1,171 @@
+"""Finds sequence numbers that never arrived: a source counts its changes without gaps, so each must come.
+
+A number without an answer may still be on its way. It counts as missing when everything that stood in the
+province's topic went through both hops, a higher number had its answer before that, and it is still so half a
+minute later. What arrives after all is missing no longer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TypeVar
+
+import structlog
+
+from consumers.accounts import shortened
+from consumers.ranges import Ranges
+from consumers.repairs import RepairStore
+from consumers.store import Position
+from schemas.contracts import Contract
+from schemas.errors import TryAgain
+from schemas.formats import NationalFormat
+from streams.claims import Claims, Log
+from streams.metrics import RoadMetrics
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+LOOK_SECONDS = 5.0
+SUSPECT_SECONDS = 30.0  # what is on its way to Kafka in several partitions arrives within this time
+EASY = 20  # of so many seconds one at most is spent on reading answers
+
+Ends = Mapping[Position, int]
+
+
+@dataclass(slots=True)
+class _Round:
+    """One look at one dataset."""
+
+    known: int = 0  #: the highest number with an answer when it began
+    ends: Ends | None = None  #: of the province's topic, to be passed first
+    national: Ends | None = None  #: of the national topics, to be passed then
+    not_before: float = 0.0
+    suspects: dict[tuple[int, int], float] = field(default_factory=dict)  #: since when
+
+
+class GapWatch:
+    """One for a worker; looks at the datasets whose first partition it holds, so that one worker does."""
+
+    def __init__(
+        self,
+        *,
+        contracts: Sequence[Contract],
+        formats: Mapping[str, NationalFormat],
+        store: RepairStore,
+        claims: Claims,
+        log: Log,
+        deployment: str,
+        metrics: RoadMetrics,
+        executor: Executor,
+        stop_the_line: Callable[[BaseException], None],
+    ) -> None:
+        self._contracts = contracts
+        self._formats = formats
+        self._store = store
+        self._claims = claims
+        self._log = log
+        self._deployment = deployment
+        self._metrics = metrics
+        self._executor = executor
+        self._stop_the_line = stop_the_line
+        self._rounds: dict[str, _Round] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look now and then."""
+        self._task = asyncio.get_running_loop().create_task(self._loop())
+
+    async def stop(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _loop(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except (TryAgain, TimeoutError):
+                pass  # the mills tell that a service is away
+            except Exception as error:
+                self._stop_the_line(error)
+                return
+
+    async def look(self) -> None:
+        """Go one step with each dataset."""
+        for contract in self._contracts:
+            if Position(topic=contract.topic, partition=0) not in self._claims.held:
+                self._rounds.pop(contract.id, None)
+                continue
+            one = self._rounds.setdefault(contract.id, _Round())
+            if one.ends is None:
+                await self._begin(contract, one)
+            elif one.national is None:
+                if await self._passed(one.ends):
+                    topics = {self._formats[target.format].topic for target in contract.targets}
+                    one.national = await self._ends(topics)
+            elif await self._passed(one.national):
+                await self._conclude(contract, one)
+
+    async def _begin(self, contract: Contract, one: _Round) -> None:
+        if monotonic() < one.not_before:
+            return
+        unanswered, one.known = await self._unanswered(contract, one)
+        noted = await self._in_store(lambda: self._store.gaps(contract.system, contract.dataset))
+        if unanswered or noted:
+            one.ends = await self._ends([contract.topic])
+
+    async def _unanswered(self, contract: Contract, one: _Round) -> tuple[Ranges, int]:
+        """Numbers that no format has an answer for, and the highest that has one."""
+        started = monotonic()
+        found = await self._in_store(lambda: self._store.answers(contract.system, contract.dataset))
+        took = monotonic() - started
+        one.not_before = monotonic() + EASY * took
+        known = max((each.known.highest for each in found), default=0)
+        left = Ranges.of([(1, known)]) if known else Ranges()
+        for each in found:
+            left -= each.known
+        return left, known
+
+    async def _conclude(self, contract: Contract, one: _Round) -> None:
+        left, _ = await self._unanswered(contract, one)
+        now, spans = monotonic(), [(a, min(b, one.known)) for a, b in left.spans if a <= one.known]
+        one.suspects = {span: _since(span, one.suspects, now) for span in spans}
+        sure = Ranges.of(span for span, since in one.suspects.items() if now - since >= SUSPECT_SECONDS)
+        before = await self._in_store(lambda: self._store.note_gaps(contract.system, contract.dataset, sure))
+        self._metrics.missing.labels(contract.system, contract.dataset).set(len(sure))
+        if new := sure - before:
+            logger.error(
+                "changes never arrived",
+                source=contract.id,
+                numbers=shortened(new),
+                next_step="look at the agency's relay (lienthong capture status), or take a new snapshot",
+            )
+        if healed := before - sure:
+            logger.info("missing changes arrived", source=contract.id, numbers=shortened(healed))
+        one.ends = one.national = None
+
+    async def _ends(self, topics: Collection[str]) -> Ends:
+        rows = await self._in_store(lambda: self._store.ledger(self._deployment))
+        places = [row.position for row in rows if row.position.topic in topics]
+        bounds = await self._log.bounds(places)
+        return {position: end for position, (_, end) in bounds.items()}
+
+    async def _passed(self, ends: Ends) -> bool:
+        rows = await self._in_store(lambda: self._store.ledger(self._deployment))
+        at = {row.position: row.next_offset or 0 for row in rows}
+        return all(at.get(position, 0) >= end for position, end in ends.items())
+
+    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _since(span: tuple[int, int], suspects: Mapping[tuple[int, int], float], now: float) -> float:
+    """When a span was first suspected, perhaps as a part of a longer one."""
+    return min(
+        (since for (first, last), since in suspects.items() if first <= span[0] and span[1] <= last),
+        default=now,
+    )

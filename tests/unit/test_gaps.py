@@ -1,0 +1,101 @@
+"""Numbers that never arrived are found when nothing is on its way any more, and not before."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from consumers.store import Position
+from streams.claims import Claims, Held, Log
+from streams.gaps import GapWatch
+from tests.hop_lab import DATASET, ROAD, SYSTEM, HopLab
+
+
+class Ends:
+    """A log that ends where it is told, or where the ledger stands."""
+
+    def __init__(self) -> None:
+        self.end = 0
+
+    async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+        return dict.fromkeys(positions, (0, self.end))
+
+
+class Lab(HopLab):
+    """A hop whose answers are rejects, and a watch with a clock that is set by hand."""
+
+    now = 1000.0
+
+    def watching(self) -> None:
+        self.log = Ends()
+        self.claims.held[self.position] = Held(epoch=1, generation=1, start=0, position=0)
+        self.watch = GapWatch(
+            contracts=self.hop.contracts,
+            formats=self.library.formats,
+            store=self.store,
+            claims=cast(Claims, self.claims),
+            log=cast(Log, self.log),
+            deployment=ROAD,
+            metrics=self.metrics,
+            executor=self.threads,
+            stop_the_line=lambda error: None,
+        )
+
+    def answered(self, *numbers: int) -> None:
+        self.run(*(self.raw(None, b"", seq=number) for number in numbers))
+        self.log.end = self.offset
+
+    def look(self, times: int = 3, *, seconds: float = 0.0) -> str:
+        """Go so many steps, each after so many seconds; what is noted now."""
+        for _ in range(times):
+            self.now += seconds
+            asyncio.run(self.watch.look())
+        return str(self.store.gaps(SYSTEM, DATASET))
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    made = Lab(tmp_path)
+    made.watching()
+    monkeypatch.setattr("streams.gaps.monotonic", lambda: made.now)
+    yield made
+    made.close()
+
+
+def test_a_gap_is_named_after_half_a_minute_and_heals_when_it_arrives(lab: Lab) -> None:
+    lab.answered(1, 2, 7)
+    assert lab.look() == ""  # perhaps it is on its way
+    assert lab.look(6, seconds=10) == "3-6"
+    assert lab.metrics.missing.labels(SYSTEM, DATASET)._value.get() == 4
+    lab.answered(4, 5)
+    assert lab.look() == "3,6"  # what is left of it needs no new half minute
+    lab.answered(3, 6)
+    assert lab.look() == ""
+    assert lab.metrics.missing.labels(SYSTEM, DATASET)._value.get() == 0
+
+
+def test_what_still_stands_in_the_topic_is_not_missing(lab: Lab) -> None:
+    lab.answered(1, 5)
+    lab.log.end += 3
+    assert lab.look(9, seconds=60) == ""
+    lab.log.end -= 3
+
+
+def test_numbers_behind_the_highest_known_at_the_start_are_left_for_the_next_round(lab: Lab) -> None:
+    lab.answered(1, 3)
+    lab.look(1)
+    lab.answered(9)
+    lab.look(2)
+    assert lab.look(3, seconds=20) == "2"
+    assert lab.look(3, seconds=20) == "2,4-8"
+
+
+def test_without_a_gap_or_the_first_partition_nothing_is_asked_of_the_log(lab: Lab) -> None:
+    lab.answered(1, 2, 3)
+    lab.log.bounds = None  # type: ignore[assignment, method-assign]
+    assert lab.look(5, seconds=60) == ""
+    del lab.claims.held[lab.position]
+    lab.answered(9)
+    assert lab.look(5, seconds=60) == ""
