@@ -129,14 +129,14 @@ def store(context: Context) -> list[Measure]:
 # --- translate ---------------------------------------------------------------------------------------
 
 
-def _events(one: Road) -> Events:
+def events_of(one: Road) -> Events:
     contract = one.library.contracts["hotich_qnam/khaisinh"]
     return Events(contract, one.library.registry.current(contract.subject), one.broker)
 
 
 def _write_births(one: Road, count: int, *, first_id: int = 1) -> None:
     rng = random.Random(7)
-    events = _events(one)
+    events = events_of(one)
     events.seq = first_id - 1
     events.write_all(dict(render(birth, rng)) for birth in new_births(count, first_id, first_id=first_id))
     events.close()
@@ -156,7 +156,7 @@ def translate(context: Context) -> list[Measure]:
 
 
 @contextlib.contextmanager
-def _whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
+def whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
     """An agency database under capture, one worker; yields the road and the agency's libpq address."""
     source = context.database(f"{name}_agency")
     libpq = source.replace("+psycopg", "")
@@ -174,9 +174,9 @@ def end_to_end(context: Context) -> list[Measure]:
     count = E2E_RATE * E2E_SECONDS
     rng = random.Random(11)
     rows = [render(birth, rng) for birth in new_births(count + 500, 11) if isinstance(outcome(birth), Live)]
-    with _whole_road(context, "e2e") as (one, libpq):
+    with whole_road(context, "e2e") as (one, libpq):
         clerk = psycopg.connect(libpq, autocommit=True)
-        _insert(clerk, rows[:200])
+        insert(clerk, rows[:200])
         wait_for("the road is warm", lambda: one.backlog(PROVINCE, NATIONAL) == 0, seconds=60)
         watcher = _Watcher(one)
         watcher.start()
@@ -186,7 +186,7 @@ def end_to_end(context: Context) -> list[Measure]:
             pause = begin + number / E2E_RATE - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
-            _insert(clerk, [row])
+            insert(clerk, [row])
             committed[str(row["id"])] = time.monotonic()
         watcher.finish(len(committed) + 200)
         clerk.close()
@@ -207,7 +207,7 @@ def end_to_end(context: Context) -> list[Measure]:
     ]
 
 
-def _insert(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> None:
+def insert(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> None:
     for row in rows:
         names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
         clerk.execute(f"INSERT INTO {TABLE} ({names}) VALUES ({marks})".encode(), list(row.values()))
