@@ -75,7 +75,9 @@ def behind(records: Sequence[Placed], heads: Mapping[int, Heads]) -> dict[int, H
     if not any(heads.values()):
         return {}
     found: dict[int, Head] = {}
-    for row, (partition, record) in enumerate(records):
+    # Most records are of none of them: those are passed over as cheaply as can be.
+    for row in [row for row, (partition, record) in enumerate(records) if record.key in heads[partition]]:
+        partition, record = records[row]
         head = heads[partition].get(record.key) if record.key is not None else None
         if head is not None and record.offset > head.behind:
             found[row] = head
