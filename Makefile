@@ -48,7 +48,7 @@ test: check ## check, then integration and acceptance tests on the local stack, 
 	$(PYTHON) -m pytest -q tests/acceptance
 
 .PHONY: test-more
-test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, drafts from a real MariaDB (fetched with apt-get)
+test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, a real MariaDB (by apt-get) and Apicurio Registry (158 MB)
 	$(PYTHON) -m pytest tests/more
 
 .PHONY: bench

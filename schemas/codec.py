@@ -21,7 +21,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from schemas.avro_layout import COLUMN_TYPES, SYNC, Layout, layout_of
 from schemas.avro_walk import sound
-from schemas.registry import FileRegistry, RegisteredSchema, UnknownSchema
+from schemas.registry import RegisteredSchema, SchemaIds, UnknownSchema
 
 #: Longest Kafka value that is read. Longer ones are told, not decoded.
 MAX_RECORD_BYTES = 1_048_576
@@ -82,7 +82,7 @@ class _Group:
 def decode(
     values: Sequence[bytes | None],
     *,
-    registry: FileRegistry,
+    registry: SchemaIds,
     subject: str,
     fingerprints: Sequence[bytes | None] | None = None,
 ) -> Decoded:
@@ -174,7 +174,7 @@ def encode_row(row: Mapping[str, Any], registered: RegisteredSchema) -> bytes:
     return buffer.getvalue()
 
 
-def _open(header: bytes, registry: FileRegistry, subject: str) -> _Group | tuple[str, str]:
+def _open(header: bytes, registry: SchemaIds, subject: str) -> _Group | tuple[str, str]:
     """The group that values with this header belong to, or rule and detail of why there is none."""
     if len(header) < _HEADER_BYTES:
         return "header_missing", f"{len(header)} bytes, shorter than the {_HEADER_BYTES} bytes of the header"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import fastavro
 import fastavro.schema
@@ -48,6 +48,20 @@ def fingerprint(schema: Mapping[str, Any]) -> str:
     """SHA-256 of the schema's Avro parsing canonical form, in hex: equal if the bytes on the wire are."""
     canonical = fastavro.schema.to_parsing_canonical_form(dict(schema))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class SchemaIds(Protocol):
+    """Which schema an id on the wire stands for: an id has one schema for good."""
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """Every subject that has a schema, sorted."""
+
+    def versions(self, subject: str) -> Sequence[RegisteredSchema]:
+        """Every schema of a subject, the oldest first; none if the subject is not known."""
+
+    def schema(self, schema_id: int) -> RegisteredSchema:
+        """The schema of an id. Raises ``UnknownSchema``."""
 
 
 class FileRegistry:

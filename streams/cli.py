@@ -11,6 +11,7 @@ import typer
 from consumers.commands import consume, receipts
 from consumers.impact_command import impact
 from consumers.numbers_commands import store
+from consumers.registry_commands import registry
 from consumers.rejects_commands import rejects
 from consumers.shadow_command import shadow
 from producers.commands import capture
@@ -37,6 +38,7 @@ app.add_typer(store, name="store")
 receipts.command()(follow)
 app.add_typer(receipts, name="receipts")
 app.add_typer(rejects, name="rejects")
+app.add_typer(registry, name="registry")
 app.command()(consume)
 app.command()(doctor)
 

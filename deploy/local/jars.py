@@ -34,11 +34,14 @@ class LockedJar:
     artifact: str
     version: str
     sha256: str  #: 64 hex digits, of the file
+    classifier: str = ""
+    packaging: str = "jar"
 
     @property
     def file_name(self) -> str:
         """As Maven names it."""
-        return f"{self.artifact}-{self.version}.jar"
+        classifier = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.artifact}-{self.version}{classifier}.{self.packaging}"
 
 
 def read_lock(path: Path = LOCK) -> list[LockedJar]:
@@ -70,19 +73,21 @@ def class_path(
     *,
     fetch: "Fetch | None" = None,
     say: Callable[[str], None] = quiet,
+    name: str = "Kafka",
+    megabytes: int = 44,
 ) -> list[Path]:
-    """Files of the jars, each one verified, missing ones fetched first.
+    """Files of the jars, each one verified, missing ones fetched first; ``name`` and size are for the talk.
 
     A file enters the cache only after it was verified, so an interrupted download leaves nothing behind.
     Raises ``StackError`` if a jar cannot be had or is not the locked one.
     """
     missing = [jar for jar in jars if not (cache / jar.file_name).exists()]
     if missing:
-        say(f"Kafka: fetching {len(missing)} of {len(jars)} jars (44 MB in all) into {cache}")
+        say(f"{name}: fetching {len(missing)} of {len(jars)} jars ({megabytes} MB in all) into {cache}")
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="incoming-") as folder:
             incoming = Path(folder)
-            get = fetch or maven_fetch(incoming / "maven", say)
+            get = fetch or maven_fetch(incoming / "maven", say, name)
             for jar in missing:
                 file = get(jar)
                 verify(
@@ -92,7 +97,7 @@ def class_path(
                 )
                 shutil.copyfile(file, incoming / jar.file_name)
                 (incoming / jar.file_name).replace(cache / jar.file_name)
-        say(f"Kafka: {len(missing)} jars fetched and verified")
+        say(f"{name}: {len(missing)} jars fetched and verified")
     files = [cache / jar.file_name for jar in jars]
     for jar, file in zip(jars, files, strict=True):
         verify(jar, file, next_step=f"remove {file} and run make up again: it will be fetched anew")
@@ -113,11 +118,11 @@ def verify(jar: LockedJar, file: Path, *, next_step: str) -> None:
 Fetch = Callable[[LockedJar], Path]
 
 
-def maven_fetch(repository: Path, say: Callable[[str], None]) -> Fetch:
+def maven_fetch(repository: Path, say: Callable[[str], None], name: str) -> Fetch:
     """Fetch by jgo: from this machine's Maven cache if it is there, else from where jgo's settings point."""
     settings = GlobalSettings.load()
     context = MavenContext(
-        resolver=PythonResolver(progress_callback=_progress(say)),
+        resolver=PythonResolver(progress_callback=_progress(say, name)),
         repo_cache=repository,
         local_repos=[settings.repo_cache],
         timeout=60,
@@ -125,7 +130,8 @@ def maven_fetch(repository: Path, say: Callable[[str], None]) -> Fetch:
     context.remote_repos.update(settings.repositories)
 
     def fetch(jar: LockedJar) -> Path:
-        artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+        project = context.project(jar.group, jar.artifact).at_version(jar.version)
+        artifact = project.artifact(jar.classifier, jar.packaging)
         for wait_seconds in (1, 4, None):
             # jgo takes what lies at the final path for complete; after an interrupted attempt it is not.
             if artifact.cached_path is not None:
@@ -139,7 +145,7 @@ def maven_fetch(repository: Path, say: Callable[[str], None]) -> Fetch:
                         next_step="check this machine's way to Maven Central (or set a mirror in jgo's"
                         " settings), then try again",
                     ) from error
-                say(f"Kafka: {jar.file_name}: {type(error).__name__}, trying again in {wait_seconds} s")
+                say(f"{name}: {jar.file_name}: {type(error).__name__}, trying again in {wait_seconds} s")
                 time.sleep(wait_seconds)
         raise AssertionError("the last round returns or raises")
 
@@ -148,19 +154,20 @@ def maven_fetch(repository: Path, say: Callable[[str], None]) -> Fetch:
 
 def _progress(
     say: Callable[[str], None],
+    name: str,
 ) -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
     """Tell how much came, over all jars, about once a second."""
     done = 0
     told = time.monotonic()
 
     @contextmanager
-    def track(name: str, size: int) -> Iterator[Callable[[int], None]]:
+    def track(file: str, size: int) -> Iterator[Callable[[int], None]]:
         def advance(count: int) -> None:
             nonlocal done, told
             done += count
             if time.monotonic() - told > 1:
                 told = time.monotonic()
-                say(f"Kafka: {done / 1e6:.0f} MB fetched, now {name} ({size / 1e6:.1f} MB)")
+                say(f"{name}: {done / 1e6:.0f} MB fetched, now {file} ({size / 1e6:.1f} MB)")
 
         yield advance
 
