@@ -162,7 +162,7 @@ def test_formats_that_feed_each_other_in_a_ring_are_refused(folder: Path) -> Non
 
 def test_it_has_no_schema_of_its_own_nor_a_table_to_capture(folder: Path) -> None:
     library = library_of(folder)
-    assert {one.id for one in library.inbound} == {"huyen/hoso"}
+    assert "huyen/hoso" in {one.id for one in library.inbound}
     assert "huyen/hoso" in fingerprints(library, [folder])
     of_schemas = [one.text for one in check_library([folder]).findings if one.rule == "registry"]
     assert not [text for text in of_schemas if "province.huyen" in text]
