@@ -88,7 +88,7 @@ def _examples(
     if not path.exists():
         raise LienthongError(f"{contract.id} has no examples", next_step=f"write {path.name} beside it")
     frame, lines = example_events(path, columns)
-    yield frame, [f"{path.name}:{line}" for line in lines]
+    yield frame, [f"line {line}" for line in lines]
 
 
 def _read_topic(contract: Contract, library: Library, both: SideBySide, last: int) -> None:
@@ -127,9 +127,7 @@ def _read_topic(contract: Contract, library: Library, both: SideBySide, last: in
 
 
 def _print(shadow: Shadow, proposal: Path) -> None:
-    typer.echo(
-        f"{shadow.contract}: version {shadow.present}, and version {shadow.proposed} as {proposal} has it"
-    )
+    typer.echo(f"{shadow.contract}: version {shadow.present}, and as proposed {shadow.proposed} ({proposal})")
     for full_id in shadow.stopped:
         typer.echo(f"{full_id}: the proposal does not feed it any more")
     for full_id in shadow.added:
@@ -143,7 +141,8 @@ def _print(shadow: Shadow, proposal: Path) -> None:
         more = ", …" if one.changes > len(one.places) else ""
         why = f" ({one.reason})" if one.reason else ""
         name = f"{one.field}: " if one.field else ""
-        typer.echo(f"  {mark}{name}{_KINDS[one.kind]}{why}: {one.changes}; {', '.join(one.places)}{more}")
+        found = f"{one.changes} (at {', '.join(one.places)}{more})"
+        typer.echo(f"  {mark}{name}{_KINDS[one.kind]}{why}: {found}")
     unreadable = "".join(f"; {count} not read ({rule})" for rule, count in shadow.unreadable.items())
     typer.echo(f"{shadow.same} of {shadow.changes} changes come out the same{unreadable}", err=True)
 

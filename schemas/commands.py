@@ -93,7 +93,7 @@ def coverage(
     if as_json:
         print_json(covering.as_json(rows))
     elif as_page:
-        typer.echo(covering.markdown(rows, language), nl=False)
+        typer.echo(covering.markdown(rows, library, language), nl=False)
     else:
         print_table("", covering.heads(language), [covering.cells(row, language) for row in rows])
     for line in findings.told(broken):

@@ -35,13 +35,9 @@ class Coverage:
     dataset: str
     owner: str
     fed: Filled  #: the version that is fed
-    newest: Filled  #: the newest version known, filled by the same rules; the fed one, if that is the newest
+    newest: Filled  #: the newest version known, filled by its own target or, if there is none, by these rules
+    fresh: bool  #: whether the dataset feeds the newest version known, by this target or by another one
     losses: Sequence[str]  #: source columns that no format the dataset feeds has room for
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the version that is fed is the newest one known."""
-        return self.fed.format == self.newest.format
 
 
 def coverages(library: Library) -> list[Coverage]:
@@ -50,17 +46,24 @@ def coverages(library: Library) -> list[Coverage]:
     for national in sorted(library.formats.values(), key=lambda one: one.version):
         newest[national.id] = national
     return [
-        Coverage(
-            system=contract.system,
-            dataset=contract.dataset,
-            owner=contract.owner,
-            fed=filled(target, library.formats[target.format]),
-            newest=filled(target, newest[library.formats[target.format].id]),
-            losses=lost_columns(contract),
-        )
+        _coverage(contract, target, newest[library.formats[target.format].id], library)
         for contract in sorted(library.contracts.values(), key=lambda one: one.id)
         for target in contract.targets
     ]
+
+
+def _coverage(contract: Contract, target: Target, newest: NationalFormat, library: Library) -> Coverage:
+    own = next((one for one in contract.targets if one.format == newest.full_id), None)
+    fed = library.formats[target.format]
+    return Coverage(
+        system=contract.system,
+        dataset=contract.dataset,
+        owner=contract.owner,
+        fed=filled(target, fed),
+        newest=filled(own or target, newest),
+        fresh=own is not None,
+        losses=lost_columns(contract),
+    )
 
 
 def filled(target: Target, national: NationalFormat) -> Filled:
@@ -106,7 +109,7 @@ def _names(fields: Iterable[FormatField]) -> Sequence[str]:
 
 def as_json(rows: Iterable[Coverage]) -> list[dict[str, Any]]:
     """The rows as JSON objects, field by field."""
-    return [asdict(row) | {"fresh": row.fresh} for row in rows]
+    return [asdict(row) for row in rows]
 
 
 _WORDS: Mapping[Language, Mapping[str, str]] = {
@@ -114,24 +117,26 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "title": "Mức độ đáp ứng định dạng quốc gia",
         "columns": "hệ thống|dữ liệu|định dạng|bản mới nhất|trường|bắt buộc|chưa chắc|cột không có chỗ",
         "fresh": "đang dùng",
+        "also": "cũng đang dùng",
         "lacking": "bản mới đòi thêm {names}",
+        "summary": "{rows} dòng, {systems} hệ thống; {fresh} dùng bản mới nhất, {full} đủ trường bắt buộc.",
         "owner": "Đơn vị giữ dữ liệu",
         "unmapped": "Trường quốc gia chưa có dữ liệu",
         "losses": "Cột của nguồn mà định dạng quốc gia không có chỗ",
         "proposal": "{format} (đề xuất của tỉnh)",
-        "none": "không có",
         "marks": "[I]: suy ra, [U]: chưa kiểm chứng; không có dấu: đã đọc trong nguồn nêu ở tệp định dạng.",
     },
     "en": {
         "title": "Coverage of the national formats",
         "columns": "system|dataset|format|newest version|fields|required|unsure|columns without room",
         "fresh": "in use",
+        "also": "in use, too",
         "lacking": "also requires {names}",
+        "summary": "{rows} rows, {systems} systems: newest version {fresh}, all required fields {full}.",
         "owner": "Owner",
         "unmapped": "National fields without data",
         "losses": "Source columns that the national format has no room for",
         "proposal": "{format} (the province's own proposal)",
-        "none": "none",
         "marks": "[I]: inferred, [U]: unverified; no mark: read in the source that the format's file names.",
     },
 }  # fmt: skip
@@ -144,10 +149,12 @@ def heads(language: Language) -> Sequence[str]:
 
 def cells(row: Coverage, language: Language) -> Sequence[str]:
     """One line of the table."""
-    words, fed = _WORDS[language], row.fed
-    version = words["fresh"] if row.fresh else row.newest.format
-    if row.newest.lacking:
-        version = f"{version}: {words['lacking'].format(names=', '.join(row.newest.lacking))}"
+    words, fed, newest = _WORDS[language], row.fed, row.newest
+    version = words["fresh"] if fed.format == newest.format else newest.format
+    if row.fresh and fed.format != newest.format:
+        version = f"{version}: {words['also']}"
+    elif newest.lacking:
+        version = f"{version}: {words['lacking'].format(names=', '.join(newest.lacking))}"
     return (
         row.system,
         row.dataset,
@@ -165,25 +172,24 @@ def _format(fed: Filled, words: Mapping[str, str]) -> str:
     return words["proposal"].format(format=fed.format) if fed.origin == "proposal" else fed.format
 
 
-def markdown(rows: Sequence[Coverage], language: Language) -> str:
+def markdown(rows: Sequence[Coverage], library: Library, language: Language) -> str:
     """A page with the table and, for each row, the names behind the numbers."""
     words = _WORDS[language]
-    lines = [
-        f"# {words['title']}",
-        "",
-        markdown_row(heads(language)),
-        markdown_row(["---"] * len(heads(language))),
-    ]
-    lines += [markdown_row(cells(row, language)) for row in rows]
-    lines += ["", words["marks"]]
+    summary = words["summary"].format(
+        rows=len(rows),
+        systems=len({row.system for row in rows}),
+        fresh=sum(row.fresh for row in rows),
+        full=sum(row.fed.required_mapped == row.fed.required for row in rows),
+    )
+    table = [heads(language), ["---"] * len(heads(language)), *(cells(row, language) for row in rows)]
+    lines = [f"# {words['title']}", "", summary, "", *map(markdown_row, table), "", words["marks"]]
     for row in rows:
-        lines += [
-            "",
-            f"## {row.system}/{row.dataset} → {_format(row.fed, words)}",
-            "",
-            f"{words['owner']}: {row.owner}",
-            "",
-        ]
-        for word, names in (("unmapped", row.fed.unmapped), ("losses", row.losses)):
-            lines.append(f"- {words[word]} ({len(names)}): {', '.join(names) or words['none']}")
+        labels = {marked(field): field.label for field in library.formats[row.fed.format].fields}
+        told = (
+            ("unmapped", [f"{labels[name]} ({name})" for name in row.fed.unmapped]),
+            ("losses", row.losses),
+        )
+        lines += ["", f"## {row.system}/{row.dataset} → {_format(row.fed, words)}", ""]
+        lines.append(f"- {words['owner']}: {row.owner}")
+        lines += [f"- {words[word]} ({len(names)}): {'; '.join(names)}" for word, names in told if names]
     return "\n".join(lines) + "\n"

@@ -154,8 +154,11 @@ class _Looking:
 
     def _unfit(self, old: FormatField, new: FormatField) -> Iterator[Finding]:
         """A rule that cannot serve the field as it is now, or codes that change their meaning under it."""
+        rule = self.target.rules[new.name]
+        if old.date_form:  # the rule has its form from the format, and would have it from the new one
+            rule = rule.fitted(new)
         try:
-            self.target.rules[new.name].check(new, self.codes)
+            rule.check(new, self.codes)
         except Complaint as complaint:
             text = f"{marked(new)}: the rule does not serve any more: {complaint.text}"
             yield self._told(new, "error", "rule_unfit", text, complaint.next_step)

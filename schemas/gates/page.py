@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from schemas.codelists import CodeLists, Exact
 from schemas.contracts import Contract, Target
 from schemas.examples import Shown
-from schemas.formats import FormatField, NationalFormat
+from schemas.formats import FormatField, NationalFormat, Origin
 from schemas.gates.coverage import lost_columns
 from schemas.gates.protection import marked
 from schemas.gates.tables import markdown_row
@@ -40,6 +40,7 @@ class Part:
 
     format: str
     title: str
+    origin: Origin  #: who made the layout
     lines: Sequence[Line]
     checks: Sequence[str]  #: what is only looked at
     without: Sequence[str]  #: fields that no rule obtains, with labels and marks
@@ -113,7 +114,14 @@ def _part(
         )
     checks = [f"{', '.join(one.sources())}: {one.basis or one.rule}" for one in target.checks]
     without = [f"{marked(one)} ({one.label})" for one in national.fields if one.name not in target.rules]
-    return Part(format=national.full_id, title=national.title, lines=lines, checks=checks, without=without)
+    return Part(
+        format=national.full_id,
+        title=national.title,
+        origin=national.origin,
+        lines=lines,
+        checks=checks,
+        without=without,
+    )
 
 
 def _told(value: str | None, field: FormatField, codes: CodeLists, day: date | None) -> str | None:
@@ -142,6 +150,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "sensitive": "nhạy cảm",
         "checks": "Chỉ kiểm tra và cảnh báo, không từ chối",
         "without": "Trường quốc gia chưa có dữ liệu, để trống",
+        "proposal": "Định dạng này là đề xuất của tỉnh, chưa có văn bản của bộ.",
         "losses": "Cột của nguồn mà định dạng quốc gia không có chỗ",
         "none": "không có",
         "marks": "[V]: đã đọc trong nguồn được nêu; [I]: suy ra; [U]: chưa kiểm chứng. Không có dấu là [V].",
@@ -157,6 +166,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "sensitive": "sensitive",
         "checks": "Only looked at; warns and never refuses",
         "without": "National fields without data, left empty",
+        "proposal": "This layout is the province's own proposal; no ministry has published one.",
         "losses": "Source columns that the national format has no room for",
         "none": "none",
         "marks": "[V]: read in the source that is named; [I]: inferred; [U]: unverified. No mark is [V].",
@@ -175,7 +185,10 @@ def markdown(page: Page, language: Language) -> str:
     if page.missing:
         lines.append(words["missing"].format(missing=", ".join(f"“{word}”" for word in page.missing)))
     for part in page.parts:
-        lines += ["", f"## → {part.title} ({part.format})", "", *_table(part, words), ""]
+        lines += ["", f"## → {part.title} ({part.format})", ""]
+        if part.origin == "proposal":
+            lines += [words["proposal"], ""]
+        lines += [*_table(part, words), ""]
         for word, names in (("checks", part.checks), ("without", part.without)):
             lines.append(f"- {words[word]} ({len(names)}): {'; '.join(names) or words['none']}")
     lines += ["", f"{words['losses']}: {', '.join(page.losses) or words['none']}.", "", words["marks"]]

@@ -175,6 +175,7 @@ class SideBySide:
                 yield full_id, name, kind, self._rules[full_id].get(name, ""), rows
         for kind, one, other in (("not_warned", before, after), ("warned", after, before)):
             only = one.warnings.join(other.warnings, on=["__row", "field", "rule"], how="anti")
+            only = only.filter(~pl.col("__row").is_in(refused))
             for (name, rule), found in only.group_by("field", "rule", maintain_order=True):
                 yield "", str(name), kind, str(rule), sorted(set(found["__row"]))
 

@@ -46,6 +46,19 @@ def test_a_newer_version_tells_what_it_would_require(tmp_path: Path) -> None:
     assert "hotich.khaisinh.v2: bản mới đòi thêm maHoSo [U]" in line
 
 
+def test_a_dataset_that_feeds_the_newest_version_as_well_is_fresh(tmp_path: Path) -> None:
+    write(tmp_path, "formats/hotich/khaisinh/v2.avsc", newer())
+    both = OTHER.replace("targets:\n", "targets:\n  hotich.khaisinh.v2:\n    like: hotich.khaisinh.v1\n", 1)
+    both = both.replace(
+        "    like: hotich.khaisinh.v1\n", "    like: hotich.khaisinh.v1\n    fields: {maHoSo: *}\n"
+    )
+    both = both.replace("maHoSo: *", "maHoSo: {rule: copy, from: so_dk}")
+    write(tmp_path, "contracts/a/b.yaml", both)
+    lines = [line for line in run(tmp_path, "coverage").stdout.splitlines() if line.startswith("a\t")]
+    assert ["\thotich.khaisinh.v2: cũng đang dùng\t" in line for line in lines] == [False, True]
+    assert "\thotich.khaisinh.v2\tđang dùng\t" in lines[0]
+
+
 def test_a_column_that_nothing_reads_is_lost(tmp_path: Path) -> None:
     write(tmp_path, "contracts/a/b.yaml", OTHER.replace("  id: long\n", "  id: long\n  ghi_chu: string\n"))
     assert rows(tmp_path)["a/b"]["losses"] == ["ghi_chu", "so_dinh_danh"]
@@ -53,10 +66,14 @@ def test_a_column_that_nothing_reads_is_lost(tmp_path: Path) -> None:
 
 def test_the_page_names_what_the_numbers_count(tmp_path: Path) -> None:
     page = run(tmp_path, "coverage", "--markdown", "--lang", "en").stdout
-    assert page.startswith("# Coverage of the national formats\n\n| system | dataset |")
+    assert page.startswith("# Coverage of the national formats\n\n")
+    assert "\n\n| system | dataset |" in page
+    count = len(rows(tmp_path))
+    assert f"newest version {count}, all required fields {count}." in page
+    assert "; Tuyên bố mất tích (nksMatTich); " in page
     part = page[page.index("## hotich_qnam/khaisinh → hotich.khaisinh.v1") :]
     assert "Owner: Sở Tư pháp tỉnh Quảng Nam" in part
-    assert "has no room for (1): so_dinh_danh" in part
+    assert "has no room for (1): so_dinh_danh\n" in part
     assert "[I]: inferred" in page
     assert run(tmp_path, "coverage", "--markdown").stdout.startswith("# Mức độ đáp ứng")
 
@@ -71,6 +88,8 @@ def test_a_layout_that_no_ministry_made_says_so(tmp_path: Path) -> None:
     table = run(tmp_path, "coverage", "--lang", "en").stdout
     assert "tinh.khaisinh.v1 (the province's own proposal)" in table
     assert "hotich.khaisinh.v1 (" not in table
+    shown = run(tmp_path, "show", "a/b", "--lang", "en").stdout
+    assert "This layout is the province's own proposal; no ministry has published one." in shown
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_what_changes_its_meaning(tmp_path: Path) -> None:
     found = rules(told)
     assert found["nksQueQuan"] == ("became_required", "warning")
     assert found["meNgaySinh"] == ("date_form", "warning")
+    assert [one["rule"] for one in told["findings"] if one["text"].startswith("meNgaySinh")] == ["date_form"]
     assert found["nksNoiSinh"] == ("code_list", "error")
     assert found["chaHoTen"] == ("meaning", "warning")
     assert found["trangSo"] == ("sensitivity", "warning")

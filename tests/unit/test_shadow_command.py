@@ -122,6 +122,12 @@ def test_doubts_are_compared_too(tmp_path: Path) -> None:
     events = past(tmp_path, {"so_dinh_danh": "12"}, {})
     told = shadow(tmp_path, path, "--events", str(events), status=0)
     assert kinds(told) == {("so_dinh_danh", "not_warned"): (1, ["line 1"], "personal_id_form")}
+    # Of a change that one refuses there is nothing to doubt.
+    path = proposal(
+        tmp_path, ("list: hotich.gioiTinh, by: [name, code]", "list: hotich.gioiTinh, by: [code]")
+    )
+    found = kinds(shadow(tmp_path, path, "--events", str(events), status=1))
+    assert set(found) == {("nksGioiTinh", "refused")}
 
 
 def test_formats_that_only_one_feeds_and_columns_that_only_one_has(tmp_path: Path) -> None:
@@ -153,8 +159,8 @@ def test_people_read_it_and_see_no_value(tmp_path: Path) -> None:
     events = past(tmp_path, *[{}] * 7)
     result = run(tmp_path, "shadow", ID, str(path), "--events", str(events))
     assert result.exit_code == 1
-    assert "  LOSS trangSo: has no value any more (copy -> no rule): 7; line 1, line 2" in result.stdout
-    assert "line 5, …\n  nksHoTen: is spelt otherwise (name -> copy): 7" in result.stdout
+    assert "  LOSS trangSo: has no value any more (copy -> no rule): 7 (at line 1, line 2" in result.stdout
+    assert "line 5, …)\n  nksHoTen: is spelt otherwise (name -> copy): 7" in result.stdout
     assert "0 of 7 changes come out the same" in result.stderr
     assert "BÍ MẬT" not in result.output.upper()
 
