@@ -62,7 +62,7 @@ def _records(old: NationalFormat, sample: Path | None, store: int) -> Iterator[S
     if sample is not None and store:
         raise SettingsError("--sample and --store are both given", next_step="give one of them")
     if sample is not None:
-        return read_sample(sample)
+        return read_sample(sample, old)
     return _stored(old, store) if store else None
 
 

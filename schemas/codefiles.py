@@ -234,7 +234,7 @@ class _Checking:
         if table["code"].n_unique() == len(table):
             return
         rows = table.select("code", "valid_from", "valid_to").with_row_index("at")
-        rows = rows.sort("code", "valid_from", nulls_last=False)
+        rows = rows.sort("code", "valid_from", nulls_last=False, maintain_order=True)
         before = pl.col("valid_to").shift(1)
         again = pl.col("code") == pl.col("code").shift(1)
         overlap = again & (before.is_null() | (before > pl.col("valid_from")).fill_null(value=True))

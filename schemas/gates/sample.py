@@ -128,11 +128,13 @@ def _pattern(form: DateForm) -> re.Pattern[str]:
     return re.compile("".join(digits.get(piece) or re.escape(piece) for piece in form.pieces()))
 
 
-def read_sample(path: Path) -> Iterator[Stored]:
+def read_sample(path: Path, national: NationalFormat) -> Iterator[Stored]:
     """Records as ``lienthong consume`` prints them, one JSON object a line; deleted ones are passed over.
 
-    Lines that hold the fields alone are read, too. Raises ``ContractError`` with file and line.
+    Lines that hold the fields alone are read, too. Raises ``ContractError`` with file and line, also for a
+    line that holds no field of the format.
     """
+    known = {one.name for one in national.fields}
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -142,6 +144,8 @@ def read_sample(path: Path) -> Iterator[Stored]:
         fields = said.get("fields", said)
         if not isinstance(fields, dict):
             raise ContractError(f"{path}:{number}: fields is no JSON object", next_step=_LINES)
+        if known.isdisjoint(fields):
+            raise ContractError(f"{path}:{number}: no field of {national.full_id} is in it", next_step=_LINES)
         yield Stored(
             system=str(said.get("system", "")),
             dataset=str(said.get("dataset", "")),

@@ -62,6 +62,7 @@ BAD = [
     ("CR LF", ONE, OTHER.replace("\n", "\r\n"), 1, "ends with CR LF", "LF line ends"),
     ("ring", LIST, HEAD + "# parent: x\ncode,name,parent\n1,a,2\n2,b,1\n", 6, "1 -> 2 -> 1", "let"),
     ("100,000 rows", LIST, LONG + "7,\n", 100_005, "name is empty", "fill it in"),
+    ("100,000 rows, one twice", LIST, LONG + "7,b\n", 100_005, "already has a meaning", "end one"),
 ]
 
 

@@ -171,7 +171,11 @@ def test_a_sample_tells_who_would_be_refused_and_who_altered_and_no_value(tmp_pa
 
 @pytest.mark.parametrize(
     ("text", "line", "said"),
-    [("{}\nx\n", 2, "not JSON"), ("[]\n", 1, "not a JSON object"), ('{"fields": 1}\n', 1, "no JSON")],
+    [
+        ('{"so": "1"}\nx\n', 2, "not JSON"),
+        ("[]\n", 1, "not a JSON object"), ('{"fields": 1}\n', 1, "no JSON"),
+        ('{"type": "record"}\n', 1, "no field of hotich.khaisinh.v1 is in it"),
+    ],
 )  # fmt: skip
 def test_a_sample_that_cannot_be_read(text: str, line: int, said: str, tmp_path: Path) -> None:
     path = write(tmp_path, "sample.jsonl", text)
