@@ -34,6 +34,10 @@ RULES: Mapping[str, Mapping[Language, str]] = {
         "vi": "ngày, viết {date_form}; phần không biết thì để trống, không đoán",
         "en": "a date, written {date_form}; what is not known is left out, never guessed",
     },
+    "whole date": {
+        "vi": "ngày đủ ngày, tháng, năm, viết {date_form}; thiếu phần nào thì từ chối",
+        "en": "a date with day, month and year, written {date_form}; refused if a part is not known",
+    },
     "moment": {"vi": "ngày giờ, viết {date_form}", "en": "day and time, written {date_form}"},
     "personal_id": {
         "vi": "số định danh, phải đủ chữ số",
@@ -74,7 +78,9 @@ class _Parameters(dict[str, Any]):
 
 def in_words(step: Step, date_form: str | None, language: Language) -> str:
     """What a rule or check does. Of a kind that a province added: the first line of its documentation."""
-    known = RULES.get(step.rule)
+    only_day = "dd" in (date_form or "") and "|" not in (date_form or "")
+    whole = step.rule == "date" and (only_day or getattr(step, "precision", "") == "day")
+    known = RULES.get("whole date" if whole else step.rule)
     if known is None:
         return (type(step).__doc__ or step.rule).strip().splitlines()[0]
     said = step.model_dump() | {"date_form": _OR[language].join((date_form or "dd.MM.yyyy").split("|"))}

@@ -43,6 +43,14 @@ def test_a_clerk_reads_what_goes_where_by_which_rule_and_law(tmp_path: Path) -> 
     assert "[I]: suy ra" in text
 
 
+def test_a_day_that_is_needed_is_not_said_to_be_left_out(tmp_path: Path) -> None:
+    text = page(tmp_path, "--lang", "en")
+    assert line(text, "ngayDangKy")[2].endswith("written dd.MM.yyyy; refused if a part is not known")
+    assert (
+        "written dd.MM.yyyy or MM.yyyy or yyyy; what is not known is left out" in line(text, "nksNgaySinh")[2]
+    )
+
+
 def test_a_code_is_named_as_of_the_day_of_the_example(tmp_path: Path) -> None:
     assert line(page(tmp_path), "noiDangKy")[4].startswith("20656 (Xã ")
 
