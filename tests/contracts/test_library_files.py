@@ -125,9 +125,8 @@ def test_every_code_list_file_is_loaded(library: Library) -> None:
 def test_every_wire_schema_is_registered_as_it_is(library: Library) -> None:
     for national in library.formats.values():
         assert library.registry.current(national.subject).schema == national.wire_schema
-    for contract in library.contracts.values():
-        if contract.source is None:
-            assert library.registry.current(contract.subject).schema == contract.envelope_schema
+    for contract in library.outbound:
+        assert library.registry.current(contract.subject).schema == contract.envelope_schema
 
 
 #: Format -> where the names of its fields were read, in order, and how many there are.
