@@ -177,7 +177,8 @@ def end_to_end(context: Context) -> list[Measure]:
     with whole_road(context, "e2e") as (one, libpq):
         clerk = psycopg.connect(libpq, autocommit=True)
         insert(clerk, rows[:200])
-        wait_for("the road is warm", lambda: one.backlog(PROVINCE, NATIONAL) == 0, seconds=60)
+        arrived = "SELECT count(*) FROM hotich_khaisinh_v1"
+        wait_for("the road is warm", lambda: one.one(arrived) >= 200, seconds=60)
         watcher = _Watcher(one)
         watcher.start()
         committed: dict[str, float] = {}
@@ -214,7 +215,10 @@ def insert(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> None:
 
 
 class _Watcher(threading.Thread):
-    """Looks every 5 ms which national rows have become visible."""
+    """Looks every 5 ms which national rows have become visible.
+
+    By an index and in one text: reading the rows of seconds 200 times a second took a core from the road.
+    """
 
     def __init__(self, one: Road) -> None:
         super().__init__(daemon=True)
@@ -223,14 +227,17 @@ class _Watcher(threading.Thread):
         self.seen: dict[str, float] = {}
 
     def run(self) -> None:
+        table = "hotich_khaisinh_v1"
         query = text(
-            "SELECT lt_source_key FROM hotich_khaisinh_v1 WHERE lt_applied_at > now() - interval '2 seconds'"
+            f"SELECT string_agg(lt_source_key, ' ') FROM {table}"
+            " WHERE lt_applied_at > now() - interval '1 second'"
         )
         with self._one.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"CREATE INDEX ON {table} (lt_applied_at)"))
             while not self._enough.is_set():
-                rows = connection.execute(query).all()
+                keys = connection.execute(query).scalar_one() or ""
                 now = time.monotonic()
-                for (key,) in rows:
+                for key in keys.split():
                     self.seen.setdefault(key, now)
                 time.sleep(0.005)
 
