@@ -20,6 +20,7 @@ from schemas.errors import ContractError, Report, SettingsError, raise_it
 from schemas.formats import NationalFormat, load_format, told_in
 from schemas.registry import FileRegistry
 from schemas.rings import ring
+from schemas.rules.added import load_added
 
 #: Where the library that this package ships lies.
 SHIPPED = Path(str(files(__package__)))
@@ -55,7 +56,7 @@ def load_library(folders: Sequence[Path] = ()) -> Library:
     A folder may hold ``formats/<domain>/<entity>/v<N>.avsc``, ``contracts/<system>/<dataset>.yaml``,
     ``codes/<list>.csv``, ``codes/successors/<list>.csv`` and ``registry/``. Raises ``ContractError`` with
     file, line and next step for the first thing wrong: a folder or file that cannot be read, a name given
-    twice, or a contract that does not hold.
+    twice, or a contract that does not hold; ``LienthongError`` for a rule that another package adds badly.
     """
     return read_library(folders, raise_it)
 
@@ -65,6 +66,7 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
 
     For looking at a library, never for a road: what hangs on a file left out is left out and told as well.
     """
+    load_added()
     every = [SHIPPED]
     for folder in folders:
         if folder.is_dir():

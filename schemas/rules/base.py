@@ -1,7 +1,7 @@
 """What a kind of rule is: parameters from a contract, and one small function from them to Polars expressions.
 
 A new kind is a subclass of ``ColumnRule``, ``Rule`` or ``Check`` with its parameters as fields, marked with
-``@kind``.
+``@kind``, or named by an entry point of another package (``schemas.rules.added``).
 """
 
 from abc import abstractmethod
@@ -16,6 +16,7 @@ from pydantic import Field, PlainValidator, SerializeAsAny
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
 from schemas.documents import Place, Strict, suggestion, unfit
+from schemas.errors import LienthongError
 from schemas.formats import FormatField
 
 
@@ -207,14 +208,17 @@ S = TypeVar("S", bound=type[Step])
 
 
 def kind(name: str) -> Callable[[S], S]:
-    """Make a kind known under its name in contracts."""
+    """Make a kind known under its name in contracts. Raises ``LienthongError`` if another has the name."""
 
     def add(cls: S) -> S:
-        if issubclass(cls, Rule):
-            RULES[name] = cls
-        else:
-            assert issubclass(cls, Check)
-            CHECKS[name] = cls
+        assert issubclass(cls, Rule | Check)
+        known: dict[str, Any] = RULES if issubclass(cls, Rule) else CHECKS
+        other = known.setdefault(name, cls)
+        if other is not cls:
+            raise LienthongError(
+                f"the name {name} is taken by {other.__module__}.{other.__qualname__}",
+                next_step="give the rule another name; what is there is not replaced",
+            )
         return cls
 
     return add
