@@ -3,7 +3,8 @@
 import itertools
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.store_lab import Change, Lab, delete, upsert
@@ -13,6 +14,36 @@ SAME_STORE = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executo
 
 
 _spaces = itertools.count()
+
+_Step = tuple[str, int, int, str]  #: national key, number of the source record, seq, op
+
+
+def _deliverable(steps: list[_Step]) -> list[_Step]:
+    """Leave out upserts that come behind a delete of their own record that is not older.
+
+    A national topic has a record's changes in source order, so such an upsert is part of a replay, which
+    comes to the delete again: the law of the replay has that case. The delete of a record that holds
+    nothing under a key leaves no trace where another record's tombstone stands: alone, the older upsert
+    takes that tombstone over; in one batch with its delete it does not. Were the delete to take the
+    tombstone over, a late change of the other record, with a number between, would be lost.
+    """
+    deleted: dict[tuple[str, int], int] = {}
+    kept = []
+    for key, person, seq, op in steps:
+        newest = deleted.get((key, person), 0)
+        if op == "d":
+            deleted[key, person] = max(newest, seq)
+        elif seq <= newest:
+            continue
+        kept.append((key, person, seq, op))
+    return kept
+
+
+_deliverable_steps = st.lists(
+    st.tuples(st.sampled_from("AB"), st.integers(1, 3), st.integers(1, 9), st.sampled_from("uud")),
+    min_size=1,
+    max_size=14,
+).map(_deliverable)
 
 
 class VersionLaws:
@@ -62,25 +93,27 @@ class VersionLaws:
         assert (told.applied, told.deleted, told.stale, len(told.rejected)) == (3, 1, 1, 1)
         assert (lab.live() or {})["hoten"] == "D"
 
+    @pytest.mark.parametrize("cuts", [[1, 1, 1, 1], [1, 2, 1], [1, 3], [2, 2], [4]])
+    def test_a_replay_behind_a_delete_that_held_nothing_ends_deleted(self, lab: Lab, cuts: list[int]) -> None:
+        """The older upsert may live for a moment, until the replay comes to the delete again."""
+        steps = [("A", 2, 1, "d"), ("A", 1, 3, "d"), ("A", 1, 2, "u"), ("A", 1, 3, "d")]
+        space = f"r-{next(_spaces)}-"
+        _feed(lab, space, steps, cuts)
+        assert lab.row(f"{space}A") is not None
+        assert lab.live(f"{space}A") is None
+
     @settings(max_examples=30, deadline=None, suppress_health_check=SAME_STORE)
-    @given(data=st.data())
-    def test_a_batch_does_what_its_records_do_one_by_one(self, lab: Lab, data: st.DataObject) -> None:
+    @example(steps=[("A", 2, 1, "d"), ("A", 1, 2, "u"), ("A", 1, 3, "d")], cuts=[1, 2])
+    @given(steps=_deliverable_steps, cuts=st.lists(st.integers(1, 5), min_size=14, max_size=14))
+    def test_a_batch_does_what_its_records_do_one_by_one(
+        self, lab: Lab, steps: list[_Step], cuts: list[int]
+    ) -> None:
         """However records are cut into batches, the rows are the same, and nothing more is refused.
 
         Less may be: a version that is refused alone counts as applied when a newer one behind it in its
         batch takes the key.
         """
         space = f"{next(_spaces)}-"
-        steps = data.draw(
-            st.lists(
-                st.tuples(
-                    st.sampled_from("AB"), st.integers(1, 3), st.integers(1, 9), st.sampled_from("uud")
-                ),
-                min_size=1,
-                max_size=14,
-            )
-        )
-        cuts = data.draw(st.lists(st.integers(1, 5), min_size=14, max_size=14))
         rows_of_singles, refused_singly = _feed(lab, f"1-{space}", steps, [1] * len(steps))
         rows_of_batches, refused_in_batches = _feed(lab, f"n-{space}", steps, cuts)
         assert rows_of_batches == rows_of_singles
@@ -88,7 +121,7 @@ class VersionLaws:
 
 
 def _feed(
-    lab: Lab, space: str, steps: list[tuple[str, int, int, str]], cuts: list[int]
+    lab: Lab, space: str, steps: list[_Step], cuts: list[int]
 ) -> tuple[list[object], Counter[int | None]]:
     """Apply ``steps`` in batches of ``cuts``; return the rows and the refused numbers."""
     system = f"s{space}"
