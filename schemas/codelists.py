@@ -101,11 +101,6 @@ class CodeList:
         """Every code that has, or had, a meaning."""
         return frozenset(self.entries["code"])
 
-    @cached_property
-    def sentinels(self) -> frozenset[str]:
-        """The codes that say that nothing is known, or none of the others: never to be put in unasked."""
-        return frozenset(self.entries.filter(pl.col("sentinel").is_not_null())["code"])
-
     @property
     def below(self) -> str | None:
         """A pattern whose one group is the code of this list within the code of a unit below it."""
