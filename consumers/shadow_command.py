@@ -11,7 +11,8 @@ import typer
 from consumers.settings import BrokerSettings
 from consumers.topic_reader import TopicReader
 from schemas.codec import decode
-from schemas.contracts import AvroType, Contract, load_proposal
+from schemas.contract_files import load_proposal
+from schemas.contracts import AvroType, Contract
 from schemas.errors import LienthongError, SettingsError, TryAgain
 from schemas.examples import example_events
 from schemas.gates.history import AT_ONCE, read_events

@@ -14,7 +14,8 @@ import polars as pl
 
 from schemas.codefiles import load_code_list, load_successors, together
 from schemas.codelists import CodeList, CodeLists
-from schemas.contracts import Contract, load_contract
+from schemas.contract_files import load_contract
+from schemas.contracts import Contract
 from schemas.documents import read_document, read_text, suggestion
 from schemas.errors import ContractError, Report, SettingsError, raise_it
 from schemas.formats import NationalFormat, load_format, told_in
