@@ -6,14 +6,12 @@ a pause each worker lets one fetch through: if it is good enough the breaker clo
 it with ``lienthong road resume``.
 """
 
-import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TypeVar
 
 import structlog
 
@@ -22,11 +20,11 @@ from consumers.store import Reject
 from schemas.contracts import Contract
 from schemas.errors import TryAgain
 from streams.claims import Claims
+from streams.looking import Looker
 from streams.metrics import RoadMetrics
 from streams.parking import Placed
 
 logger = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 
@@ -82,7 +80,7 @@ class _Source:
         self.run = lot.last + (self.run if lot.last == lot.changes else 0)
 
 
-class Breakers:
+class Breakers(Looker):
     """One for a worker that translates."""
 
     def __init__(
@@ -98,38 +96,15 @@ class Breakers:
         discard: Callable[[str], None],
         stop_the_line: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(seconds=LOOK_SECONDS, executor=executor, stop_the_line=stop_the_line)
         self._contracts = contracts  # by topic
         self._store = store
         self._claims = claims
         self._deployment = deployment
         self._limits = limits
         self._metrics = metrics
-        self._executor = executor
         self._discard = discard
-        self._stop_the_line = stop_the_line
         self._sources: dict[str, _Source] = {topic: _Source() for topic in contracts}
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Look once a second."""
-        self._task = asyncio.get_running_loop().create_task(self._loop())
-
-    async def stop(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _loop(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.look()
-            except TryAgain:
-                pass  # the mills tell that the store is away
-            except Exception as error:
-                self._stop_the_line(error)
-                return
 
     async def look(self) -> None:
         """Pause and resume as the store says; to be awaited once before anything is read."""
@@ -204,9 +179,6 @@ class Breakers:
             )
         )
         logger.info("source tried out: its changes are good again", source=contract.id)
-
-    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
 def _formats(contract: Contract) -> list[str]:

@@ -5,12 +5,10 @@ province's topic went through both hops, a higher number had its answer before t
 minute later. What arrives after all is missing no longer.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TypeVar
 
 import structlog
 
@@ -19,13 +17,12 @@ from consumers.ranges import Ranges
 from consumers.repairs import RepairStore
 from consumers.store import Position
 from schemas.contracts import Contract
-from schemas.errors import TryAgain
 from schemas.formats import NationalFormat
 from streams.claims import Claims, Log
+from streams.looking import Looker
 from streams.metrics import RoadMetrics
 
 logger = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 LOOK_SECONDS = 5.0
 SUSPECT_SECONDS = 30.0  # what is on its way to Kafka in several partitions arrives within this time
@@ -45,7 +42,7 @@ class _Round:
     suspects: dict[tuple[int, int], float] = field(default_factory=dict)  #: since when
 
 
-class GapWatch:
+class GapWatch(Looker):
     """One for a worker; looks at the datasets whose first partition it holds, so that one worker does."""
 
     def __init__(
@@ -61,6 +58,7 @@ class GapWatch:
         executor: Executor,
         stop_the_line: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(seconds=LOOK_SECONDS, executor=executor, stop_the_line=stop_the_line)
         self._contracts = contracts
         self._formats = formats
         self._store = store
@@ -68,31 +66,7 @@ class GapWatch:
         self._log = log
         self._deployment = deployment
         self._metrics = metrics
-        self._executor = executor
-        self._stop_the_line = stop_the_line
         self._rounds: dict[str, _Round] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Look now and then."""
-        self._task = asyncio.get_running_loop().create_task(self._loop())
-
-    async def stop(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _loop(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.look()
-            except (TryAgain, TimeoutError):
-                pass  # the mills tell that a service is away
-            except Exception as error:
-                self._stop_the_line(error)
-                return
 
     async def look(self) -> None:
         """Go one step with each dataset."""
@@ -158,9 +132,6 @@ class GapWatch:
         rows = await self._in_store(lambda: self._store.ledger(self._deployment))
         at = {row.position: row.next_offset or 0 for row in rows}
         return all(at.get(position, 0) >= end for position, end in ends.items())
-
-    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
 def _since(span: tuple[int, int], suspects: Mapping[tuple[int, int], float], now: float) -> float:

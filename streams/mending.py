@@ -8,25 +8,24 @@ makes that harmless.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
 from consumers.repairs import Became, Mend, RepairStore, Work
-from consumers.store import Fenced, Parked, Position, Reject, RejectRow, Slice
-from schemas.errors import TryAgain
+from consumers.store import Parked, Position, Reject, RejectRow, Slice
 from streams.batch import Record
 from streams.claims import Claims
+from streams.looking import Looker
 from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Outgoing, Publisher, publish_from_thread
 from streams.translate import TranslateHop, Translation
 
 logger = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 HEADS = 200  # rejects drained at a time; the mill stands still meanwhile
@@ -54,8 +53,10 @@ class _Try:
     stays: list[int] = field(default_factory=list)  #: of these, the refused one and all behind it
 
 
-class Mender:
+class Mender(Looker):
     """One for a worker that translates. ``start`` on the main loop."""
+
+    waiting = "repairs wait"
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Mender:
         national: Sequence[str],
         stop_the_line: Callable[[BaseException], None],
     ) -> None:
+        super().__init__(seconds=LOOK_SECONDS, executor=executor, stop_the_line=stop_the_line)
         self._hop = hop
         self._mill = mill
         self._claims = claims
@@ -78,41 +80,13 @@ class Mender:
         self._publisher = publisher
         self._deployment = deployment
         self._metrics = metrics
-        self._executor = executor
         self._national = national
-        self._stop_the_line = stop_the_line
         self._healed: dict[Position, int] = {}  # the epoch in which we asked for another try
-        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to look, once a second."""
         self._on = asyncio.get_running_loop()
-        self._task = self._on.create_task(self._loop())
-
-    async def stop(self) -> None:
-        """Stop at once; what was not written is done again by the next owner."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _loop(self) -> None:
-        trouble = ""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                while await self.look():
-                    pass
-                trouble = ""
-            except Fenced:
-                pass  # claimed anew: its owner does the work
-            except (TryAgain, TimeoutError) as error:
-                text = str(error) or "the broker did not acknowledge in time"
-                if text != trouble:
-                    logger.warning("repairs wait", why=text)
-                trouble = text
-            except Exception as error:
-                self._stop_the_line(error)
-                return
+        super().start()
 
     async def look(self) -> bool:
         """Do a part of what is asked for; whether there may be more."""
@@ -175,9 +149,6 @@ class Mender:
             self._metrics.mended.labels(out.contract.system, out.contract.dataset, _outcome(mend)).inc()
         where = f"{position.topic}-{position.partition}"
         logger.info("rejects worked on", partition=where, rejects=len(mends))
-
-    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
 
 def _changes(work: Work) -> list[tuple[int | None, Reject | Parked]]:
