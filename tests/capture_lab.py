@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from producers import postgres_sql, sqlite_sql
 from producers.opening import open_outbox, open_site
-from producers.outbox import Capture, Change, Outbox, Site
+from producers.outbox import Capture, Change, Locked, Outbox, Site
 from schemas.contracts import AvroType, Contract, LineSet
 
 COLUMNS: dict[str, AvroType] = {
@@ -184,6 +184,17 @@ class CaptureLab:
             return {
                 k: json.loads(i) for k, i in hand.run(f"SELECT {key}, {printed} FROM {capture.table} AS t")
             }
+
+    def snapshot(self, capture: Capture, size: int) -> int:
+        """Take a whole snapshot while others are at work; how many chunks it took."""
+        self.site.begin_snapshot(capture)
+        chunks, more = 0, True
+        while more:
+            with suppress(Locked):
+                more = self.site.snapshot_chunk(capture, size) is not None
+                chunks += 1
+                time.sleep(0.005)
+        return chunks
 
     def number(self, *captures: Capture, limit: int = 1000, characters: int = 10**9) -> list[Change]:
         return self.outbox.number([one.dataset for one in captures or (SOHO,)], limit, characters)

@@ -10,7 +10,7 @@ import pytest
 
 from producers.clock import SystemClock
 from producers.opening import open_outbox
-from producers.outbox import Capture, Locked
+from producers.outbox import Capture
 from producers.snapshot import take_snapshot
 from schemas.errors import LienthongError
 from tests.capture_lab import COLUMNS, SOHO, CaptureLab, Hand, a_contract, replayed, wait_for
@@ -429,17 +429,8 @@ class CaptureLaws:
         clerks = [Thread(target=clerk, args=(number,)) for number in range(3)]
         for one in clerks:
             one.start()
-        chunks = 0
         try:
-            lab.site.begin_snapshot(SOHO)
-            done = False
-            while not done:
-                try:
-                    done = lab.site.snapshot_chunk(SOHO, 40) is None
-                    chunks += 1
-                    sleep(0.005)
-                except Locked:
-                    continue
+            chunks = lab.snapshot(SOHO, 40)
         finally:
             enough.set()
             for one in clerks:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from psycopg import errors
 
-from producers.outbox import Capture, Change, Locked
+from producers.outbox import Capture, Change
 from schemas.contracts import AvroType, LineSet
 from tests.capture_lab import CaptureLab, Hand, a_contract, replayed
 from tests.capture_laws import take
@@ -263,14 +263,7 @@ class LineLaws:
             one.start()
         try:
             for _ in range(3):
-                lab.site.begin_snapshot(LINED)
-                done = False
-                while not done:
-                    try:
-                        done = lab.site.snapshot_chunk(LINED, 10) is None
-                        sleep(0.005)
-                    except Locked:
-                        continue
+                lab.snapshot(LINED, 10)
         finally:
             enough.set()
             for one in clerks:

@@ -44,6 +44,16 @@ def test_examples_show_good_and_bad_rows_and_every_outcome(contract_id: str, lib
     assert [word for word in outcomes if word not in text] == []
 
 
+def _births_with(before: str, after: str, library: Library, folder: Path) -> tuple[Contract, Path]:
+    """The contract of births, and its examples with one text changed."""
+    contract = library.contracts["hotich_qnam/khaisinh"]
+    text = examples_of(contract).read_text(encoding="utf-8")
+    assert before in text
+    path = folder / "khaisinh.examples.yaml"
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    return contract, path
+
+
 @pytest.mark.parametrize(
     ("before", "after", "difference"),
     [
@@ -66,11 +76,7 @@ def test_examples_show_good_and_bad_rows_and_every_outcome(contract_id: str, lib
 def test_an_example_can_fail(
     before: str, after: str, difference: str, library: Library, tmp_path: Path
 ) -> None:
-    contract = library.contracts["hotich_qnam/khaisinh"]
-    text = examples_of(contract).read_text(encoding="utf-8")
-    assert before in text
-    path = tmp_path / "khaisinh.examples.yaml"
-    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    contract, path = _births_with(before, after, library, tmp_path)
     found = check_examples(path, contract, library)
     assert any(difference in one for one in found), found
     assert all(one.startswith(f"{path}:") for one in found)
@@ -88,11 +94,7 @@ def test_an_example_can_fail(
 def test_examples_of_a_format_that_is_not_told_are_refused(
     before: str, after: str, told: str, library: Library, tmp_path: Path
 ) -> None:
-    contract = library.contracts["hotich_qnam/khaisinh"]
-    text = examples_of(contract).read_text(encoding="utf-8")
-    assert before in text
-    path = tmp_path / "khaisinh.examples.yaml"
-    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    contract, path = _births_with(before, after, library, tmp_path)
     with pytest.raises(ContractError) as caught:
         check_examples(path, contract, library)
     assert told in f"{caught.value.message} {caught.value.next_step}"

@@ -5,16 +5,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from tests.laws.answers import AnswerLaws
-from tests.laws.content import ContentLaws
-from tests.laws.ledger import LedgerLaws
-from tests.laws.moved import MovedLaws
-from tests.laws.numbers import NumberLaws
-from tests.laws.parking import ParkingLaws
-from tests.laws.repairs import RepairLaws
-from tests.laws.rows import RowLaws
-from tests.laws.tables import TableLaws
-from tests.laws.versions import VersionLaws
+from tests.laws.store import StoreLaws
 from tests.store_lab import BOOK, Lab, make_lab
 
 
@@ -25,18 +16,7 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestPostgres(
-    RowLaws,
-    VersionLaws,
-    MovedLaws,
-    LedgerLaws,
-    AnswerLaws,
-    ContentLaws,
-    TableLaws,
-    NumberLaws,
-    ParkingLaws,
-    RepairLaws,
-):
+class TestPostgres(StoreLaws):
     @pytest.fixture
     def address(self, database: str) -> str:
         return database

@@ -6,16 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.laws.answers import AnswerLaws
-from tests.laws.content import ContentLaws
-from tests.laws.ledger import LedgerLaws
-from tests.laws.moved import MovedLaws
-from tests.laws.numbers import NumberLaws
-from tests.laws.parking import ParkingLaws
-from tests.laws.repairs import RepairLaws
-from tests.laws.rows import RowLaws
-from tests.laws.tables import TableLaws
-from tests.laws.versions import VersionLaws
+from tests.laws.store import StoreLaws
 from tests.store_lab import BOOK, Lab, make_lab
 
 
@@ -27,18 +18,7 @@ def _shift_claims(connection: sa.Connection) -> None:
     )
 
 
-class TestSqlite(
-    RowLaws,
-    VersionLaws,
-    MovedLaws,
-    LedgerLaws,
-    AnswerLaws,
-    ContentLaws,
-    TableLaws,
-    NumberLaws,
-    ParkingLaws,
-    RepairLaws,
-):
+class TestSqlite(StoreLaws):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/national.db"
