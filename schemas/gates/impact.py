@@ -1,7 +1,6 @@
 """``lienthong contracts impact``: what a new version of a national format would do to those who feed it."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from schemas.codelists import CodeList, CodeLists
 from schemas.codenames import fold
 from schemas.contracts import Contract, Target
 from schemas.documents import Place
+from schemas.drafting.words import plain
 from schemas.formats import FormatField, NationalFormat
 from schemas.gates.coverage import lost_columns
 from schemas.gates.findings import Finding, Severity, at, in_order
@@ -194,5 +194,4 @@ def names_of_codes(one: CodeList) -> dict[str, set[str]]:
 
 def _plain(text: str) -> str:
     """Letters and digits only, without marks and case: what names of columns and labels have in common."""
-    letters = unicodedata.normalize("NFD", text.replace("đ", "d").replace("Đ", "D"))
-    return re.sub("[^a-z0-9]", "", letters.lower())
+    return re.sub("[^a-z0-9]", "", plain(text).lower())
