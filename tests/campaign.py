@@ -119,7 +119,7 @@ def _kill_at_random(one: Road, rng: random.Random, clerks: _Clerks, at_least: in
 
 def _wait_until_answered(one: Road, observer: Observer, changes: int) -> None:
     def answered() -> bool:
-        return sum(len(told) for told in observer.answered().values()) >= changes and observer.unread() == 0
+        return len(observer.answered_in_all()) >= changes and observer.unread() == 0
 
     wait_for(f"{changes} changes answered", answered, seconds=150, every=1.0)
     for name, process in one.processes.items():

@@ -176,9 +176,9 @@ class HopLab:
     # --- what came of it -----------------------------------------------------------------------------
 
     def published(self) -> list[tuple[str, int]]:
-        """Person and number of each national record, in order."""
+        """Person and number of each record of ``FORMAT``, in order."""
         national = self.library.formats[FORMAT]
-        values = [one.value for _, one in self.publisher.sent]
+        values = [one.value for topic, one in self.publisher.sent if topic == national.topic]
         decoded = decode(values, registry=self.library.registry, subject=national.subject)
         assert not decoded.faults
         found: list[tuple[str, int]] = []

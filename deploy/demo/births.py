@@ -222,7 +222,7 @@ def new_births(count: int, seed: int, *, first_id: int = 1001) -> Iterator[Birth
 
 
 def national_fields(birth: Birth) -> dict[str, str]:
-    """The national row of a birth: every field that is not missing."""
+    """The national row of a birth, in all layouts: every field that is not missing."""
     mother, father = birth.mother, birth.father
     paper = mother.paper if mother else None
     paper_kind = None if paper is None else {12: "4", 9: "1"}.get(len(paper), "8")
@@ -242,6 +242,8 @@ def national_fields(birth: Birth) -> dict[str, str]:
         "nksQueQuan": birth.home,
         "nksDanToc": birth.ethnic,
         "nksQuocTich": birth.nationality,
+        "nksQuocTichStr": words.NATIONALITY_SPELLINGS[birth.nationality][0],
+        "nksSoDinhDanh": birth.personal_id,
         "meHoTen": mother.name if mother else None,
         "meNgaySinh": str(mother.born) if mother and mother.born else None,
         "meDanToc": mother.ethnic if mother else None,

@@ -1,7 +1,7 @@
-"""The national birth register as the oracle knows it: its 60 fields, its key, what may become of a record.
+"""The national birth register as the oracle knows it: its two layouts, its key, what may become of a record.
 
-Names and order: book KS, layout "sohoa" of the civil-status layouts (CV 1437/BTP-CNTT of 25/04/2019), written
-out here so that nothing of ``schemas/`` is read.
+Names and order: book KS, layout "sohoa" of the civil-status layouts (CV 1437/BTP-CNTT of 25/04/2019), and the
+import template of the shared software 158; written out here so that nothing of ``schemas/`` is read.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,47 @@ nycGiayToKhac nycSoGiayToTuyThan nycNgayCapGiayToTuyThan nycNoiCapGiayToTuyThan 
 ngayDangKyNuocNgoai cqNuocNgoaiDaDangKy qgNuocNgoaiDaDangKy
 """
 FIELDS: Final = tuple(_LAYOUT.split())
+#: What the template has besides: field -> the one that stands after it.
+_ADDED: Final = {
+    "STT": "so",
+    "nksSoDinhDanh": "nksHoTen",
+    "nksQuocTichStr": "nksQuocTichKhac",
+    "nksQuocTichKhacStr": "nksLoaiKhaiSinh",
+    "meSoDinhDanhCaNhan": "meHoTen",
+    "meQuocTichStr": "meQuocTichKhac",
+    "meQuocTichKhacStr": "meLoaiCuTru",
+    "chaSoDinhDanhCaNhan": "chaHoTen",
+    "chaQuocTichStr": "chaQuocTichKhac",
+    "chaQuocTichKhacStr": "chaLoaiCuTru",
+}
 KEY: Final = ("noiDangKy", "quyenSo", "so", "ngayDangKy")
 POSITION: Final = {name: place for place, name in enumerate(FIELDS, start=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One national layout of the register; both are fed from the same records."""
+
+    format: str
+    fields: tuple[str, ...]
+
+    @property
+    def table(self) -> str:
+        return self.format.replace(".", "_")
+
+    @property
+    def topic(self) -> str:
+        return f"national.{self.format}"
+
+
+def _template() -> tuple[str, ...]:
+    before = {after: name for name, after in _ADDED.items()}
+    return tuple(name for field in FIELDS for name in (before.get(field), field) if name)
+
+
+REGISTER: Final = Layout("hotich.khaisinh.v1", FIELDS)
+TEMPLATE: Final = Layout("hotich.khaisinh.v2", _template())
+LAYOUTS: Final = (REGISTER, TEMPLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +69,7 @@ class Live:
     """The record stands in the register."""
 
     key: str
-    fields: dict[str, str]  #: only the fields that are not missing
+    fields: dict[str, str]  #: only the fields that are not missing; a layout takes those that it has
     warnings: frozenset[str]  #: "field:rule"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -16,12 +17,10 @@ from sqlalchemy import Engine, Inspector, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from deploy.demo.agency import TABLE
-from deploy.demo.national import FIELDS
+from deploy.demo.national import LAYOUTS, REGISTER, Layout
 from deploy.demo.oracle import Observed, StoredRow
 
-NATIONAL_TABLE: Final = "hotich_khaisinh_v1"
 PROVINCE_TOPIC: Final = "province.hotich_qnam.khaisinh"
-NATIONAL_TOPIC: Final = "national.hotich.khaisinh.v1"
 SYSTEM: Final = "hotich_qnam"
 SILENCE_MS: Final = 10_000
 
@@ -51,18 +50,24 @@ class Observer:
         self._source.dispose()
 
     def national_rows(self) -> int:
-        """Rows in the national table, tombstones included; the last known number if it is away."""
-        return self._count(f"SELECT count(*) FROM {NATIONAL_TABLE}")
+        """Rows in the 60-column table, tombstones included; the last known number if it is away."""
+        return self._count(f"SELECT count(*) FROM {REGISTER.table}")
 
     def answers_given(self) -> int:
-        """Answers counted as told, repeats included; the last known number while the database is away."""
-        return self._count("SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt")
+        """Answers counted as told, repeats included, of the layout that has the fewest; the last known
+        number while the database is away."""
+        of_each = "SELECT sum(how_many) AS told FROM lienthong_receipt GROUP BY format"
+        return self._count(f"SELECT coalesce(min(told), 0) FROM ({of_each}) AS of_each")
 
-    def answered(self) -> dict[str, Counter[int]]:
-        """Outcome -> how often each sequence number was answered so."""
+    def answered_in_all(self) -> set[int]:
+        """Sequence numbers that have an answer for every layout."""
+        return set.intersection(*({*chain(*self.answered(layout).values())} for layout in LAYOUTS))
+
+    def answered(self, layout: Layout) -> dict[str, Counter[int]]:
+        """Outcome -> how often each sequence number was answered so for a layout."""
         told: dict[str, Counter[int]] = {}
-        query = "SELECT outcome, seqs FROM lienthong_receipt WHERE system = :system"
-        for outcome, ranges in self._rows(query):
+        query = "SELECT outcome, seqs FROM lienthong_receipt WHERE system = :system AND format = :format"
+        for outcome, ranges in self._rows(query, format=layout.format):
             told.setdefault(outcome, Counter()).update(numbers(ranges))
         return told
 
@@ -76,7 +81,8 @@ class Observer:
         except OperationalError:
             return 1_000_000
         with self._consumer() as consumer:
-            ends = consumer.end_offsets(self._partitions(consumer, PROVINCE_TOPIC, NATIONAL_TOPIC))
+            topics = (PROVINCE_TOPIC, *(layout.topic for layout in LAYOUTS))
+            ends = consumer.end_offsets(self._partitions(consumer, *topics))
         return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
 
     def _ends(self, topic: str) -> dict[int, int]:
@@ -129,18 +135,16 @@ class Observer:
             found.setdefault(message.key.decode(), set()).add(message.seq)
         return {key: tuple(sorted(seqs)) for key, seqs in found.items()}
 
-    def stored(self, key: str) -> dict[str, Any]:
+    def stored(self, layout: Layout, key: str) -> dict[str, Any]:
         """One national row, by column."""
         with self._store.connect() as connection:
-            query = text(f"SELECT * FROM {NATIONAL_TABLE} WHERE lt_key = :key")
+            query = text(f"SELECT * FROM {layout.table} WHERE lt_key = :key")
             return dict(connection.execute(query, {"key": key}).mappings().one())
 
-    def labels(self) -> dict[str, str]:
+    def labels(self, layout: Layout) -> dict[str, str]:
         """Column -> its comment in the national table: the Vietnamese label of the field."""
         inspector: Inspector = inspect(self._store)
-        return {
-            column["name"]: column.get("comment") or "" for column in inspector.get_columns(NATIONAL_TABLE)
-        }
+        return {column["name"]: column.get("comment") or "" for column in inspector.get_columns(layout.table)}
 
     def reject_examples(self) -> list[tuple[str, str, int, str, str]]:
         """(field, rule, how many, source key of one, where it lies), the most frequent first."""
@@ -151,30 +155,35 @@ class Observer:
         )
         return [(f, r, int(n), str(k), str(place)) for f, r, n, k, place in self._rows(query)]
 
-    def everything(self, started_at: datetime) -> Observed:
-        """All that the oracle compares."""
-        current = f"SELECT count(*) FROM {NATIONAL_TABLE}_current"
+    def everything(self, started_at: datetime) -> list[Observed]:
+        """All that the oracle compares, for each layout."""
         rejects = "SELECT source_key, seq, field, rule FROM lienthong_reject WHERE system = :system"
-        effects = f"SELECT partition, \"offset\" FROM lienthong_effect WHERE topic = '{NATIONAL_TOPIC}'"
+        refused = Counter((str(k), int(s or 0), str(f), str(r)) for k, s, f, r in self._rows(rejects))
+        effects = 'SELECT partition, "offset" FROM lienthong_effect WHERE topic = :topic'
+        numbers = self.numbers()
         with self._source.connect() as connection:
             ids = frozenset(str(row[0]) for row in connection.execute(text(f"SELECT id FROM {TABLE}")))
-        return Observed(
-            started_at=started_at,
-            rows=self._stored_rows(),
-            current=self._count(current),
-            rejects=Counter((str(k), int(s or 0), str(f), str(r)) for k, s, f, r in self._rows(rejects)),
-            answers=self.answered(),
-            numbers=self.numbers(),
-            source_ids=ids,
-            effects=Counter((int(p), int(o)) for p, o in self._rows(effects)),
-            ends=self._ends(NATIONAL_TOPIC),
-        )
+        return [
+            Observed(
+                layout=layout,
+                started_at=started_at,
+                rows=self._stored_rows(layout),
+                current=self._count(f"SELECT count(*) FROM {layout.table}_current"),
+                rejects=refused,
+                answers=self.answered(layout),
+                numbers=numbers,
+                source_ids=ids,
+                effects=Counter((int(p), int(o)) for p, o in self._rows(effects, topic=layout.topic)),
+                ends=self._ends(layout.topic),
+            )
+            for layout in LAYOUTS
+        ]
 
-    def _stored_rows(self) -> dict[str, StoredRow]:
+    def _stored_rows(self, layout: Layout) -> dict[str, StoredRow]:
         found: dict[str, StoredRow] = {}
-        columns = {name: name.lower() for name in FIELDS}
+        columns = {name: name.lower() for name in layout.fields}
         with self._store.connect() as connection:
-            for row in connection.execute(text(f"SELECT * FROM {NATIONAL_TABLE}")).mappings():
+            for row in connection.execute(text(f"SELECT * FROM {layout.table}")).mappings():
                 warned = row["lt_warnings"]
                 found[row["lt_key"]] = StoredRow(
                     source_key=row["lt_source_key"],
@@ -188,10 +197,10 @@ class Observer:
                 )
         return found
 
-    def _rows(self, query: str) -> list[Any]:
+    def _rows(self, query: str, **values: str) -> list[Any]:
         with self._store.connect() as connection:
             bound = {"system": SYSTEM} if ":system" in query else {}
-            return list(connection.execute(text(query), bound))
+            return list(connection.execute(text(query), bound | values))
 
     def _count(self, query: str) -> int:
         with suppress(OperationalError):  # the database is being restarted: part of the story

@@ -38,6 +38,8 @@ ORIGINS: Final = {
     "chaNgaySinh": "cha_ngay_sinh",
     "chaDanToc": "cha_dan_toc",
 }
+#: … and each field that only the 70-column layout has.
+ADDED: Final = {"nksSoDinhDanh": "so_dinh_danh", "nksQuocTichStr": "quoc_tich"}
 
 
 def visible(cell: Cell) -> Text:
@@ -64,18 +66,22 @@ def show_legacy(console: Console, row: LegacyRow) -> None:
 
 
 def show_both(
-    console: Console, row: LegacyRow, national: Mapping[str, Any], labels: Mapping[str, str]
+    console: Console,
+    row: LegacyRow,
+    national: Mapping[str, Any],
+    labels: Mapping[str, str],
+    origins: Mapping[str, str] = ORIGINS,
 ) -> None:
     """The national row, as far as it has values, beside the cells it was made from."""
     table = _table("legacy column", "legacy value", "national field", "label", "national value")
-    for name, origin in ORIGINS.items():
+    for name, origin in origins.items():
         value = national[name.lower()]
         if value is not None:
             label = labels.get(name.lower(), "").partition(" (")[0]  # without the code list's name
             shown = (visible(row[origin]), name, Text(label, style="dim"), Text(str(value), style="green"))
             table.add_row(origin, *shown)
     console.print(table)
-    if national["lt_warnings"]:
+    if national["lt_warnings"] and origins is ORIGINS:
         console.print(f"  with a warning, not a reject: [yellow]{national['lt_warnings']}[/]")
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from deploy.demo import pictures
 from deploy.demo.agency import Clerks, create_table, load
 from deploy.demo.changes import Change, Register, kinds
-from deploy.demo.national import Live, Rejected
+from deploy.demo.national import LAYOUTS, REGISTER, TEMPLATE, Live, Rejected
 from deploy.demo.observe import SYSTEM, Observer
 from deploy.demo.oracle import Check, Oracle, compare
 from deploy.demo.render import NBSP
@@ -153,7 +153,7 @@ class Story:
         told: set[int] = set()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            told = {seq for seqs in observer.answered().values() for seq in seqs}
+            told = observer.answered_in_all()
             if len(told) >= total and not observer.unread():
                 return
             self.stage.supervisor.check()
@@ -166,10 +166,15 @@ class Story:
     def _show_and_compare(
         self, addresses: Addresses, observer: Observer, hero: Change, started_at: datetime
     ) -> list[Check]:
-        self._act("The same row, in the national layout")
+        self._act("The same row, in the national layout of 60 columns")
         assert hero.row is not None
         assert isinstance(hero.outcome, Live)
-        pictures.show_both(self.console, hero.row, observer.stored(hero.outcome.key), observer.labels())
+        key = hero.outcome.key
+        pictures.show_both(self.console, hero.row, observer.stored(REGISTER, key), observer.labels(REGISTER))
+        self._act("… and what the ministry's newer layout of 70 columns has besides, from the same row")
+        pictures.show_both(
+            self.console, hero.row, observer.stored(TEMPLATE, key), observer.labels(TEMPLATE), pictures.ADDED
+        )
 
         self._act("What could not be translated is kept with its reason and its original bytes")
         pictures.show_rejects(
@@ -198,18 +203,22 @@ class Story:
         return [*compare(self.oracle, observer.everything(started_at)), *self.extra]
 
     def _receipts_agree(self, addresses: Addresses, observer: Observer) -> Check:
-        """The command tells the publisher the same as the tables do."""
+        """The command tells the publisher the same as the tables do, for each layout."""
         told = json.loads(self.stage.command("receipts", "show", SYSTEM, "--json", addresses=addresses))
         counts = {
-            name: told["accounts"][0][name]["how_many"]
-            for name in ("applied", "rejected", "parked", "waiting")
+            one["format"]: {
+                name: one[name]["how_many"] for name in ("applied", "rejected", "parked", "waiting")
+            }
+            for one in told["accounts"]
         }
-        answers = observer.answered()
-        parked = answers["parked"].keys() - answers["rejected"].keys()
-        due = {name: len(answers[name]) for name in ("applied", "rejected")} | {
-            "parked": len(parked),
-            "waiting": 0,
-        }
+        due = {}
+        for layout in LAYOUTS:
+            answers = observer.answered(layout)
+            parked = answers["parked"].keys() - answers["rejected"].keys()
+            due[layout.format] = {name: len(answers[name]) for name in ("applied", "rejected")} | {
+                "parked": len(parked),
+                "waiting": 0,
+            }
         return Check("`lienthong receipts show` tells what the tables hold", counts == due, f"{counts}")
 
     # Helpers.
@@ -303,7 +312,7 @@ def _with_two_versions(changes: list[Change]) -> list[str]:
 def _scrape(address: str) -> list[str]:
     """A few counters of a program, one line each, that are not zero; empty if it does not answer."""
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 - our own loopback address
             lines = answer.read().decode().splitlines()
     except OSError:
         return []

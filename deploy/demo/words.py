@@ -165,6 +165,7 @@ KIND_SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "2": ("Đăng ký lại", "2"),
     "4": ("Quá hạn", "Quá hạn", "Đăng ký quá hạn", "4"),
 }
+#: One spelling each: the 70-column layout keeps the word itself.
 NATIONALITY_SPELLINGS: Final[dict[str, tuple[str, ...]]] = {"VN": ("Việt Nam",), "LA": ("Lào",)}
 
 #: What the vendor's clerks and import scripts left where nothing was known. None is SQL's NULL.

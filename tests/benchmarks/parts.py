@@ -25,7 +25,8 @@ from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from schemas.codec import encode
 from streams.publisher import Outgoing, Publisher
-from tests.benchmarks import wide
+from tests.benchmarks import births, wide
+from tests.benchmarks.births import DATASET, NATIONAL, PROVINCE
 from tests.benchmarks.ceiling import ceiling, measure_store, shuffled_rows
 from tests.benchmarks.codec import codec
 from tests.benchmarks.library import library
@@ -33,7 +34,6 @@ from tests.benchmarks.measure import Measure, against
 from tests.changes import Events
 from tests.road import Road, road, wait_for
 
-PROVINCE, NATIONAL = "province.hotich_qnam.khaisinh", "national.hotich.khaisinh.v1"
 TRANSLATE_AIM = 30_000
 E2E_RATE, E2E_SECONDS = 500, 30
 MEMORY_CHANGES = 1_000_000
@@ -130,7 +130,7 @@ def store(context: Context) -> list[Measure]:
 
 
 def events_of(one: Road) -> Events:
-    contract = one.library.contracts["hotich_qnam/khaisinh"]
+    contract = one.library.contracts[DATASET]
     return Events(contract, one.library.registry.current(contract.subject), one.broker)
 
 
@@ -142,9 +142,18 @@ def _write_births(one: Road, count: int, *, first_id: int = 1) -> None:
     events.close()
 
 
+@contextlib.contextmanager
+def births_road(context: Context, name: str, store: str, **settings: str) -> Iterator[Road]:
+    """A road whose library has the births of one layout."""
+    folder = context.folder / name
+    births.make_library(folder)
+    with road(context.kafka.bootstrap, store, folder / "logs", contracts=str(folder), **settings) as one:
+        yield one
+
+
 def translate(context: Context) -> list[Measure]:
     """One worker that only translates a backlog of births: 25 columns to 60 fields, published and settled."""
-    with road(context.kafka.bootstrap, context.database("translate"), context.folder / "translate") as one:
+    with births_road(context, "translate", context.database("translate")) as one:
         _write_births(one, TRANSLATE_CHANGES)
         one.worker("w1", "--only", "translate")
         rate = drain_rate(one, (PROVINCE,), 0, TRANSLATE_CHANGES)
@@ -162,8 +171,8 @@ def whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
     libpq = source.replace("+psycopg", "")
     create_table(libpq)
     store = context.database(f"{name}_national")
-    with road(context.kafka.bootstrap, store, context.folder / name, LIENTHONG_SOURCE=source) as one:
-        one.run("capture", "install")
+    with births_road(context, name, store, LIENTHONG_SOURCE=source) as one:
+        one.run("capture", "install", DATASET)
         one.start("capture", "capture", "run")
         one.worker()
         yield one, libpq
@@ -257,7 +266,7 @@ def recovery(context: Context) -> list[Measure]:
     """Seconds from the restart of the only worker, killed with -9 under load, to the next new row."""
     count = "SELECT count(*) FROM hotich_khaisinh_v1"
     times = []
-    with road(context.kafka.bootstrap, context.database("recovery"), context.folder / "recovery") as one:
+    with births_road(context, "recovery", context.database("recovery")) as one:
         for round_number in range(3):
             _write_births(one, 2_000, first_id=1 + round_number * 10_000)
             one.worker()
@@ -277,7 +286,7 @@ def recovery(context: Context) -> list[Measure]:
 
 def memory(context: Context) -> list[Measure]:
     """Growth of one worker's resident memory between 10,000 and 1,000,000 changes through both hops."""
-    with road(context.kafka.bootstrap, context.database("memory"), context.folder / "memory") as one:
+    with births_road(context, "memory", context.database("memory")) as one:
         worker = psutil.Process(one.worker().pid)
         done, highest, start = 0, 0.0, 0.0
         while done < MEMORY_CHANGES:

@@ -14,14 +14,15 @@ from deploy.demo.births import new_births, outcome, render
 from deploy.demo.national import Live
 from schemas.codec import decode
 from schemas.registry import RECEIPT_SUBJECT
+from tests.benchmarks.births import NATIONAL, PROVINCE
 from tests.benchmarks.measure import Measure, against
-from tests.benchmarks.parts import NATIONAL, PROVINCE, Context, drain_rate, events_of, insert, whole_road
-from tests.road import Road, road, wait_for
+from tests.benchmarks.parts import Context, births_road, drain_rate, events_of, insert, whole_road
+from tests.road import Road, wait_for
 
 PEOPLE, VERSIONS = 15_000, 8
 BAD_SHARE = 0.01  # of the people
 RATE, SECONDS = 500, 30
-RECEIPTS = "receipts.hotich_qnam"
+RECEIPTS = "receipts.bench"
 
 
 def parking(context: Context) -> list[Measure]:
@@ -45,7 +46,7 @@ def _good_rate(context: Context, name: str, share: float) -> float:
     rows = [dict(render(birth, rng)) for birth in births]
     bad = set(rng.sample(range(PEOPLE), round(PEOPLE * share)))
     total = PEOPLE * VERSIONS
-    with road(context.kafka.bootstrap, context.database(name), context.folder / name) as one:
+    with births_road(context, name, context.database(name)) as one:
         events = events_of(one)
         for version in range(VERSIONS):
             for at, row in enumerate(rows):

@@ -43,6 +43,11 @@ def make_library(folder: Path, width: int) -> Library:
         f"columns:\n{columns}\ntargets:\n  bench.{entity}.v1:\n    fields:\n{rules}\n"
     )
     write(folder / f"contracts/bench/{entity}.yaml", contract)
+    return register(folder)
+
+
+def register(folder: Path) -> Library:
+    """The library with this folder, each of whose schemas has its id."""
     library = load_library([folder])
     for contract_made in library.contracts.values():
         library.registry.register(contract_made.subject, contract_made.envelope_schema)

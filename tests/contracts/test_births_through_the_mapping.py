@@ -11,13 +11,12 @@ import polars as pl
 import pytest
 
 from deploy.demo.changes import Change, Register
-from deploy.demo.national import FIELDS, Gone, Live, Rejected
+from deploy.demo.national import LAYOUTS, Gone, Layout, Live, Rejected
 from deploy.demo.render import LegacyRow
 from schemas.library import load_library
 from schemas.mapping import Translated, Translator
 
 BIRTHS = 6000
-TARGET = "hotich.khaisinh.v1"
 TYPES: dict[str, type[pl.DataType]] = {"id": pl.Int64, "trang_thai": pl.Int64, "du_lieu_cu": pl.Boolean}
 
 
@@ -60,10 +59,11 @@ def translated(changes: list[tuple[Change, LegacyRow | None]]) -> Translated:
     return Translator(library.contracts["hotich_qnam/khaisinh"], library).translate(events(changes))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda one: one.format)
 def test_each_live_row_is_equal_field_by_field(
-    changes: list[tuple[Change, LegacyRow | None]], translated: Translated
+    layout: Layout, changes: list[tuple[Change, LegacyRow | None]], translated: Translated
 ) -> None:
-    answers = translated.national[TARGET].filter(pl.col("lt_answers"))
+    answers = translated.national[layout.format].filter(pl.col("lt_answers"))
     found = {row["__row"]: row for row in answers.iter_rows(named=True)}
     differences: list[str] = []
     compared = 0
@@ -80,7 +80,7 @@ def test_each_live_row_is_equal_field_by_field(
             differences.append(f"{place}: {row['lt_op']} {row['lt_key']}, expected {due.key}")
         differences += [
             f"{place}: {name}: {due.fields.get(name)!r} != {row[name]!r} from {change.row}"
-            for name in FIELDS
+            for name in layout.fields
             if due.fields.get(name) != row[name]
         ]
         warned = frozenset((row["lt_warnings"] or "").split(",")) - {""}
@@ -105,10 +105,11 @@ def test_rejects_are_exactly_the_planted_faults(
     assert due.total() > 0.02 * BIRTHS
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda one: one.format)
 def test_what_is_gone_is_deleted_and_a_moved_record_leaves_its_old_key(
-    changes: list[tuple[Change, LegacyRow | None]], translated: Translated
+    layout: Layout, changes: list[tuple[Change, LegacyRow | None]], translated: Translated
 ) -> None:
-    deletes = translated.national[TARGET].filter(pl.col("lt_op") == "d")
+    deletes = translated.national[layout.format].filter(pl.col("lt_op") == "d")
     found = Counter(deletes.select("__row", "lt_key", "lt_answers").iter_rows())
     gone = [
         (place, change.outcome.key, True)

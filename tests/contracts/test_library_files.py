@@ -3,6 +3,7 @@
 import subprocess
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_an_example_can_fail(
     ("before", "after", "told"),
     [
         ("format: hotich.khaisinh.v1", "format: hotich.kethon.v1", "does not feed hotich.kethon.v1"),
-        ("row:", "also: {hotich.kethon.v1: {}}\nrow:", "does not feed hotich.kethon.v1"),
+        ("  hotich.khaisinh.v2:\n", "  hotich.kethon.v1:\n", "does not feed hotich.kethon.v1"),
         ("  - name: a leap", "  - format: hotich.kethon.v1\n    name: a leap", "add it under also"),
         ('gives: {trangSo: null', 'gives: {trangSoo: null', "did you mean trangSo?"),
     ],
@@ -134,6 +135,7 @@ def test_every_wire_schema_is_registered_as_it_is(library: Library) -> None:
 #: Format -> where the names of its fields were read, in order, and how many there are.
 REGISTERS = {
     "hotich.khaisinh.v1": ("ks_sohoa", 60),
+    "hotich.khaisinh.v2": ("ks_phanmem158", 70),
     "hotich.kethon.v1": ("kh_sohoa", 44),
     "hotich.khaitu.v1": ("kt_sohoa", 48),
     "hotich.nhanchamecon.v1": ("cmc_sohoa", 50),
@@ -155,6 +157,15 @@ def test_a_register_has_the_fields_of_its_source_in_order(full_id: str, library:
     fields = [line for line in lines if not line.startswith("#")]
     assert len(fields) == count
     assert [field.name for field in library.formats[full_id].fields] == fields
+
+
+def test_the_two_layouts_of_births_have_60_fields_in_common(library: Library) -> None:
+    old, new = (
+        {field.name: replace(field, position=0, basis="") for field in library.formats[full_id].fields}
+        for full_id in ("hotich.khaisinh.v1", "hotich.khaisinh.v2")
+    )
+    assert {name: new[name] for name in old} == old
+    assert len(new) - len(old) == 10
 
 
 def test_ethnicity_is_sensitive_and_names_are_personal(library: Library) -> None:

@@ -17,7 +17,9 @@ from deploy.local.postgres import PostgresNode
 from tests.changes import Events
 from tests.road import Road, delete_topics, road, wait_for
 
-PROVINCE, NATIONAL = "province.hotich_qnam.khaisinh", "national.hotich.khaisinh.v1"
+PROVINCE = "province.hotich_qnam.khaisinh"
+FORMAT, BESIDE = "hotich.khaisinh.v1", "hotich.khaisinh.v2"
+NATIONAL = (f"national.{FORMAT}", f"national.{BESIDE}")
 TABLE = "hotich_khaisinh_v1"
 
 
@@ -54,13 +56,19 @@ def settled(one: Road, *, seconds: float = 60) -> None:
     """Wait until both hops have nothing left to do."""
     wait_for(
         "both hops drained",
-        lambda: one.backlog(PROVINCE) == 0 and one.backlog(NATIONAL) == 0,
+        lambda: one.backlog(PROVINCE) == 0 and one.backlog(*NATIONAL) == 0,
         seconds=seconds,
     )
 
 
+def answered(one: Road, outcome: str, full_id: str = FORMAT) -> int:
+    """How many changes were answered so, in one layout."""
+    query = "SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt WHERE outcome = :o AND format = :f"
+    return int(one.one(query, o=outcome, f=full_id))
+
+
 def applied_seqs(one: Road) -> int:
-    return int(one.one("SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt WHERE outcome = 'applied'"))
+    return answered(one, "applied")
 
 
 def test_creates_updates_deletes_and_moved_keys_arrive(one: Road, events: Events) -> None:
@@ -86,6 +94,26 @@ def test_creates_updates_deletes_and_moved_keys_arrive(one: Road, events: Events
     )
     assert [(live, seq) for _, live, seq in there] == [(False, moved), (True, moved)]
     assert applied_seqs(one) == events.seq
+
+
+def test_both_layouts_are_served_from_one_source(one: Road, events: Events) -> None:
+    rows = good_rows(20)
+    events.write_all(rows)
+    events.write({**rows[0], "so_dinh_danh": "049316000001"})
+    events.delete(str(rows[1]["id"]))
+    events.write({**rows[2], "dan_toc": "Ca-tang"})  # refused
+    events.write({**rows[3], "so_dk": "9999"})  # moves
+    events.producer.flush()
+    one.worker()
+    settled(one)
+    shared = "lt_key, lt_seq, lt_deleted_at IS NULL, so, ngayDangKy, noiDangKy, nksHoTen, nksDanToc, chaHoTen"
+    seen = [one.query(f"SELECT {shared} FROM hotich_khaisinh_v{n} ORDER BY lt_key") for n in (1, 2)]
+    assert len(seen[0]) == 21
+    assert seen[0] == seen[1]
+    number = "SELECT nksSoDinhDanh FROM hotich_khaisinh_v2 WHERE lt_source_key = :k"
+    assert one.one(number, k=str(rows[0]["id"])) == "049316000001"
+    counts = [(answered(one, "applied", f), answered(one, "rejected", f)) for f in (FORMAT, BESIDE)]
+    assert counts == [(23, 1), (23, 1)]
 
 
 def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: Road, events: Events) -> None:
@@ -124,8 +152,8 @@ def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: R
     by_rule = {row[0]: row for row in found}
     assert by_rule["bytes_truncated"][4] == 902  # told by the header, although the bytes cannot be read
     assert by_rule["record_too_large"][5] > 10_000_000  # kept as it came
-    refused = one.one("SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt WHERE outcome = 'rejected'")
-    assert refused == 5  # those whose number is known: 901 to 905
+    # Those whose number is known, 901 to 905, in each layout.
+    assert [answered(one, "rejected", full_id) for full_id in (FORMAT, BESIDE)] == [5, 5]
     page = one.metrics("w1")
     assert (
         'lienthong_rejected_total{dataset="khaisinh",rule="bytes_trailing",system="hotich_qnam"} 1.0' in page

@@ -6,11 +6,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from producers.introspection import read_table
 from schemas.drafting.drafts import Draft, draft_of
 from schemas.library import Library, load_library
 from tests.layouts.entries import Entry
 from tests.layouts.layout import Layout
+from tests.unit.gates import LIBRARY
 
 #: The share of right fields that issue 4 asks of every civil-status layout that was not tuned on.
 PROMISED = 0.7
@@ -18,8 +21,10 @@ PROMISED = 0.7
 
 @cache
 def library() -> Library:
-    """The shipped one, read once."""
-    return load_library()
+    """The shipped one with one layout of births, so that a draft of them has one target; read once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("schemas.library.SHIPPED", LIBRARY)
+        return load_library()
 
 
 def made(folder: Path, *statements: str) -> str:

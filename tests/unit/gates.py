@@ -1,18 +1,48 @@
 """A province's folder made for a test, and the gates run on it as people run them."""
 
+import atexit
 import json
+import re
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from schemas.library import SHIPPED
 from streams.cli import app
 
-CONTRACT = (SHIPPED / "contracts/hotich_qnam/khaisinh.yaml").read_text(encoding="utf-8")
-EXAMPLES = (SHIPPED / "contracts/hotich_qnam/khaisinh.examples.yaml").read_text(encoding="utf-8")
-FORMAT = (SHIPPED / "formats/hotich/khaisinh/v1.avsc").read_text(encoding="utf-8")
+
+def _of_one_layout() -> Path:
+    """A copy of the shipped library as it was when births fed the 60-column layout only."""
+    folder = Path(tempfile.mkdtemp(prefix="lienthong-gates-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for kind in ("codes", "contracts", "formats", "registry"):
+        shutil.copytree(SHIPPED / kind, folder / kind)
+    (folder / "formats/hotich/khaisinh/v2.avsc").unlink()
+    lines = (folder / "registry/ids.csv").read_text(encoding="utf-8").splitlines()
+    (its_id,) = (line.split(",")[0] for line in lines if ",national.hotich.khaisinh.v2-value," in line)
+    (folder / f"registry/{its_id}.avsc").unlink()
+    for name, beside in {
+        "contracts/hotich_qnam/khaisinh.yaml": r"\n  # The 70-column .*",
+        "contracts/hotich_qnam/khaisinh.examples.yaml": (
+            r"also:\n.*?(?=examples:\n)"
+            r"|  - name: [^\n]*\n    format: hotich.khaisinh.v2\n.*?(?=  - name: |  # )"
+        ),
+        "registry/ids.csv": r"[0-9]+,national.hotich.khaisinh.v2-value,[0-9a-f]+\n",
+    }.items():
+        path = folder / name
+        path.write_text(re.sub(beside, "", path.read_text(encoding="utf-8"), flags=re.S), encoding="utf-8")
+    return folder
+
+
+LIBRARY = _of_one_layout()
+CONTRACT = (LIBRARY / "contracts/hotich_qnam/khaisinh.yaml").read_text(encoding="utf-8")
+EXAMPLES = (LIBRARY / "contracts/hotich_qnam/khaisinh.examples.yaml").read_text(encoding="utf-8")
+FORMAT = (LIBRARY / "formats/hotich/khaisinh/v1.avsc").read_text(encoding="utf-8")
 #: The same contract as another system's; it says that no record is in both.
 OTHER = CONTRACT.replace(
     "  hotich.khaisinh.v1:\n", "  hotich.khaisinh.v1:\n    beside: [hotich_qnam/khaisinh]\n"
@@ -32,9 +62,13 @@ def line_of(whole: str, part: str) -> int:
     return whole[: whole.index(part)].count("\n") + 1
 
 
-def run(folder: Path, *words: str) -> Result:
-    """``lienthong contracts …`` with the folder as the province's own."""
-    return CliRunner().invoke(app, ["contracts", *words], env={"LIENTHONG_CONTRACTS": str(folder)})
+def run(folder: Path, *words: str, **settings: str) -> Result:
+    """``lienthong contracts …`` with the folder as the province's own, beside ``LIBRARY``."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("schemas.library", "schemas.gates.checking"):
+            patch.setattr(f"{module}.SHIPPED", LIBRARY)
+        env = {"LIENTHONG_CONTRACTS": str(folder), **settings}
+        return CliRunner().invoke(app, ["contracts", *words], env=env)
 
 
 def findings(folder: Path, *words: str) -> Sequence[dict[str, Any]]:

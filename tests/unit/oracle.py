@@ -28,6 +28,8 @@ FIELDS = (
     "nksQuocTich", "meHoTen", "meNgaySinh", "meDanToc", "meLoaiGiayToTuyThan", "meSoGiayToTuyThan",
     "chaHoTen", "chaNgaySinh", "chaDanToc",
 )  # fmt: skip
+#: Those that only the 70-column layout has. An event goes to both layouts or to none.
+BESIDES = ("nksSoDinhDanh", "nksQuocTichStr")
 
 Row = dict[str, Any]
 
@@ -44,7 +46,8 @@ class Problem(Exception):
 class Outcome:
     """What must become of one event."""
 
-    changes: list[dict[str, Any]] = field(default_factory=list)  #: without empty values
+    #: With the fields of both layouts, without empty values.
+    changes: list[dict[str, Any]] = field(default_factory=list)
     reject: tuple[str, str] | None = None
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
@@ -74,7 +77,7 @@ def translate(event: Row) -> Outcome:
 
 def _answered(event: Row, row: Row, op: str) -> Outcome:
     values: dict[str, str | None] = {}
-    for name in FIELDS:
+    for name in (*FIELDS, *BESIDES):
         if op == "u" or name in KEY:
             try:
                 values[name] = _field(name, row)
@@ -103,7 +106,7 @@ def _change(
         "lt_seq": event["source"]["seq"],
         "lt_committed_ms": event["source"]["ts_ms"],
         "lt_answers": answers,
-        "lt_contract": "hotich_qnam/khaisinh@1",
+        "lt_contract": "hotich_qnam/khaisinh@2",
         "lt_warnings": ",".join(f"{column}:{rule}" for column, rule in warnings) or None,
         **values,
     }
@@ -380,4 +383,6 @@ OBTAINED: dict[str, tuple[str, Any, bool]] = {
     "chaHoTen": ("cha_ho_ten", spelled, False),
     "chaNgaySinh": ("cha_ngay_sinh", _date, False),
     "chaDanToc": ("cha_dan_toc", _group, False),
+    "nksSoDinhDanh": ("so_dinh_danh", _same, False),
+    "nksQuocTichStr": ("quoc_tich", _same, False),
 }

@@ -56,7 +56,7 @@ def test_a_contract_uses_an_added_rule(install: Install, code: str, tmp_path: Pa
     assert written != CONTRACT
     path.write_text(written, encoding="utf-8")
     library = load_library([tmp_path / "own"])
-    (target,) = library.contracts["a/b"].targets
+    target = library.contracts["a/b"].targets[0]
     assert type(target.rules["trangSo"]) is RULES["reversed"]
     assert obtained("reversed", ["ab", None], library.codes) == [Found("ba", None), Found(None, None)]
 

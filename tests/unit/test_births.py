@@ -14,7 +14,7 @@ from deploy.demo.births import Birth, Day, Parent, new_births, outcome, outcome_
 from deploy.demo.changes import Register, kinds
 from deploy.demo.communes import Commune, codes_not_valid_at, communes
 from deploy.demo.faults import FAULT_SHARE, Fault
-from deploy.demo.national import FIELDS, KEY, Gone, Live, Rejected, key_of
+from deploy.demo.national import FIELDS, KEY, LAYOUTS, Gone, Live, Rejected, key_of
 from deploy.demo.render import LegacyRow, tones_apart
 
 COUNT = 4000
@@ -198,6 +198,8 @@ def test_a_known_birth_gives_the_known_national_row(births: list[Birth]) -> None
             "nksQueQuan": "Xã Quế Trung",
             "nksDanToc": "26",
             "nksQuocTich": "VN",
+            "nksQuocTichStr": "Việt Nam",
+            "nksSoDinhDanh": "048217000001",
             "meHoTen": "Bríu Pia",
             "meNgaySinh": "1990",
             "meLoaiGiayToTuyThan": "1",
@@ -209,7 +211,9 @@ def test_a_known_birth_gives_the_known_national_row(births: list[Birth]) -> None
 
 
 def test_the_national_layout_has_sixty_fields_and_its_key_among_them() -> None:
-    assert len(FIELDS) == len(set(FIELDS)) == 60
+    assert [len(layout.fields) for layout in LAYOUTS] == [60, 70]
+    assert all(len(set(layout.fields)) == len(layout.fields) for layout in LAYOUTS)
+    assert [name for name in LAYOUTS[1].fields if name in FIELDS] == list(FIELDS)
     assert set(KEY) <= set(FIELDS)
     assert key_of({"so": "1%|"}) == "||1%25%7C|"
 

@@ -99,7 +99,7 @@ def test_one_bad_file_hides_no_other_and_what_follows_from_it_is_a_note(tmp_path
     write(tmp_path, "codes/x.csv", "code\n")
     write(tmp_path, "codes/y.csv", HEAD + "# parent: x\ncode,name,parent\n1,a,1\n")
     write(tmp_path, "contracts/a/b.yaml", CONTRACT.replace("hotich.khaisinh.v1", "a.b.v1"))
-    write(tmp_path, "contracts/a/c.yaml", CONTRACT.replace("version: 1", "version: one"))
+    write(tmp_path, "contracts/a/c.yaml", CONTRACT.replace("version: 2", "version: one"))
     write(tmp_path, "contracts/a/d.yaml", OTHER)
     found = {Path(one["path"]).name: one for one in findings(tmp_path)}
     assert {name: one["severity"] for name, one in found.items()} == {

@@ -93,7 +93,7 @@ def test_a_layout_that_no_ministry_made_says_so(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
-    write(tmp_path, "contracts/a/b.yaml", OTHER.replace("version: 1", "version: one"))
+    write(tmp_path, "contracts/a/b.yaml", OTHER.replace("version: 2", "version: one"))
     result = run(tmp_path, "coverage")
     assert result.exit_code == 1
     assert "hotich_qnam\tkhaisinh" in result.stdout

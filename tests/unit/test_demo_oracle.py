@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deploy.demo.changes import Register
-from deploy.demo.national import FIELDS, Live
-from deploy.demo.oracle import CONTRACT, Observed, Oracle, StoredRow, compare
+from deploy.demo.national import LAYOUTS, Layout, Live
+from deploy.demo.oracle import CONTRACT, Expected, Observed, Oracle, StoredRow, compare
 
 STARTED = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 LATER = STARTED + timedelta(seconds=30)
@@ -25,8 +25,8 @@ def story() -> Oracle:
     return oracle
 
 
-def perfect(oracle: Oracle) -> Observed:
-    """What a faultless road would leave behind: numbers in the order of the changes."""
+def perfect(oracle: Oracle) -> list[Observed]:
+    """What a faultless road would leave behind in each layout: numbers in the order of the changes."""
     numbers: dict[str, tuple[int, ...]] = {}
     for seq, change in enumerate(oracle.changes, start=1):
         numbers[str(change.id)] = (*numbers.get(str(change.id), ()), seq)
@@ -38,11 +38,17 @@ def perfect(oracle: Oracle) -> Observed:
         and any(str(change.id) == row.source_key for row in expected.rows.values())
     )
     oracle.late.append((corrected, numbers[corrected][0]))
+    return [_perfect(layout, oracle, expected, numbers) for layout in LAYOUTS]
+
+
+def _perfect(
+    layout: Layout, oracle: Oracle, expected: Expected, numbers: dict[str, tuple[int, ...]]
+) -> Observed:
     rows = {
         key: StoredRow(
             source_key=row.source_key,
             seq=row.seq,
-            fields={name: row.fields.get(name) for name in FIELDS},
+            fields={name: row.fields.get(name) for name in layout.fields},
             warnings=row.warnings,
             contract=CONTRACT,
             committed_at=LATER,
@@ -53,6 +59,7 @@ def perfect(oracle: Oracle) -> Observed:
     }
     rejected = Counter(seq for _, seq, _, _ in expected.rejects)
     return Observed(
+        layout=layout,
         started_at=STARTED,
         rows=rows,
         current=sum(row.deleted_at is None for row in rows.values()),
@@ -70,7 +77,7 @@ def perfect(oracle: Oracle) -> Observed:
     )
 
 
-def failed(oracle: Oracle, observed: Observed) -> set[str]:
+def failed(oracle: Oracle, observed: list[Observed]) -> set[str]:
     return {check.name for check in compare(oracle, observed) if not check.passed}
 
 
@@ -122,7 +129,9 @@ def wake_the_dead(seen: Observed) -> Observed:
 
 
 def empty_a_tombstone(seen: Observed) -> Observed:
-    return with_row(seen, buried(seen), replace(seen.rows[buried(seen)], fields=dict.fromkeys(FIELDS)))
+    return with_row(
+        seen, buried(seen), replace(seen.rows[buried(seen)], fields=dict.fromkeys(seen.layout.fields))
+    )
 
 
 def undate_a_tombstone(seen: Observed) -> Observed:
@@ -197,12 +206,13 @@ def lose_a_source_row(seen: Observed) -> Observed:
     return replace(seen, source_ids=seen.source_ids - {next(iter(seen.source_ids))})
 
 
+@pytest.mark.parametrize("harmed", [0, 1])
 @pytest.mark.parametrize(
     ("harm", "name"),
     [
         (lose_a_row, "every entry in force stands in the store, and no other"),
         (add_a_row, "every entry in force stands in the store, and no other"),
-        (change_a_value, "each is equal field by field (60 fields)"),
+        (change_a_value, "each is equal field by field"),
         (invent_a_value, "nothing was invented"),
         (warn_wrongly, "warnings stand on the rows they belong to"),
         (wake_the_dead, "what is gone is a tombstone that keeps its values"),
@@ -224,14 +234,18 @@ def lose_a_source_row(seen: Observed) -> Observed:
         (lose_a_source_row, "both databases hold what the story made"),
     ],
 )
-def test_each_harm_is_seen(harm: Callable[[Observed], Observed], name: str) -> None:
+def test_each_harm_is_seen_in_either_layout(
+    harm: Callable[[Observed], Observed], name: str, harmed: int
+) -> None:
     oracle = story()
-    assert name in failed(oracle, harm(perfect(oracle)))
+    observed = perfect(oracle)
+    observed[harmed] = harm(observed[harmed])
+    assert name in failed(oracle, observed)
 
 
 def test_differences_tell_shapes_and_no_personal_value() -> None:
     oracle = story()
-    observed = change_a_value(perfect(oracle))
+    observed = [change_a_value(one) for one in perfect(oracle)]
     told = " ".join(check.detail for check in compare(oracle, observed))
     names = {
         change.outcome.fields["nksHoTen"] for change in oracle.changes if isinstance(change.outcome, Live)
@@ -242,15 +256,19 @@ def test_differences_tell_shapes_and_no_personal_value() -> None:
 
 
 def test_an_empty_road_fails_instead_of_passing_vacuously() -> None:
-    nothing = Observed(
-        started_at=STARTED,
-        rows={},
-        current=0,
-        rejects=Counter(),
-        answers={},
-        numbers={},
-        source_ids=frozenset(),
-        effects=Counter(),
-        ends={},
-    )
+    nothing = [
+        Observed(
+            layout=layout,
+            started_at=STARTED,
+            rows={},
+            current=0,
+            rejects=Counter(),
+            answers={},
+            numbers={},
+            source_ids=frozenset(),
+            effects=Counter(),
+            ends={},
+        )
+        for layout in LAYOUTS
+    ]
     assert len(failed(story(), nothing)) >= 10

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from consumers.opening import open_store
 from schemas.errors import ContractError, SettingsError
 from schemas.library import load_library
-from streams.cli import app
 from tests.store_lab import Lab, upsert
 from tests.unit.gates import FORMAT, OTHER, line_of, run, write
 
@@ -212,7 +211,7 @@ def test_records_of_a_store_are_tried(filled_store: str, tmp_path: Path) -> None
 
 
 def ask(path: Path, *words: str, url: str) -> Result:
-    return CliRunner().invoke(app, ["contracts", "impact", str(path), *words], env={"LIENTHONG_STORE": url})
+    return run(path.parent, "impact", str(path), *words, LIENTHONG_STORE=url)
 
 
 def test_one_kind_of_sample_at_a_time(tmp_path: Path) -> None:

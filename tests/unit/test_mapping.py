@@ -45,7 +45,7 @@ def test_the_result_is_ready_for_the_wire(translator: Translator, library: Libra
     assert row["lt_key"] == "20656|01/2016|45/2016|04.05.2016"
     assert (row["lt_op"], row["lt_answers"], row["lt_seq"], row["lt_source_key"]) == ("u", True, 77, "1001")
     assert (row["lt_system"], row["lt_dataset"]) == ("hotich_qnam", "khaisinh")
-    assert (row["lt_contract"], row["lt_warnings"]) == ("hotich_qnam/khaisinh@1", None)
+    assert (row["lt_contract"], row["lt_warnings"]) == ("hotich_qnam/khaisinh@2", None)
 
 
 def test_what_the_contract_does_not_map_stays_missing(translator: Translator, library: Library) -> None:
@@ -205,6 +205,7 @@ def test_an_event_goes_to_all_targets_or_to_none(two_targets: Library) -> None:
     one = Translator(contract, two_targets).translate(frame(events, contract))
     assert {name: rows["__row"].to_list() for name, rows in one.national.items()} == {
         "hotich.khaisinh.v1": [0, 2],
+        "hotich.khaisinh.v2": [0, 2],
         "hotich.giaykhaisinh.v1": [0, 2],
     }
     assert one.rejects.select("__row", "field", "rule").rows() == [(1, "trangSo", "required_missing")]
