@@ -121,6 +121,6 @@ def _wait_until_answered(one: Road, observer: Observer, changes: int) -> None:
     def answered() -> bool:
         return len(observer.answered_in_all()) >= changes and observer.unread() == 0
 
-    wait_for(f"{changes} changes answered", answered, seconds=150, every=1.0)
+    wait_for(f"{changes} changes answered", answered, every=1.0)
     for name, process in one.processes.items():
         assert process.poll() is None, f"{name} ended by itself:\n{one.log(name)[-1500:]}"

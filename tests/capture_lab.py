@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,12 +216,3 @@ def replayed(rows: Sequence[Change]) -> Images:
             assert row.after is not None
             state[row.key] = json.loads(row.after)
     return state
-
-
-def wait_for(what: str, ready: Callable[[], Any], *, seconds: float) -> Any:
-    """Poll until ``ready()`` is true and return its value."""
-    deadline = time.monotonic() + seconds
-    while not (value := ready()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.02)
-    return value

@@ -13,7 +13,8 @@ from producers.opening import open_outbox
 from producers.outbox import Capture
 from producers.snapshot import take_snapshot
 from schemas.errors import LienthongError
-from tests.capture_lab import COLUMNS, SOHO, CaptureLab, Hand, a_contract, replayed, wait_for
+from tests.capture_lab import COLUMNS, SOHO, CaptureLab, Hand, a_contract, replayed
+from tests.road import wait_for
 
 PAIR = Capture.of(
     a_contract(
@@ -280,7 +281,7 @@ class CaptureLaws:
             assert not other.lead()
             lab.outbox.still_leads()
             lab.outbox.close()
-            wait_for("the lead to be free", other.lead, seconds=5)
+            wait_for("the lead to be free", other.lead)
             assert not lab.outbox.lead()
         finally:
             other.close()

@@ -151,7 +151,7 @@ class Server:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
-        _reap()
+        _reap(process.pid if process else None)
         if "pid" in self.remembered():
             self.forget("pid", "started")
         return True
@@ -180,7 +180,12 @@ class Server:
 _children: list[subprocess.Popen[bytes]] = []
 
 
-def _reap() -> None:
+def _reap(ended: int | None = None) -> None:
+    for child in _children:
+        if child.pid == ended:
+            # Shown as a zombie, yet not to be waited for until the last of its threads is gone too.
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=10)
     _children[:] = [child for child in _children if child.poll() is None]
 
 

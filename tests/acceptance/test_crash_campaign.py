@@ -3,14 +3,11 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.campaign import run_campaign
 
 
-@pytest.mark.timeout(400)
 def test_nothing_is_lost_doubled_or_stale_however_often_processes_die(
     kafka: KafkaNode, postgres: PostgresNode, tmp_path: Path
 ) -> None:

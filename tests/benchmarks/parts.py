@@ -187,7 +187,7 @@ def end_to_end(context: Context) -> list[Measure]:
         clerk = psycopg.connect(libpq, autocommit=True)
         insert(clerk, rows[:200])
         arrived = "SELECT count(*) FROM hotich_khaisinh_v1"
-        wait_for("the road is warm", lambda: one.one(arrived) >= 200, seconds=60)
+        wait_for("the road is warm", lambda: one.one(arrived) >= 200)
         watcher = _Watcher(one)
         watcher.start()
         committed: dict[str, float] = {}
@@ -253,7 +253,7 @@ class _Watcher(threading.Thread):
     def finish(self, rows: int) -> None:
         """Wait until all rows are there, then stop looking."""
         count = "SELECT count(*) FROM hotich_khaisinh_v1"
-        wait_for("all births", lambda: self._one.one(count) >= rows, seconds=60)
+        wait_for("all births", lambda: self._one.one(count) >= rows)
         time.sleep(0.1)
         self._enough.set()
         self.join()
@@ -270,7 +270,7 @@ def recovery(context: Context) -> list[Measure]:
         for round_number in range(3):
             _write_births(one, 2_000, first_id=1 + round_number * 10_000)
             one.worker()
-            wait_for("the road is calm", lambda: one.backlog(PROVINCE, NATIONAL) == 0, seconds=60)
+            wait_for("the road is calm", lambda: one.backlog(PROVINCE, NATIONAL) == 0)
             one.end("w1", signal.SIGKILL)
             _write_births(one, 1_000, first_id=5_001 + round_number * 10_000)
             before = one.one(count)

@@ -55,7 +55,7 @@ def _good_rate(context: Context, name: str, share: float) -> float:
         events.close()
         one.worker()
         rate = drain_rate(one, (PROVINCE,), 0, total)
-        wait_for("sync", lambda: one.backlog(NATIONAL) == 0, seconds=120)
+        wait_for("sync", lambda: one.backlog(NATIONAL) == 0)
         parked = one.one("SELECT count(*) FROM lienthong_parked")
         assert parked == len(bad) * (VERSIONS - 1), parked
     return rate * (1 - len(bad) / PEOPLE)
@@ -69,7 +69,7 @@ def receipts(context: Context) -> list[Measure]:
     with whole_road(context, "receipts") as (one, libpq):
         clerk = psycopg.connect(libpq, autocommit=True)
         insert(clerk, rows[:200])
-        wait_for("the road is warm", lambda: one.backlog(PROVINCE, NATIONAL) == 0, seconds=60)
+        wait_for("the road is warm", lambda: one.backlog(PROVINCE, NATIONAL) == 0)
         reader = _Reader(one)
         reader.start()
         committed: dict[int, float] = {}  # by sequence number: the n-th statement gets the number n
@@ -82,7 +82,7 @@ def receipts(context: Context) -> list[Measure]:
             committed[201 + at] = time.monotonic()
         clerk.close()
         with contextlib.closing(reader):
-            wait_for("all receipts", lambda: reader.seen.keys() >= committed.keys(), seconds=60)
+            wait_for("all receipts", lambda: reader.seen.keys() >= committed.keys())
     delays = sorted((reader.seen[seq] - at) * 1000 for seq, at in committed.items())
     p50, p95 = (delays[round(len(delays) * share)] for share in (0.5, 0.95))
     what = f"{RATE}/s for {SECONDS} s, one transaction a birth, one worker; commit to receipt on the topic"

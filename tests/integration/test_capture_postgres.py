@@ -17,9 +17,10 @@ from producers.outbox import Capture, Locked
 from producers.postgres import PostgresOutbox
 from schemas.contracts import AvroType, LineSet
 from schemas.errors import LienthongError, TryAgain
-from tests.capture_lab import SOHO, CaptureLab, Hand, a_contract, replayed, wait_for
+from tests.capture_lab import SOHO, CaptureLab, Hand, a_contract, replayed
 from tests.capture_laws import CaptureLaws, take
 from tests.line_laws import DONG, LINED, LineLaws, dong, held, kinds, leftovers, make
+from tests.road import wait_for
 
 
 @pytest.fixture
@@ -336,7 +337,7 @@ class TestSnapshotAndLocks:
             waiting = Thread(target=chunk)
             waiting.start()
             watch = lab.another_hand()
-            wait_for("the chunk to wait", partial(_waits_for_lock, watch), seconds=5)
+            wait_for("the chunk to wait", partial(_waits_for_lock, watch))
             clerk.run("UPDATE so_ho SET ho_ten = 'y' WHERE id = 1")  # would raise DeadlockDetected
             clerk.run("COMMIT")
             waiting.join()
@@ -476,7 +477,7 @@ class TestErrors:
         with pytest.raises(TryAgain):
             lab.outbox.still_leads()
         lab.outbox.close()
-        wait_for("the lead to be free", lab.outbox.lead, seconds=5)
+        wait_for("the lead to be free", lab.outbox.lead)
 
     def test_a_busy_table_is_told_and_left_as_it_was(self, lab: CaptureLab) -> None:
         clerk = lab.another_hand()

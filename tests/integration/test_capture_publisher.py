@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.partitioner.default import murmur2
 
@@ -15,6 +15,7 @@ from deploy.local.kafka import KafkaNode
 from producers.envelope import Outgoing
 from producers.publisher import Publisher, Verdict
 from schemas.errors import SettingsError, TryAgain
+from tests.topics import every_record
 
 ACK, LARGE, UNKNOWN = Verdict.ACKNOWLEDGED, Verdict.TOO_LARGE, Verdict.UNKNOWN
 
@@ -57,24 +58,11 @@ def record(topic: str, key: str, text: str) -> Outgoing:
 
 def read(kafka: KafkaNode, topic: str) -> list[tuple[int, str, str]]:
     """(partition, key, value) of every record there is now."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
-    try:
-        parts = [
-            TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        consumer.assign(parts)
-        ends = consumer.end_offsets(parts)
-        for part in parts:
-            consumer.seek(part, 0)
-        found = []
-        deadline = time.monotonic() + 30
-        while any(consumer.position(part) < ends[part] for part in parts):
-            assert time.monotonic() < deadline
-            for batch in consumer.poll(timeout_ms=200).values():
-                found += [(one.partition, one.key.decode(), one.value.decode()) for one in batch]
-        return found
-    finally:
-        consumer.close()
+    return [told(one) for one in every_record(kafka.bootstrap, topic)]
+
+
+def told(one: Any) -> tuple[int, str, str]:
+    return one.partition, one.key.decode(), one.value.decode()
 
 
 def our_threads() -> list[threading.Thread]:
@@ -87,18 +75,14 @@ def test_records_arrive_in_order_with_key_headers_and_time(
     topic = make_topic()
     sent = [record(topic, f"k{at % 5}", str(at)) for at in range(3000)]
     assert publisher.publish(sent) == [ACK] * 3000
-    found = read(kafka, topic)
+    records = every_record(kafka.bootstrap, topic)
+    found = [told(one) for one in records]
     for key in {key for _, key, _ in found}:
         mine = [(part, int(value)) for part, k, value in found if k == key]
         assert [number for _, number in mine] == sorted(number for _, number in mine)
         # Kafka's own partitioner, as every other producer uses it.
         assert {part for part, _ in mine} == {(murmur2(key.encode()) & 0x7FFFFFFF) % 3}
-    consumer = KafkaConsumer(
-        topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=10_000
-    )
-    first = next(consumer)
-    consumer.close()
-    assert (first.headers, first.timestamp) == ([("seq", b"7")], 1_700_000_000_123)
+    assert {(*one.headers, one.timestamp) for one in records} == {(("seq", b"7"), 1_700_000_000_123)}
 
 
 def test_a_record_that_the_topic_refuses_is_told_apart(

@@ -20,7 +20,6 @@ from typing import Any
 
 import fastavro
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
 from deploy.demo.agency import COLUMNS
@@ -29,7 +28,9 @@ from deploy.local.postgres import PostgresNode
 from producers.outbox import Capture
 from schemas.contracts import Contract
 from schemas.library import SHIPPED, Library, load_library
-from tests.capture_lab import CaptureLab, Hand, wait_for
+from tests.capture_lab import CaptureLab, Hand
+from tests.road import wait_for
+from tests.topics import every_record
 
 SECONDS = 60
 
@@ -75,7 +76,7 @@ class Agency:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "streams.cli", "capture", *words]
         return subprocess.run(
-            line, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            line, env=self.environment, capture_output=True, text=True, timeout=180, check=False
         )
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -110,26 +111,11 @@ class Agency:
         return self.published() > before
 
     def drained(self) -> None:
-        wait_for("the outbox to be empty", lambda: self.waiting() == 0, seconds=SECONDS)
+        wait_for("the outbox to be empty", lambda: self.waiting() == 0)
 
     def events(self) -> list[Event]:
         """Every record of the topic, in order per partition."""
-        consumer = KafkaConsumer(bootstrap_servers=self.kafka.bootstrap, enable_auto_commit=False)
-        with closing(consumer):
-            numbers = wait_for(
-                "the topic", lambda: consumer.partitions_for_topic(self.contract.topic), seconds=30
-            )
-            parts = [TopicPartition(self.contract.topic, number) for number in sorted(numbers)]
-            consumer.assign(parts)
-            ends = consumer.end_offsets(parts)
-            consumer.seek_to_beginning(*parts)
-            found = []
-            deadline = time.monotonic() + SECONDS
-            while any(consumer.position(part) < ends[part] for part in parts):
-                assert time.monotonic() < deadline
-                for batch in consumer.poll(timeout_ms=200).values():
-                    found += [self._decoded(record) for record in batch]
-            return found
+        return [self._decoded(one) for one in every_record(self.kafka.bootstrap, self.contract.topic)]
 
     def _decoded(self, record: Any) -> Event:
         registered = self.library.registry.schema(int.from_bytes(record.value[1:5], "big"))
@@ -311,7 +297,7 @@ def test_snapshot_and_live_changes_reach_the_topic(agency: Agency) -> None:
     events = hold_to_account(agency)
     assert [sum(event.op == op for event in events) for op in "rcud"] == [300, 10, 4, 1]
     relay.send_signal(signal.SIGTERM)
-    assert relay.wait(timeout=20) == 0
+    assert relay.wait(timeout=180) == 0
     assert "Traceback" not in agency.log
 
 
@@ -325,7 +311,7 @@ def test_a_relay_that_is_killed_loses_nothing(agency: Agency) -> None:
         agency.insert(10_001 + kills * 100, 10_100 + kills * 100)
         relay = agency.start()
         before = agency.published()
-        wait_for("the relay to publish", partial(agency.published_more_than, before), seconds=SECONDS)
+        wait_for("the relay to publish", partial(agency.published_more_than, before))
         time.sleep(chance.uniform(0, 0.3))
         relay.kill()
         relay.wait()
@@ -344,7 +330,7 @@ def test_a_broker_that_restarts_loses_nothing(on_postgres: Agency) -> None:
     relay = agency.start()
     end = work(agency, seed=2, seconds=14, ids=500)
     for take_down in (agency.kafka.kill, agency.kafka.stop):
-        wait_for("the relay to catch up", lambda: agency.waiting() < 50, seconds=SECONDS)
+        wait_for("the relay to catch up", lambda: agency.waiting() < 50)
         take_down()
         time.sleep(1)
         agency.kafka.start()
@@ -357,7 +343,7 @@ def test_a_database_that_restarts_loses_nothing(on_postgres: Agency, postgres: P
     agency = on_postgres
     agency.insert(1, 5000)
     relay = agency.start()
-    wait_for("the relay to publish", lambda: agency.waiting() < 5000, seconds=SECONDS)
+    wait_for("the relay to publish", lambda: agency.waiting() < 5000)
     for _ in range(2):
         postgres.stop("immediate")
         time.sleep(1)
@@ -376,9 +362,7 @@ def test_a_second_relay_waits_and_takes_over(agency: Agency) -> None:
     agency.insert(1, 10)
     agency.drained()
     second = agency.start()
-    wait_for(
-        "the second to say so", lambda: "another relay serves this database" in agency.log, seconds=SECONDS
-    )
+    wait_for("the second to say so", lambda: "another relay serves this database" in agency.log)
     agency.insert(11, 20)
     agency.drained()
     first.kill()
@@ -396,11 +380,9 @@ def test_sigterm_while_the_broker_is_away_ends_in_time(on_postgres: Agency) -> N
     agency.drained()
     agency.kafka.kill()
     agency.insert(11, 20)
-    wait_for(
-        "the relay to notice", lambda: "acknowledge" in agency.log or "waiting" in agency.log, seconds=SECONDS
-    )
+    wait_for("the relay to notice", lambda: "acknowledge" in agency.log or "waiting" in agency.log)
     relay.send_signal(signal.SIGTERM)
-    assert relay.wait(timeout=20) == 0
+    assert relay.wait(timeout=180) == 0
     assert agency.waiting() == 10
     agency.kafka.start()
     agency.start()
@@ -416,7 +398,7 @@ def test_a_record_too_large_waits_and_others_go_on(on_postgres: Agency) -> None:
     agency.lab.hand.run("UPDATE ht_khaisinh SET noi_sinh = ? WHERE id = 2", noise)
     agency.lab.hand.run("UPDATE ht_khaisinh SET noi_sinh = 'ngắn' WHERE id = 2")
     agency.insert(4, 100)
-    wait_for("the others", lambda: agency.waiting() == 2, seconds=SECONDS)
+    wait_for("the others", lambda: agency.waiting() == 2)
     assert {event.seq for event in agency.events()} == set(range(1, 101)) - {4, 5} | {101, 102}
     assert "seq=4" in agency.log
     assert "max.message.bytes" in agency.log
@@ -428,9 +410,9 @@ def test_a_record_too_large_waits_and_others_go_on(on_postgres: Agency) -> None:
         with urllib.request.urlopen(address) as page:
             return str(page.read(), "utf-8")
 
-    wait_for("the metric", lambda: f"lienthong_capture_parked{labels} 2.0" in scraped(), seconds=15)
+    wait_for("the metric", lambda: f"lienthong_capture_parked{labels} 2.0" in scraped())
     relay.send_signal(signal.SIGTERM)
-    assert relay.wait(timeout=20) == 0
+    assert relay.wait(timeout=180) == 0
     set_limit(agency, 2_000_000)
     agency.start()
     hold_to_account(agency)

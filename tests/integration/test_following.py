@@ -65,10 +65,10 @@ def test_the_command_goes_on_where_it_stopped(
     asked = "SELECT seq, outcome, reason FROM lienthong_outbox_answered ORDER BY seq"
     try:
         for value in (receipt(dataset, "applied", "1"), receipt("khac", "applied", "3"), b"\0broken"):
-            producer.send("receipts.hotich_qnam", value).get(30)
+            producer.send("receipts.hotich_qnam", value).get(60)
         assert "1 answers taken in" in road.run("receipts", "follow", "--until-end").stderr
         assert lab.hand.run(asked) == [(1, "applied", None), (2, None, None), (3, None, None)]
-        producer.send("receipts.hotich_qnam", receipt(dataset, "rejected", "2-3", "code_unknown")).get(30)
+        producer.send("receipts.hotich_qnam", receipt(dataset, "rejected", "2-3", "code_unknown")).get(60)
         assert "2 answers taken in" in road.run("receipts", "follow", "--until-end").stderr
         assert lab.hand.run(asked)[1:] == [(2, "rejected", "the reason"), (3, "rejected", "the reason")]
     finally:

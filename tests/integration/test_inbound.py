@@ -8,12 +8,12 @@ from typing import Any
 
 import fastavro
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from deploy.local.kafka import KafkaNode
 from schemas.library import load_library
 from tests.changes import Events
 from tests.road import Road, end_offsets, road, wait_for
+from tests.topics import every_record
 from tests.unit.provinces import CONTRACT, write_contract, write_format
 
 NATIONAL, PROVINCE, CENTRE = "thu.dan.v1", "tinh.dan.v1", "trungtam.dan.v1"
@@ -77,29 +77,18 @@ def backlog(one: Road) -> int:
 
 
 def settle(one: Road) -> None:
-    wait_for("all readers drained", lambda: backlog(one) == 0, seconds=120)
+    wait_for("all readers drained", lambda: backlog(one) == 0)
 
 
 def told(one: Road, full_id: str) -> list[tuple[str, str, str]]:
     """Every record ever published of a format: who made it, key, kind; sorted."""
     topic = f"national.{full_id}"
     schema = one.library.registry.current(f"{topic}-value").schema
-    consumer = KafkaConsumer(
-        bootstrap_servers=one.broker, auto_offset_reset="earliest", consumer_timeout_ms=3000
-    )
-    try:
-        ends = end_offsets(one.broker, [topic])
-        parts = [TopicPartition(*where) for where in ends]
-        consumer.assign(parts)
-        consumer.seek_to_beginning(*parts)
-        found: list[tuple[str, str, str]] = []
-        while len(found) < sum(ends.values()):
-            record = next(consumer)
-            assert struct.unpack(">bI", record.value[:5])[0] == 0
-            read: Any = fastavro.schemaless_reader(io.BytesIO(record.value[5:]), schema, None)
-            found.append((read["lt_system"], read["lt_key"], read["lt_op"]))
-    finally:
-        consumer.close()
+    found: list[tuple[str, str, str]] = []
+    for record in every_record(one.broker, topic):
+        assert struct.unpack(">bI", record.value[:5])[0] == 0
+        read: Any = fastavro.schemaless_reader(io.BytesIO(record.value[5:]), schema, None)
+        found.append((read["lt_system"], read["lt_key"], read["lt_op"]))
     return sorted(found)
 
 

@@ -99,7 +99,7 @@ class Ground:
             key=key.encode(),
             partition=partition,
             headers=[("schema-sha256", (fingerprint or self.registered.sha256).encode())],
-        ).get(10)
+        ).get(60)
 
     @property
     def group(self) -> str:
@@ -161,7 +161,7 @@ def to_end(consumer: NationalConsumer, **more: Any) -> list[NationalBatch]:
         return list(consumer.batches(timeout_seconds=0.5, until_end=True, **more))
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not _holds(condition):
         assert time.monotonic() < deadline, "waited in vain"
@@ -263,7 +263,7 @@ def test_a_member_killed_before_its_commit_loses_nothing(ground: Ground) -> None
         "6000",
     ]
     died = subprocess.run(
-        [sys.executable, "-c", DIES, *args], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", DIES, *args], capture_output=True, text=True, timeout=180, check=False
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert died.stdout.split() == ["A", "B", "C", "D"]
@@ -592,7 +592,7 @@ def test_the_command_prints_json_lines_and_only_talk_on_stderr(ground: Ground) -
     ground.raw(b"damaged")
     park = ground.folder / "park.jsonl"
     run = command(ground, ground.format.topic, "--group", ground.group, "--until-end", "--park", str(park))
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=180)
     assert run.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
     assert [(line["key"], line["seq"], line["deleted"]) for line in lines] == [
@@ -611,14 +611,14 @@ def test_the_command_prints_json_lines_and_only_talk_on_stderr(ground: Ground) -
 def test_the_command_stops_after_so_many_records_or_at_a_signal(ground: Ground) -> None:
     ground.put(*[ground.change(key) for key in "ABC"])
     run = command(ground, ground.format.topic, "--group", ground.group, "--max-records", "2")
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=180)
     assert (run.returncode, len(out.splitlines())) == (0, 2), err
     assert ground.committed() == {0: 2}
     run = command(ground, ground.format.topic, "--group", ground.group)
     assert run.stdout is not None
     assert json.loads(run.stdout.readline())["key"] == "C"
     run.send_signal(signal.SIGTERM)
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=180)
     assert (run.returncode, out) == (0, ""), err
     assert ground.committed() == {0: 3}
 
@@ -643,7 +643,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly_and_commits_nothing_it
 
 def test_the_command_names_the_setting_or_the_format_that_is_wrong(ground: Ground) -> None:
     run = command(ground, "national.hotich.kahisinh.v1")
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=180)
     assert (run.returncode, out) == (1, "")
     assert "no national format is called national.hotich.kahisinh.v1" in err
     assert "next step: " in err

@@ -41,7 +41,7 @@ def test_changes_wait_behind_a_reject_whichever_worker_has_the_partition(one: Ro
     one.worker("w1")
     one.worker("w2")
     owners = "SELECT count(DISTINCT owner) FROM lienthong_ledger"
-    wait_for("both workers own partitions", lambda: one.one(owners) == 2, seconds=60)
+    wait_for("both workers own partitions", lambda: one.one(owners) == 2)
     events.write_all(people)
     expected: list[tuple[str, int]] = []
     for row in people[:6]:
@@ -86,7 +86,6 @@ def test_nobody_stands_twice_after_a_refused_move(one: Road, events: Events) -> 
     wait_for(
         "the newest alone",
         lambda: [tuple(row) for row in one.query(live)] == [(str(first["id"]), "9998")],
-        seconds=60,
     )
     settled(one)
     assert waiting(one) == []

@@ -52,13 +52,9 @@ def events(one: Road) -> Iterator[Events]:
     made.close()
 
 
-def settled(one: Road, *, seconds: float = 60) -> None:
+def settled(one: Road) -> None:
     """Wait until both hops have nothing left to do."""
-    wait_for(
-        "both hops drained",
-        lambda: one.backlog(PROVINCE) == 0 and one.backlog(*NATIONAL) == 0,
-        seconds=seconds,
-    )
+    wait_for("both hops drained", lambda: one.backlog(PROVINCE) == 0 and one.backlog(*NATIONAL) == 0)
 
 
 def answered(one: Road, outcome: str, full_id: str = FORMAT) -> int:
@@ -170,7 +166,7 @@ def test_two_workers_share_the_partitions_and_one_takes_over(one: Road, events: 
     one.worker("w1")
     one.worker("w2")
     owners = "SELECT count(DISTINCT owner) FROM lienthong_ledger"
-    wait_for("both workers own partitions", lambda: one.one(owners) == 2, seconds=40)
+    wait_for("both workers own partitions", lambda: one.one(owners) == 2)
     rows = good_rows(400)
     events.write_all(rows[:200])
     settled(one)
@@ -197,7 +193,7 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
     time.sleep(1)
     kafka.start()
     events.write_all(rows[400:])
-    settled(one, seconds=90)
+    settled(one)
     assert worker.poll() is None
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 600
     assert "waiting" in one.log("w1")
@@ -246,14 +242,13 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
     admin.delete_records({TopicPartition(*victim): (ends[victim] or 0) + 2})
     admin.close()
     one.worker()
-    wait_for("the halt is told", lambda: "partition halted" in one.log("w1"), seconds=40)
+    wait_for("the halt is told", lambda: "partition halted" in one.log("w1"))
     assert f"{victim[0]}-{victim[1]}: 2 records" in one.log("w1")
     wait_for(
         "the other partitions flow on",
         lambda: (
             one.backlog(PROVINCE) == one.backlog(PROVINCE) and one.one(f"SELECT count(*) FROM {TABLE}") > 45
         ),
-        seconds=30,
     )
     assert one.ledger()[victim] == ends[victim]  # nothing was skipped
     told = one.run("road", "accept-loss", victim[0], str(victim[1]))

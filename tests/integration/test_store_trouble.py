@@ -68,7 +68,7 @@ def wait_until_blocked(lab: Lab, blocked: int = 1) -> None:
         "SELECT count(*) AS n FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 180
     while lab.rows(query)[0]["n"] < blocked:
         assert time.monotonic() < deadline, "nothing waits for the lock"
         time.sleep(0.02)

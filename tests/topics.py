@@ -1,0 +1,31 @@
+"""What a topic holds, read as a test may: assigned partitions, from the start to where they end now."""
+
+import time
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+
+def every_record(broker: str, topic: str, *, seconds: float = 120) -> list[Any]:
+    """Every record there is now, in order per partition.
+
+    No group, no subscription and no silence taken for the end: a busy machine may answer late.
+    Raises ``AssertionError`` when the topic or the records of it do not come in ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    consumer = KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False)
+    try:
+        while not (numbers := consumer.partitions_for_topic(topic)):
+            assert time.monotonic() < deadline, f"{topic}: no such topic after {seconds:.0f} s"
+        parts = [TopicPartition(topic, number) for number in sorted(numbers)]
+        consumer.assign(parts)
+        ends = consumer.end_offsets(parts)
+        consumer.seek_to_beginning(*parts)
+        found: list[Any] = []
+        while any(consumer.position(part) < ends[part] for part in parts):
+            assert time.monotonic() < deadline, f"{topic}: not read within {seconds:.0f} s"
+            for batch in consumer.poll(timeout_ms=200).values():
+                found += batch
+        return found
+    finally:
+        consumer.close()
