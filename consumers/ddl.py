@@ -217,6 +217,15 @@ left = sa.Table(
     comment="Khóa quốc gia mà một bản ghi có thể đã rời đi trong một thay đổi bị từ chối",
 )
 
+orphan_index = sa.Table(
+    "lienthong_orphan_index",
+    metadata,
+    _text("day", primary_key=True, comment="Ngày theo giờ Việt Nam, yyyy-MM-dd"),
+    _text("system", primary_key=True),
+    sa.Column("value", sa.Integer, nullable=False),
+    comment="Chỉ số nguy cơ mồ côi của từng hệ thống, mỗi ngày một giá trị: để thấy xu hướng",
+)
+
 #: Every record of every batch, ungated: shows the doubles that the version gate hides. For crash tests.
 effect = sa.Table(
     "lienthong_effect",

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from consumers.ranges import Ranges
+from consumers.standing import StandingStore
 from consumers.store import NationalStore, Parked, Position, Receipt, Reject, RejectRow, Slice
 
 #: ``retry``: translate it again, as corrected if it was, and then what waits behind it. ``drop``: refuse it
@@ -93,7 +94,7 @@ class Mend:
     superseded: Sequence[int] = ()  #: numbers to be answered as superseded
 
 
-class RepairStore(NationalStore, Protocol):
+class RepairStore(NationalStore, StandingStore, Protocol):
     """A national store whose rejects can be worked on. Errors as of ``NationalStore``."""
 
     # --- for people ----------------------------------------------------------------------------------

@@ -34,5 +34,12 @@ class StoreSettings(_CommonSettings):
     """Keep one ungated row per applied record in ``lienthong_effect``; for crash tests only."""
 
 
+class OrphanSettings(StoreSettings):
+    """For those who ask which database may become an orphan."""
+
+    orphan_weights: str = ""
+    """What the orphan index counts how much: ``coverage=40,freshness=20,matched=25,proof=15``, or nothing."""
+
+
 class ConsumerSettings(BrokerSettings, StoreSettings):
     """For those who need both."""

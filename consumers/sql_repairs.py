@@ -12,6 +12,7 @@ from consumers.ranges import Ranges
 from consumers.readings import reject_row
 from consumers.repairs import Asked, Breaker, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
+from consumers.standing import StandingReadings
 from consumers.store import Outcome, Parked, Position, Receipt, Reject, RejectRow, Slice
 
 R, P = ddl.reject.c, ddl.parked.c
@@ -26,7 +27,7 @@ _WAITS = sa.and_(
 )
 
 
-class RepairingStore(SqlStore, ABC):
+class RepairingStore(SqlStore, StandingReadings, ABC):
     """A store whose rejects can be worked on."""
 
     # --- for people ----------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from consumers.impact_command import impact
 from consumers.numbers_commands import store
 from consumers.registry_commands import registry
 from consumers.rejects_commands import rejects
+from consumers.report_commands import report
 from consumers.shadow_command import shadow
+from consumers.status_commands import status
 from producers.commands import capture
 from producers.draft_commands import contracts
 from producers.receipts_commands import follow
@@ -40,6 +42,8 @@ app.add_typer(receipts, name="receipts")
 app.add_typer(rejects, name="rejects")
 app.add_typer(registry, name="registry")
 app.command()(consume)
+app.command()(report)
+app.command()(status)
 app.command()(doctor)
 
 

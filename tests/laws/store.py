@@ -8,6 +8,7 @@ from tests.laws.numbers import NumberLaws
 from tests.laws.parking import ParkingLaws
 from tests.laws.repairs import RepairLaws
 from tests.laws.rows import RowLaws
+from tests.laws.standing import StandingLaws
 from tests.laws.tables import TableLaws
 from tests.laws.versions import VersionLaws
 
@@ -23,5 +24,6 @@ class StoreLaws(
     NumberLaws,
     ParkingLaws,
     RepairLaws,
+    StandingLaws,
 ):
     """A test class of these needs the fixtures ``address``, ``lab`` and ``guarded``."""

@@ -1,0 +1,67 @@
+"""Every database of the province as it stands now, for people: what is known, and what could not be asked."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from consumers.opening import open_store
+from consumers.orphan_words import VIETNAM
+from consumers.orphans import SystemIndex, Weights, read_weights, systems
+from consumers.settings import OrphanSettings
+from consumers.standing import History, Standing, StandingStore
+from consumers.store import StoreError
+from schemas.errors import TryAgain
+from schemas.gates.coverage import coverages
+from schemas.library import Library
+
+#: How far back a trend is told.
+TREND = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What the province can say of its databases at one moment."""
+
+    at: datetime
+    weights: Weights
+    library: Library
+    systems: Sequence[SystemIndex]  #: those in danger first
+    history: History | None  #: without today; None: not known
+    problem: str | None  #: why the store could not be asked, without a password or a personal value
+
+
+def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
+    """Ask the store, keep today's index in it, and say where everything stands.
+
+    A store that is away or not migrated is a ``problem`` and no error: what it would tell is not known then.
+    Raises ``SettingsError`` for wrong settings.
+    """
+    weights = read_weights(settings.orphan_weights)
+    outbound = {one.id for one in library.outbound}
+    rows = [one for one in coverages(library) if f"{one.system}/{one.dataset}" in outbound]
+    standing: Standing | None = None
+    history: History | None = None
+    problem: str | None = None
+    today = now.astimezone(VIETNAM).date()
+    with closing(open_store(settings.store)) as store:
+        try:
+            standing = store.standing()
+        except (TryAgain, StoreError) as error:
+            problem = error.message
+        found = systems(rows, standing, now=now, weights=weights)
+        if standing is not None:
+            try:
+                past = store.indices(today - TREND)
+                note(store, found, now)
+            except (TryAgain, StoreError) as error:
+                problem = error.message
+            else:
+                history = {name: [one for one in days if one[0] < today] for name, days in past.items()}
+    return Outlook(at=now, weights=weights, library=library, systems=found, history=history, problem=problem)
+
+
+def note(store: StandingStore, found: Sequence[SystemIndex], now: datetime) -> None:
+    """Keep the index of a day. What is not known is not kept."""
+    values: Mapping[str, int] = {one.system: one.value for one in found if one.value is not None}
+    store.note_indices(now.astimezone(VIETNAM).date(), values)
