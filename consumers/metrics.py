@@ -8,43 +8,18 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from schemas.errors import SettingsError
+from schemas.metrics import consuming
 
 
 class ConsumeMetrics:
     """All metrics of the national-sync consumers of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._records = Counter(
-            "lienthong_consume_records_total",
-            "National records of finished batches: delivered to the caller, stale (kept back), or parked.",
-            ["topic", "outcome"],
-            registry=registry,
-        )
-        self._parked = Counter(
-            "lienthong_consume_parked_total",
-            "National records written to the park file, by rule.",
-            ["topic", "rule"],
-            registry=registry,
-        )
-        self._commits = Counter(
-            "lienthong_consume_commits_total",
-            "Batches finished: committed, or not (partitions moved or broker away; they may come again).",
-            ["topic", "outcome"],
-            registry=registry,
-        )
-        self._lag = Gauge(
-            "lienthong_consume_lag_offsets",
-            "Offsets between what was fetched and the end of the partition, as last heard from the broker.",
-            ["topic", "partition"],
-            registry=registry,
-        )
-        self._work = Histogram(
-            "lienthong_consume_work_seconds",
-            "Time the caller worked on one batch. Above longest_work_seconds it loses its partitions.",
-            ["topic"],
-            buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300),
-            registry=registry,
-        )
+        self._records = Counter(**consuming.RECORDS.arguments(), registry=registry)
+        self._parked = Counter(**consuming.PARKED.arguments(), registry=registry)
+        self._commits = Counter(**consuming.COMMITS.arguments(), registry=registry)
+        self._lag = Gauge(**consuming.LAG.arguments(), registry=registry)
+        self._work = Histogram(**consuming.WORK.arguments(), registry=registry)
         self._partitions: dict[str, set[int]] = {}
 
     def worked(self, topic: str, seconds: float) -> None:

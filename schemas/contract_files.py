@@ -19,6 +19,7 @@ from schemas.contracts import (
     Contract,
     LineSet,
     Only,
+    Promise,
     Status,
     Target,
     columns_of,
@@ -51,6 +52,7 @@ class _Told(Strict):
     owner: str = Field(min_length=1)
     version: int = Field(ge=1)
     missing: tuple[str, ...] = ()
+    promise: Promise = Promise()
     targets: Mapping[str, _Target] = Field(min_length=1)
 
 

@@ -55,6 +55,13 @@ class Only(Strict):
     is_: tuple[str, ...] = Field(alias="is", min_length=1)  #: values of those it concerns
 
 
+class Promise(Strict):
+    """How soon a change is in the national store, as agreed with the agency."""
+
+    seconds: float = Field(default=60, gt=0)  #: from the change at the source to the store's commit …
+    share: float = Field(default=0.99, gt=0, lt=1)  #: … for this share of all changes
+
+
 class LineSet(Strict):
     """Rows of another table that belong to a record: captured with it, one text on the wire."""
 
@@ -95,6 +102,7 @@ class Contract:
     lines: Mapping[str, LineSet] = field(default_factory=dict)  #: sets of rows of other tables, by name
     source: str | None = None  #: inbound: full id of the national format that it reads; its columns, its key
     not_from: tuple[str, ...] = ()  #: inbound: systems whose changes it passes over, besides its own
+    promise: Promise = field(default_factory=Promise)
 
     @property
     def id(self) -> str:

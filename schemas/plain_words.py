@@ -19,6 +19,9 @@ _WANTED: Mapping[str, str] = {
     "string_pattern_mismatch": "it is not of the form {pattern}",
     "greater_than_equal": "it must be {ge} or more",
     "less_than_equal": "it must be {le} or less",
+    "greater_than": "it must be more than {gt}",
+    "less_than": "it must be less than {lt}",
+    "float": "a number belongs here",
 }
 
 

@@ -14,8 +14,10 @@ from functools import cache
 import polars as pl
 import structlog
 
+from consumers.preparing import WHOSE
 from consumers.store import Applied, NationalStore, OriginalOf, Prepared, Reject, SyncBatch
 from schemas.codec import decode
+from schemas.contracts import Promise
 from schemas.formats import NationalFormat
 from schemas.library import Library
 from streams.batch import Batch, Record, fingerprint_header, header, slices_of
@@ -30,7 +32,7 @@ class Load:
 
     format: NationalFormat
     prepared: Prepared
-    changed_ms: pl.Series  #: when each change happened at its source
+    changed: pl.DataFrame  #: system, dataset and time at the source of each change
 
 
 class SyncHop:
@@ -52,6 +54,7 @@ class SyncHop:
         self._deployment = deployment
         self._metrics = metrics
         self._executor = executor
+        self._promises = {contract.id: contract.promise for contract in library.contracts.values()}
         wanted = {target.format for contract in library.contracts.values() for target in contract.targets}
         self._formats = {library.formats[full_id].topic: library.formats[full_id] for full_id in wanted}
 
@@ -87,7 +90,11 @@ class SyncHop:
             rejects=rejects,
             original_of=_finder(records),
         )
-        return Load(format=national, prepared=self._store.prepare(batch), changed_ms=rows["lt_committed_ms"])
+        return Load(
+            format=national,
+            prepared=self._store.prepare(batch),
+            changed=rows.select(*WHOSE, "lt_committed_ms"),
+        )
 
     @staticmethod
     def _rows(
@@ -133,7 +140,11 @@ class SyncHop:
         metrics.duplicate.labels(name).inc(applied.duplicate)
         for reject in applied.rejected:
             metrics.rejected.labels(reject.system, reject.dataset, reject.rule).inc()
-        metrics.end_to_end.observe(name, (time.time() - prepared.changed_ms / 1000).clip(lower_bound=0))
+        seconds = (time.time() - pl.col("lt_committed_ms") / 1000).clip(lower_bound=0)
+        changes = prepared.changed.drop_nulls().select(*WHOSE, seconds=seconds)
+        for (system, dataset), mine in changes.partition_by(*WHOSE, as_dict=True).items():
+            promise = self._promises.get(f"{system}/{dataset}", Promise())
+            metrics.in_store((system, dataset), name, mine["seconds"], promise)
 
 
 def _with_all(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

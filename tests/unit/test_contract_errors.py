@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.codelists import Exact, NotThen
+from schemas.contracts import Promise
 from schemas.errors import ContractError
 from schemas.library import SHIPPED, load_library
 
@@ -74,6 +75,7 @@ def told(error: ContractError, path: Path, line: int, text: str, next_step: str)
         ("key: [id]", "key: id", "key: a list belongs here, as [a, b]", "correct the file"),
         ("key: [id]", "key: []", "key: something must stand here", "correct the file"),
         ("version: 2", "version: 0", "version: it must be 1 or more", "correct the file"),
+        ("version: 2", "version: 2\npromise: {share: 1}", "promise.share: it must be less than 1", "correct"),
         ("        rule: code_at", "        rule: [code_at]", "unknown rule ['code_at']", "known here:"),
         ("      trangSo: {rule: copy, from: trang_so}", "      trangSo: copy", "keys with values", "correct"),
     ],
@@ -305,6 +307,9 @@ def test_a_province_may_add_a_contract_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "contracts" / "other" / "births.yaml"
     path.parent.mkdir(parents=True)
     shutil.copy(SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml", path)
+    path.write_text(f"promise: {{seconds: 5, share: 0.9}}\n{path.read_text()}")
     library = load_library([tmp_path])
+    assert library.contracts["hotich_qnam/khaisinh"].promise == Promise(seconds=60, share=0.99)
+    assert library.contracts["other/births"].promise == Promise(seconds=5, share=0.9)
     assert set(library.contracts) >= {"hotich_qnam/khaisinh", "other/births"}
     assert library.contracts["other/births"].topic == "province.other.births"
