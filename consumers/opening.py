@@ -2,11 +2,11 @@
 
 import sqlalchemy as sa
 
-from consumers.repairs import RepairStore
+from consumers.store_look import WatchedStore
 from schemas.errors import SettingsError
 
 
-def open_store(url: str, *, effect_log: bool = False) -> RepairStore:
+def open_store(url: str, *, effect_log: bool = False) -> WatchedStore:
     """Open the national store. Connects to nothing yet: see ``NationalStore.check``.
 
     Args:

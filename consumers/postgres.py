@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import staging_columns
-from consumers.sql_repairs import RepairingStore
+from consumers.sql_looking import LookingStore
 from consumers.sql_store import MIGRATE, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
@@ -46,11 +46,19 @@ class Timeouts:
     dead_peer_seconds: int = 20  #: a machine that vanished without a word
 
 
-class PostgresStore(RepairingStore):
-    """See ``consumers.store.NationalStore`` and ``consumers.repairs.RepairStore``."""
+class PostgresStore(LookingStore):
+    """See ``consumers.store``, ``consumers.repairs`` and ``consumers.store_look``."""
 
     now = "now()"  # of the transaction: the same in each of its statements
     ten_minutes_ago = "now() - interval '10 minutes'"
+    hour_ago = "now() - interval '1 hour'"
+    clock = "clock_timestamp()"
+    longest = (
+        "coalesce(max(extract(epoch FROM clock_timestamp() - query_start)), 0) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'lienthong' AND state = 'active'"
+        " AND pid <> pg_backend_pid()"
+    )
+    limits = "SET LOCAL statement_timeout = '5s'"
     for_update = "FOR UPDATE OF l"
     dialect = Dialect(
         staging_schema="pg_temp",

@@ -41,18 +41,7 @@ class Readings:
         c = ddl.ledger.c
         query = sa.select(ddl.ledger).where(c.deployment == deployment).order_by(c.topic, c.partition)
         with self._transaction() as connection:
-            return [
-                LedgerRow(
-                    position=Position(topic=row.topic, partition=row.partition),
-                    next_offset=row.next_offset,
-                    epoch=row.epoch,
-                    generation=row.generation,
-                    owner=row.owner,
-                    claimed_at=row.claimed_at,
-                    updated_at=row.updated_at,
-                )
-                for row in connection.execute(query)
-            ]
+            return [ledger_row(row) for row in connection.execute(query)]
 
     # --- answers -------------------------------------------------------------------------------------
 
@@ -159,6 +148,19 @@ class Readings:
                 mark = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]))
                 connection.execute(mark.values(published_at=sa.text(self.now)))
             return len(rows)
+
+
+def ledger_row(row: sa.Row[Any]) -> LedgerRow:
+    """A row of ``lienthong_ledger``."""
+    return LedgerRow(
+        position=Position(topic=row.topic, partition=row.partition),
+        next_offset=row.next_offset,
+        epoch=row.epoch,
+        generation=row.generation,
+        owner=row.owner,
+        claimed_at=row.claimed_at,
+        updated_at=row.updated_at,
+    )
 
 
 def _receipt_row(row: sa.Row[Any]) -> ReceiptRow:

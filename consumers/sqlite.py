@@ -12,7 +12,7 @@ from consumers.ddl import column_name
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import STAGED, staging_columns
-from consumers.sql_repairs import RepairingStore
+from consumers.sql_looking import LookingStore
 from consumers.sql_store import MIGRATE, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
@@ -25,11 +25,13 @@ ROW = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
 WAIT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
 
 
-class SqliteStore(RepairingStore):
-    """See ``consumers.store.NationalStore`` and ``consumers.repairs.RepairStore``."""
+class SqliteStore(LookingStore):
+    """See ``consumers.store``, ``consumers.repairs`` and ``consumers.store_look``."""
 
     now = f"strftime('{MOMENT}', 'now')"
     ten_minutes_ago = f"strftime('{MOMENT}', 'now', '-10 minutes')"
+    hour_ago = f"strftime('{MOMENT}', 'now', '-1 hour')"
+    clock = now
     for_update = ""  # the whole file is locked
     dialect = Dialect(
         staging_schema="temp",

@@ -3,6 +3,7 @@
 from tests.laws.answers import AnswerLaws
 from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
+from tests.laws.looks import LookLaws
 from tests.laws.moved import MovedLaws
 from tests.laws.numbers import NumberLaws
 from tests.laws.parking import ParkingLaws
@@ -25,5 +26,6 @@ class StoreLaws(
     ParkingLaws,
     RepairLaws,
     StandingLaws,
+    LookLaws,
 ):
     """A test class of these needs the fixtures ``address``, ``lab`` and ``guarded``."""

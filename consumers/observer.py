@@ -1,0 +1,123 @@
+"""Looks at everything: broker, store and outboxes beside each other, so that none can hold the others up."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from consumers.asking import Asking
+from consumers.kafka_look import KafkaLook, KafkaSight
+from consumers.observation import Observation, Target
+from consumers.observing import Looks, datasets, group_of, groups, reads, wanted_times
+from consumers.outboxes import OutboxLook, OutboxSight, OutboxState
+from consumers.record_times import RecordTimes
+from consumers.store import Position, inbound_name
+from consumers.store_look import StoreLook, WatchedStore
+from schemas.library import Library
+
+#: For what is asked at once, and then for the times of records.
+LOOK_SECONDS = 10.0
+TIMES_SECONDS = 6.0
+
+
+class Observer:
+    """For one thread at a time.
+
+    Args:
+        library: the contracts; what they name is looked at.
+        deployment: whose ledger.
+        brokers: Kafka's bootstrap servers.
+        store: not connected yet.
+        outboxes: by name.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        *,
+        deployment: str,
+        brokers: str,
+        store: WatchedStore,
+        outboxes: Mapping[str, OutboxSight],
+        sight: Callable[..., KafkaSight] = KafkaSight,
+    ) -> None:
+        self._library = library
+        self._deployment = deployment
+        self._deployments = [deployment, *(inbound_name(deployment, one.id) for one in library.inbound)]
+        self._reads = [one for c in library.contracts.values() for one in reads(c, library, deployment)]
+        self._ours = sorted({group_of(one) for one in self._deployments})
+        self._sight = sight(
+            brokers,
+            topics={one.topic for one in self._reads},
+            dated={one.topic for one in self._reads if one.hop == "translate"},
+            groups=self._ours,
+        )
+        self._record_times = RecordTimes(brokers)
+        self._store = store
+        self._outbox_sights = outboxes
+        self._kafka = Asking("broker", "cluster", self._sight.look)
+        self._national = Asking("store", "store", lambda: store.look(self._deployments))
+        self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
+        self._times: Asking[Mapping[tuple[Position, int], int]] | None = None
+
+    def look(self) -> Observation:
+        """One look. What does not answer is told as away, and nothing else is known of it. Never raises."""
+        begun = time.monotonic()
+        self._kafka.begin()
+        self._national.begin()
+        for one in self._outboxes.values():
+            one.begin()
+        deadline = begun + LOOK_SECONDS
+        kafka, store = self._kafka.answer(deadline), self._national.answer(deadline)
+        outboxes = {name: one.answer(deadline) for name, one in self._outboxes.items()}
+        states: dict[str, tuple[str, OutboxState]] = {}
+        for name, found in outboxes.items():
+            for state in found.states if found is not None else ():
+                states[state.dataset] = (name, state)
+        looks = Looks(at=datetime.now(UTC), kafka=kafka, store=store, outboxes=states, times={})
+        looks = self._dated(looks)
+        return Observation(
+            at=looks.at,
+            seconds=time.monotonic() - begun,
+            targets=self._targets(kafka, store, outboxes),
+            datasets=datasets(self._library, self._deployment, looks),
+            groups=groups(looks, self._ours),
+            bounds={one: (kafka.begins[one], end) for one, end in kafka.ends.items()} if kafka else {},
+            disks=dict(kafka.disks) if kafka else {},
+            store_busy_seconds=store.longest_seconds if store else None,
+        )
+
+    def _dated(self, looks: Looks) -> Looks:
+        """With the times of first unread records, where they can be read in time."""
+        wanted = wanted_times(looks, self._reads)
+        if self._times is None or not self._times.busy:
+            self._times = Asking("broker", "times", lambda: self._record_times.at(wanted))
+        self._times.begin()
+        times = self._times.answer(time.monotonic() + TIMES_SECONDS) or {}
+        return Looks(at=looks.at, kafka=looks.kafka, store=looks.store, outboxes=looks.outboxes, times=times)
+
+    def _targets(
+        self,
+        kafka: KafkaLook | None,
+        store: StoreLook | None,
+        outboxes: Mapping[str, OutboxLook | None],
+    ) -> list[Target]:
+        if kafka is not None:
+            found = list(kafka.targets)
+        else:
+            why = self._kafka.target().why
+            found = [
+                Target(kind="broker", name=one, up=False, why=why) for one in ("cluster", *self._sight.names)
+            ]
+        found.append(self._national.target(told_ms=store.at.timestamp() * 1000 if store else None))
+        for name, asked in self._outboxes.items():
+            answer = outboxes[name]
+            found.append(asked.target(told_ms=answer.now_ms if answer else None))
+        return found
+
+    def close(self) -> None:
+        """Give all connections up; what never answered is left behind."""
+        sights = (one.close for one in self._outbox_sights.values())
+        for close in (self._sight.close, self._record_times.close, self._store.close, *sights):
+            with suppress(Exception):  # at the end nothing is lost any more
+                close()

@@ -1,0 +1,110 @@
+"""What is made of the looks: hours until retention deletes, lists of outboxes, and who never answers."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from consumers.asking import Asking
+from consumers.kafka_look import Retention
+from consumers.observing import hours_left
+from consumers.outboxes import read_outboxes
+from schemas.errors import SettingsError, TryAgain
+
+HOUR = 3_600_000
+WEEK = Retention(after_ms=168 * HOUR, above_bytes=None)
+SMALL = Retention(after_ms=None, above_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("retention", "age", "read_share", "size", "bytes_per_hour", "hours"),
+    [
+        (None, HOUR, 0.0, 500, 10.0, None),  # not known
+        (Retention(after_ms=None, above_bytes=None), HOUR, 0.0, 500, 10.0, None),  # kept for ever
+        (WEEK, HOUR, 0.0, 500, 10.0, 167.0),
+        (WEEK, 170 * HOUR, 0.0, 500, 10.0, -2.0),  # any moment
+        (WEEK, None, 0.0, 500, 10.0, None),  # the record's time is not known
+        (SMALL, HOUR, 0.0, 500, 100.0, 5.0),  # (1000 - 500) / 100
+        (SMALL, HOUR, 0.5, 500, 100.0, 7.5),  # half of it goes first: (1000 - 250) / 100
+        (SMALL, HOUR, 0.0, 500, 0.0, None),  # nothing comes
+        (SMALL, HOUR, 0.0, 1200, 100.0, 0.0),
+        (Retention(after_ms=168 * HOUR, above_bytes=1000), HOUR, 0.0, 500, 100.0, 5.0),
+    ],
+)
+def test_hours_until_unread_records_are_deleted(
+    retention: Retention | None, age: float | None, read_share: float, size: int, bytes_per_hour: float,
+    hours: float | None,
+) -> None:  # fmt: skip
+    found = hours_left(
+        retention, oldest_age_ms=age, read_share=read_share, size=size, bytes_per_hour=bytes_per_hour
+    )
+    assert found == pytest.approx(hours)
+
+
+def test_the_list_of_outboxes(tmp_path: Path) -> None:
+    path = tmp_path / "outboxes"
+    path.write_text("# the province's\n\nso_tu_phap sqlite:///a.db\nso_y_te  sqlite:///b.db\n")
+    assert read_outboxes(str(path)) == {"so_tu_phap": "sqlite:///a.db", "so_y_te": "sqlite:///b.db"}
+    assert read_outboxes("") == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["postgresql://u:secret@h/d", "a b c", "so_tu_phap postgresql://u:secret@h/d"]
+)
+def test_a_wrong_line_is_told_without_what_stands_there(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "outboxes"
+    path.write_text(f"so_tu_phap sqlite:///a.db\n{line}\n")
+    with pytest.raises(SettingsError, match="LIENTHONG_OUTBOXES, line 2") as caught:
+        read_outboxes(str(path))
+    assert "secret" not in caught.value.message
+
+
+def test_a_list_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="LIENTHONG_OUTBOXES: the file cannot be read"):
+        read_outboxes(str(tmp_path / "none"))
+
+
+def test_who_never_answers_is_waited_for_until_the_deadline_and_not_asked_again() -> None:
+    answering, asked = threading.Event(), []
+
+    def slow() -> int:
+        asked.append(1)
+        answering.wait(60)
+        return 7
+
+    one = Asking("store", "store", slow)
+    one.begin()
+    assert one.answer(time.monotonic()) is None
+    assert (one.target().up, one.target().why[:13]) == (False, "no answer for")
+    one.begin()
+    assert asked == [1]
+    answering.set()
+    assert one.answer(time.monotonic() + 60) == 7
+    one.begin()
+    assert one.answer(time.monotonic() + 60) == 7
+    assert asked == [1, 1]
+
+
+def test_errors_are_told_and_those_nobody_foresaw_without_their_text() -> None:
+    def away() -> int:
+        raise TryAgain("the store is away")
+
+    def strange() -> int:
+        raise RuntimeError("password=secret")
+
+    for ask, why in ((away, "the store is away"), (strange, "nobody foresaw this: RuntimeError")):
+        one = Asking("store", "store", ask)
+        one.begin()
+        assert one.answer(time.monotonic() + 60) is None
+        assert (one.target().up, one.target().why) == (False, why)
+
+
+@pytest.mark.parametrize(("ahead", "skew"), [(0, 0), (50, 50), (-50, -50)])
+def test_a_clock_is_only_wrong_if_it_tells_a_time_out_of_question_and_answer(ahead: int, skew: int) -> None:
+    one = Asking("store", "store", lambda: 1)
+    one.begin()
+    assert one.answer(time.monotonic() + 60) == 1
+    found = one.target(told_ms=(time.time() + ahead) * 1000).skew_seconds
+    assert found is not None
+    assert abs(found - skew) < 20  # the machine may be slow between the lines
