@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import polars as pl
 
@@ -44,9 +44,8 @@ class Fenced(LienthongError):
 # --- positions and claims ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, order=True, kw_only=True)
-class Position:
-    """One partition of one topic."""
+class Position(NamedTuple):
+    """One partition of one topic; a tuple, for a worker looks thousands up at a time."""
 
     topic: str
     partition: int

@@ -90,7 +90,8 @@ class Mender(Looker):
 
     async def look(self) -> bool:
         """Do a part of what is asked for; whether there may be more."""
-        held = {p: one.epoch for p, one in self._claims.held.items() if p.topic in self._hop.topics}
+        topics = set(self._hop.topics)
+        held = {p: one.epoch for p, one in self._claims.held.items() if p.topic in topics}
         await self._heal(held)
         resent = await self._in_store(lambda: self._store.resend(self._national, HEADS, self._send))
         asked = await self._in_store(lambda: self._store.asked(self._deployment, list(held))) if held else []

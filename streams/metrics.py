@@ -4,15 +4,16 @@ Labels are systems, datasets, formats, hops, rules, topics and partitions: all f
 library, so their number is bounded and none carries a personal value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from threading import Lock
 
 import numpy as np
 import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from consumers.store import Position
 from schemas.contracts import Promise
 from schemas.metrics import working
 from schemas.metrics.declaring import Metric
@@ -53,6 +54,30 @@ class EventTime(Collector):
         yield family
 
 
+class ByPartition(Collector):
+    """A gauge for every partition held, all of them told at once; those not told any more are gone."""
+
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
+        self._metric = metric
+        self._values: Mapping[Position, float] = {}
+        registry.register(self)
+
+    def tell(self, values: Mapping[Position, float]) -> None:
+        """The values by topic and partition, from now on; the mapping must not change any more."""
+        self._values = values
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """The family without samples; the registry reads its name."""
+        return [GaugeMetricFamily(self._metric.name, self._metric.text, labels=self._metric.labels)]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What Prometheus reads."""
+        (family,) = self.describe()
+        for (topic, partition), value in self._values.items():
+            family.add_metric([topic, str(partition)], value)
+        yield family
+
+
 class RoadMetrics:
     """One object holds them all, so that a test can have its own."""
 
@@ -76,8 +101,8 @@ class RoadMetrics:
         self.step_seconds = Histogram(**working.STEPS.arguments(), registry=registry)
         self.end_to_end = EventTime(working.END_TO_END, registry)
         self.promised = Counter(**working.PROMISED.arguments(), registry=registry)
-        self.lag = Gauge(**working.LAG.arguments(), registry=registry)
-        self.lag_seconds = Gauge(**working.LAG_SECONDS.arguments(), registry=registry)
+        self.lag = ByPartition(working.LAG, registry)
+        self.lag_seconds = ByPartition(working.LAG_SECONDS, registry)
         self.partitions_held = Gauge(**working.HELD.arguments(), registry=registry)
         self.partitions_halted = Gauge(**working.HALTED.arguments(), registry=registry)
         self.claim_failures = Gauge(**working.CLAIM_FAILURES.arguments(), registry=registry)

@@ -7,6 +7,7 @@ Reading starts where the ledger says (``streams.claims``), never where Kafka's o
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Any, ClassVar, cast
 
 import aiokafka
@@ -15,6 +16,7 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust import Schema
+from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, Message
 
@@ -67,6 +69,9 @@ class _Unknown(dict[Any, Any]):
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """The consumer's own thread, with fetch settings for batches."""
 
+    _told: Collection[TopicPartition] = ()
+    _assigned: set[TP] = set()  # noqa: RUF012 - replaced, never changed
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         self._assignor = RoundRobinPartitionAssignor
@@ -110,29 +115,38 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether the group's coordinator answers; False while the broker is away."""
         return self._consumer is not None and self._consumer._coordinator.coordinator_id is not None
 
+    def assignment(self) -> set[TP]:
+        """What is assigned. Faust asks for each partition it commits, and makes the set anew each time."""
+        told = self._ensure_consumer().assignment()
+        if told is not self._told:
+            self._told, self._assigned = told, ensure_TPset(told)
+        return self._assigned
+
     async def fetch(self, wanted: set[TP], seconds: float, at_most: int | None) -> dict[TP, Fetched]:
-        """What came for these partitions, with the consumer's positions before and after."""
+        """What came for these partitions, with the consumer's positions before and after.
+
+        Those at which nothing moved are left out: a worker with a whole province has hundreds of them.
+        """
         consumer = self._ensure_consumer()
-        before = {tp: self._position(tp) for tp in wanted}
+        before = self._positions(wanted)
         records = await self._fetch_records(
             consumer, wanted, timeout=seconds, max_records=at_most or consumer._max_poll_records
         )
         by_tp = {TP(tp.topic, tp.partition): found for tp, found in records.items()}
-        fetched = {}
-        for tp in wanted:
-            after = self._position(tp)
-            if after is not None:
-                fetched[tp] = Fetched(by_tp.get(tp, ()), before[tp], after)
-        return fetched
+        return {
+            tp: Fetched(by_tp.get(tp, ()), before.get(tp), after)
+            for tp, after in self._positions(wanted).items()
+            if tp in by_tp or after != before.get(tp)
+        }
 
-    def _position(self, tp: TP) -> int | None:
+    def _positions(self, wanted: Collection[TP]) -> dict[TP, int]:
+        """Where the consumer stands, at those partitions where it does."""
         subscription = self._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription is not None else None
-        partition = TopicPartition(tp.topic, tp.partition)
-        if assignment is None or partition not in assignment.tps:
-            return None
-        state = assignment.state_value(partition)
-        return int(state.position) if state.has_valid_position else None
+        if assignment is None:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in wanted if tp in assignment.tps}
+        return {tp: int(state.position) for tp, state in states.items() if state.has_valid_position}
 
     async def seek_all(self, offsets: Mapping[TP, int]) -> None:
         """Set positions; must run in this thread's loop."""
@@ -158,7 +172,7 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
-        assigned = {Position(topic=tp.topic, partition=tp.partition): tp for tp in active_partitions or ()}
+        assigned = {_position(tp): tp for tp in active_partitions or ()}
         ready, full = self.claims.ready(assigned)
         if not ready:
             await asyncio.sleep(NOTHING_READY_SECONDS)
@@ -175,7 +189,7 @@ class BatchConsumer(driver.Consumer):
             return {}
         batches: dict[TP, list[Batch]] = {}
         for tp, one in fetched.items():
-            position = Position(topic=tp.topic, partition=tp.partition)
+            position = _position(tp)
             batch = self.claims.batch(position, ready[position], one)
             if batch is not None:
                 batches[assigned[position]] = [batch]
@@ -246,6 +260,12 @@ class Transport(driver.Transport):
     """Registered as ``batch://`` by ``streams.worker``."""
 
     Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
+
+
+@cache
+def _position(tp: TP) -> Position:
+    """Asked for every partition at every fetch."""
+    return Position(topic=tp.topic, partition=tp.partition)
 
 
 def _positions(tps: Iterable[Any]) -> list[Position]:

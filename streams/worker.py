@@ -306,8 +306,6 @@ class Worker:
     def _gauges(self, lanes: Sequence[Lane]) -> list[int]:
         """Set them; gives for each lane how many records wait. Of two readers of a topic, the later."""
         metrics = self._metrics
-        metrics.lag.clear()
-        metrics.lag_seconds.clear()
         lags: dict[Position, int] = {}
         waits: dict[Position, float] = {}
         behind: list[int] = []
@@ -323,10 +321,8 @@ class Worker:
             lags |= {position: max(lag, lags.get(position, 0)) for position, lag in mine.items()}
             for position, seconds in lane.claims.waiting_seconds().items():
                 waits[position] = max(seconds, waits.get(position, 0.0))
-        for position, lag in lags.items():
-            metrics.lag.labels(position.topic, position.partition).set(lag)
-        for position, seconds in waits.items():
-            metrics.lag_seconds.labels(position.topic, position.partition).set(seconds)
+        metrics.lag.tell(lags)
+        metrics.lag_seconds.tell(waits)
         metrics.partitions_held.set(sum(len(lane.claims.held) for lane in lanes))
         metrics.partitions_halted.set(sum(len(lane.claims.halted) for lane in lanes))
         metrics.claim_failures.set(sum(lane.claims.failures for lane in lanes))

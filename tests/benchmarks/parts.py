@@ -31,6 +31,7 @@ from tests.benchmarks.ceiling import ceiling, measure_store, shuffled_rows
 from tests.benchmarks.codec import codec
 from tests.benchmarks.library import library
 from tests.benchmarks.measure import Measure, against
+from tests.benchmarks.province import contracts
 from tests.changes import Events
 from tests.road import Road, road, wait_for
 
@@ -308,6 +309,7 @@ def memory(context: Context) -> list[Measure]:
 PARTS: dict[str, Callable[[Context], list[Measure]]] = {
     "codec": lambda _: codec(),
     "library": lambda context: library(context.folder),
+    "contracts": lambda context: contracts(context.kafka.bootstrap, context.database, context.folder),
     "store": store,
     "sync": sync,
     "translate": translate,

@@ -1,0 +1,81 @@
+"""What it costs a worker to serve a whole province: 141 datasets against one, with as many changes in all."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from schemas.codec import encode_row
+from schemas.library import Library, load_library
+from streams.publisher import Outgoing, Publisher
+from tests.benchmarks.library import DATASETS, dataset_of, library_141, source_row
+from tests.benchmarks.measure import Measure, against
+from tests.road import Road, road
+
+#: One shape for all, so that the changes are the same work wherever they are.
+SHAPE = (22, 30)
+CHANGES = 270_000  #: of all datasets together: 2,000 for each generated one
+
+
+def contracts(broker: str, database: Callable[[str], str], folder: Path) -> list[Measure]:
+    """Changes a second of one worker with both hops, over a backlog."""
+    generated = DATASETS - len(load_library().contracts)
+    rates = []
+    for count in (1, generated):
+        own = folder / f"contracts{count}"
+        library_141(own, datasets=DATASETS - generated + count, widths=[SHAPE])
+        store = database(f"contracts{count}")
+        with road(broker, store, own / "logs", contracts=str(own)) as one:
+            each = CHANGES // count
+            asyncio.run(_publish(one, count, each))
+            rates.append(_drained(one, each * count))
+    what = (
+        f"one worker, both hops, a backlog of {CHANGES:,} changes of {SHAPE[0]} columns in {generated} "
+        f"datasets of a library of {DATASETS}; ceiling: as many in one dataset of a library of "
+        f"{DATASETS - generated + 1}"
+    )
+    return [against("contracts_141", rates[1], "changes/s", rates[0], what)]
+
+
+def _drained(one: Road, changes: int) -> float:
+    """Changes a second, from the first ledger step to the last row nation-wide."""
+    one.worker("w1")
+    first: tuple[int, float] | None = None
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        steps = sum(offset or 0 for offset in one.ledger().values())
+        now = time.monotonic()
+        if steps and first is None:
+            first = (steps, now)
+        if steps >= 2 * changes and first is not None:
+            one.end("w1")
+            return (2 * changes - first[0]) / 2 / (now - first[1])
+        time.sleep(0.1)
+    raise AssertionError(f"not drained\n{one.log('w1')[-2000:]}")
+
+
+async def _publish(one: Road, count: int, each: int) -> None:
+    publisher, library = Publisher(one.broker, client_id="bench"), one.library
+    await publisher.start()
+    for number in range(1, count + 1):
+        topic = library.contracts[dataset_of(number)].topic
+        for start in range(1, each + 1, 20_000):
+            ids = range(start, min(start + 20_000, each + 1))
+            await publisher.publish(topic, changes(library, number, ids))
+    await publisher.stop()
+
+
+def changes(library: Library, number: int, ids: Sequence[int]) -> list[Outgoing]:
+    """New records of a generated dataset, as its relay would publish them; numbered by their ids."""
+    contract = library.contracts[dataset_of(number)]
+    registered = library.registry.current(contract.subject)
+    now = int(time.time() * 1000)
+    source = {"version": "1", "connector": "bench", "name": contract.system, "ts_ms": now}
+    source |= {"snapshot": "false", "db": "bench", "table": contract.table, "dataset": contract.dataset}
+    event = {"before": None, "op": "c", "ts_ms": now}
+    made = []
+    for one in ids:
+        row = {**event, "after": source_row(SHAPE[0], one), "source": {**source, "seq": one}}
+        headers = [("schema-sha256", registered.sha256.encode()), ("seq", str(one).encode())]
+        made.append(Outgoing(str(one).encode(), encode_row(row, registered), headers))
+    return made
