@@ -263,6 +263,7 @@ def format_table(national: NationalFormat) -> sa.Table:
         sa.Column("lt_deleted_at", Moment, comment="Thời điểm xóa tại nguồn; trống: còn hiệu lực"),
         _text("lt_contract", nullable=True, comment="Hợp đồng dữ liệu đã dùng để chuyển đổi"),
         _text("lt_warnings", nullable=True, comment="Cảnh báo khi chuyển đổi: trường:quy tắc,…"),
+        _text("lt_overflow", nullable=True, comment="Dữ liệu nguồn mà định dạng không có chỗ (JSON)"),
         *(_text(column_name(field), nullable=True, comment=_label(field)) for field in national.fields),
         comment=f"{national.title} ({national.full_id})",
         # Room for the next version of a row on its page: updates then touch no index.

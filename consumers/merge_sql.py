@@ -61,7 +61,7 @@ def _same(columns: tuple[str, ...], other: str) -> str:
 
 
 def _upsert(table: str, staged: str, fields: list[str], dialect: Dialect) -> str:
-    plain = [*WHOSE, "lt_seq", "lt_contract", "lt_warnings", *fields]
+    plain = [*WHOSE, "lt_seq", "lt_contract", "lt_warnings", "lt_overflow", *fields]
     names = ["lt_key", *plain, "lt_committed_at", "lt_applied_at"]
     values = [f"s.{name}" for name in ("lt_key", *plain)] + [dialect.committed_at, "{now}"]
     changed = [f"{name} = excluded.{name}" for name in names[1:]] + ["lt_deleted_at = NULL"]

@@ -28,6 +28,7 @@ STAGED = (
     ("lt_committed_ms", "bigint"),
     ("lt_contract", "text"),
     ("lt_warnings", "text"),
+    ("lt_overflow", "text"),
 )
 WHOSE = ("lt_system", "lt_dataset")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import polars as pl
 from pydantic import Field
@@ -28,6 +28,7 @@ from schemas.contracts import (
 from schemas.documents import Document, Place, Strict, read_document, suggestion
 from schemas.errors import ContractError
 from schemas.formats import FormatField, NationalFormat
+from schemas.overflow import without_room
 from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
 from schemas.rules.lists import List
@@ -61,6 +62,7 @@ class _File(_Told):
     key: tuple[str, ...] = Field(min_length=1)
     columns: Mapping[str, AvroType] = Field(min_length=1)
     lines: Mapping[str, LineSet] = Field(default_factory=dict)
+    left_out: Mapping[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     status: Status | None = None
 
 
@@ -147,12 +149,21 @@ class _Loading:
         for at, word in enumerate(self.file.missing):
             if word != word.lower():
                 raise self._error(("missing", at), "write it in small letters", "case does not count anyway")
-        return Contract(
+        contract = Contract(
             system=system,
             dataset=dataset,
             **{name: getattr(self.file, name) for name in _File.model_fields if name != "targets"},
             targets=tuple(self._target(name, target) for name, target in self.file.targets.items()),
         )
+        self._check_left_out(contract)
+        return contract
+
+    def _check_left_out(self, contract: Contract) -> None:
+        for name in contract.left_out:
+            self._column(name, ("left_out", name))
+            if not any(name in without_room(contract, target) for target in contract.targets):
+                text = f"{name} is a key, or rules of every target read it"
+                raise self._error(("left_out", name), text, "take it out: nothing is left out")
 
     def _check_lines(self) -> None:
         for name, one in self.file.lines.items():

@@ -100,6 +100,8 @@ class Contract:
     missing: tuple[str, ...]  #: texts that say "nothing is known", in small letters; case does not count
     targets: tuple[Target, ...]
     lines: Mapping[str, LineSet] = field(default_factory=dict)  #: sets of rows of other tables, by name
+    #: Columns that are not kept where a format has no place for them, and why: see ``overflow``.
+    left_out: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None  #: inbound: full id of the national format that it reads; its columns, its key
     not_from: tuple[str, ...] = ()  #: inbound: systems whose changes it passes over, besides its own
     promise: Promise = field(default_factory=Promise)

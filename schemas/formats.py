@@ -38,6 +38,7 @@ WIRE_FIELDS: tuple[tuple[str, str], ...] = (
     ("lt_answers", "boolean"),
     ("lt_contract", "string"),
     ("lt_warnings", "string"),
+    ("lt_overflow", "string"),
 )
 
 _PATH = re.compile(r"([a-z][a-z0-9]*)/([a-z][a-z0-9]*)/v([1-9][0-9]*)\.avsc")

@@ -5,8 +5,9 @@ A change (``formats.WIRE_FIELDS``) says: ``lt_key`` the national key, its fields
 ``lt_committed_ms`` where it comes from and when the source committed it; ``lt_answers`` true on the one
 change of an event that answers its receipt, false on the delete of a key that a record has left, or that it
 stands under if it was of the format's concern;
-``lt_contract`` the contract and its version; ``lt_warnings`` null or ``field:rule,field:rule``. A delete
-carries its key fields only; one that warns (``not_concerned``) is of a record that may never have been there.
+``lt_contract`` the contract and its version; ``lt_warnings`` null or ``field:rule,field:rule``;
+``lt_overflow`` what the source has and the format has no place for (``overflow``). A delete carries its key
+fields only; one that warns (``not_concerned``) is of a record that may never have been there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from schemas.cleaning import places, spread
 from schemas.contracts import COLUMN_TYPES, Contract, Target
 from schemas.events import AWAY, LIVE, OLD, Records
 from schemas.formats import WIRE_FIELDS, NationalFormat
+from schemas.overflow import Overflow, kept_columns
 from schemas.plan import Obtained, Plan
 from schemas.rules import Given
 
@@ -41,7 +43,10 @@ class National:
             "lt_answers": True,
             "lt_contract": f"{contract.id}@{contract.version}",
             "lt_warnings": None,
+            "lt_overflow": None,
         }
+        kept = {name: contract.readable[name] for name in kept_columns(contract, target)}
+        self._overflow = Overflow(kept) if kept else None
         self._key = JoinedKey(national.key, dict.fromkeys(national.key, "string"))
         live = pl.col("role") == LIVE
         self._of_deletes = [
@@ -49,7 +54,7 @@ class National:
             (~pl.col("role").is_in([OLD, AWAY])).alias("lt_answers"),
             *(
                 pl.when(live).then(pl.col(name)).alias(name)
-                for name in target.rules
+                for name in (*target.rules, *(["lt_overflow"] if kept else []))
                 if name not in national.key
             ),
         ]
@@ -80,6 +85,8 @@ class National:
             *(value.alias(name) for name, value in values.items()),
             records.rows,
         ]
+        if self._overflow is not None:
+            columns.append(self._overflow.of(records.source))
         if records.origin is not None:
             columns += records.origin.select("lt_system", "lt_dataset").get_columns()
         if not records.all_live:

@@ -56,6 +56,7 @@ class Change:
     answers: bool | None = True
     committed_ms: int | None = 1_700_000_000_123
     warnings: str | None = None
+    overflow: str | None = None
 
     def row(self) -> dict[str, Any]:
         return {
@@ -69,6 +70,7 @@ class Change:
             "lt_answers": self.answers,
             "lt_contract": f"{self.system}/{self.dataset}@1",
             "lt_warnings": self.warnings,
+            "lt_overflow": self.overflow,
             **self.values,
         }
 

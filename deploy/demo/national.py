@@ -44,6 +44,7 @@ class Layout:
 
     format: str
     fields: tuple[str, ...]
+    beside: tuple[str, ...]  #: the agency's columns that none of them tells
 
     @property
     def table(self) -> str:
@@ -59,8 +60,8 @@ def _template() -> tuple[str, ...]:
     return tuple(name for field in FIELDS for name in (before.get(field), field) if name)
 
 
-REGISTER: Final = Layout("hotich.khaisinh.v1", FIELDS)
-TEMPLATE: Final = Layout("hotich.khaisinh.v2", _template())
+REGISTER: Final = Layout("hotich.khaisinh.v1", FIELDS, ("so_dinh_danh", "du_lieu_cu"))
+TEMPLATE: Final = Layout("hotich.khaisinh.v2", _template(), ("du_lieu_cu",))
 LAYOUTS: Final = (REGISTER, TEMPLATE)
 
 

@@ -3,6 +3,7 @@
 Reads tables and topics directly and not through our own commands, so that it would see what those hide.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -190,6 +191,7 @@ class Observer:
                     seq=row["lt_seq"],
                     fields={name: row[column] for name, column in columns.items()},
                     warnings=frozenset(warned.split(",")) if warned else frozenset(),
+                    beside=json.loads(row["lt_overflow"] or "{}"),
                     contract=row["lt_contract"],
                     committed_at=row["lt_committed_at"],
                     applied_at=row["lt_applied_at"],

@@ -13,6 +13,7 @@ from typing import Final
 
 from deploy.demo.changes import KEY_TAKEN, Change
 from deploy.demo.national import Gone, Layout, Rejected
+from deploy.demo.render import Cell, LegacyRow
 
 CONTRACT: Final = "hotich_qnam/khaisinh@2"
 SHOWN: Final = 3  #: differences told for each check; the count tells the rest
@@ -35,6 +36,7 @@ class Row:
     seq: int
     fields: dict[str, str]
     warnings: frozenset[str]
+    written: LegacyRow  #: the agency's row
     deleted: bool
 
 
@@ -46,6 +48,7 @@ class StoredRow:
     seq: int
     fields: Mapping[str, str | None]
     warnings: frozenset[str]
+    beside: Mapping[str, Cell]  #: what is kept of the agency's row because no field tells it
     contract: str | None
     committed_at: datetime | None
     applied_at: datetime | None
@@ -135,13 +138,16 @@ class Expected:
         if isinstance(became, Gone):
             self._bury(became.key, source_key, seq)
         else:
-            self.rows[became.key] = Row(source_key, seq, became.fields, became.warnings, deleted=False)
+            written = change.row or {}
+            self.rows[became.key] = Row(
+                source_key, seq, became.fields, became.warnings, written, deleted=False
+            )
 
     def _bury(self, key: str, source_key: str, seq: int) -> None:
         """A tombstone under ``key``: the values of a known row are kept; only its holder can delete it."""
         row = self.rows.get(key)
         if row is None:
-            self.rows[key] = Row(source_key, seq, {}, frozenset(), deleted=True)
+            self.rows[key] = Row(source_key, seq, {}, frozenset(), {}, deleted=True)
         elif row.source_key == source_key:
             row.seq, row.deleted = seq, True
 
@@ -157,6 +163,7 @@ def compare(oracle: Oracle, observed: Sequence[Observed]) -> list[Check]:
         _living_rows,
         _field_by_field,
         _untold_fields,
+        _kept_beside,
         _warnings,
         _tombstones,
         _dated,
@@ -277,6 +284,18 @@ def _untold_fields(expected: Expected, observed: Observed) -> Check:
         if stored.fields[name] is not None
     ]
     return _check("nothing was invented", len(untold) * len(observed.rows), wrong, "values nobody told")
+
+
+def _kept_beside(expected: Expected, observed: Observed) -> Check:
+    """What the agency knows and the layout has no field for is not lost: it stays as it was written."""
+    wrong, total = [], 0
+    for key, row, stored in _pairs(expected, observed):
+        due = {name: row.written.get(name) for name in observed.layout.beside}
+        due = {name: value for name, value in due.items() if value is not None}
+        total += len(due)
+        if due != stored.beside:
+            wrong.append(f"{key}: expected {sorted(due)}, found {sorted(stored.beside)}")
+    return _check("what no field has room for is kept beside the row", total, wrong, "values")
 
 
 def _warnings(expected: Expected, observed: Observed) -> Check:

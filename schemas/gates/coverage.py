@@ -1,4 +1,4 @@
-"""How far each provincial dataset fills the national formats it feeds, and what it holds beyond them."""
+"""How far each provincial dataset fills the national formats it feeds, and what becomes of all it holds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +9,7 @@ from schemas.formats import FormatField, NationalFormat, Origin
 from schemas.gates.protection import marked
 from schemas.gates.tables import markdown_row
 from schemas.library import Library
+from schemas.overflow import kept_columns, lossy_columns, without_room
 from schemas.reasons import Language
 
 
@@ -28,6 +29,16 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """The loss report of one target: source columns that it does not tell field by field."""
+
+    kept: Sequence[str]  #: beside the records, in ``lt_overflow``
+    left_out: Mapping[str, str]  #: column -> why it is not kept, by the contract's word
+    not_asked: Sequence[str]  #: inbound: the receiver gets no more than its own layout has
+    lossy: Sequence[str]  #: read, but only by rules whose values do not always tell the column again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """One dataset and one format that it feeds."""
 
@@ -37,7 +48,8 @@ class Coverage:
     fed: Filled  #: the version that is fed
     newest: Filled  #: the newest version known, filled by its own target or, if there is none, by these rules
     fresh: bool  #: whether the dataset feeds the newest version known, by this target or by another one
-    losses: Sequence[str]  #: source columns that no format the dataset feeds has room for
+    #: What becomes of source columns that go whole into no field of this format.
+    beyond: "Beyond"
 
 
 def coverages(library: Library) -> list[Coverage]:
@@ -62,7 +74,7 @@ def _coverage(contract: Contract, target: Target, newest: NationalFormat, librar
         fed=filled(target, fed),
         newest=filled(own or target, newest),
         fresh=own is not None,
-        losses=lost_columns(contract),
+        beyond=beyond(contract, target),
     )
 
 
@@ -84,23 +96,16 @@ def filled(target: Target, national: NationalFormat) -> Filled:
     )
 
 
-def lost_columns(contract: Contract) -> Sequence[str]:
-    """Source columns that are neither key nor status and that no rule of any target reads.
-
-    A column that is only checked goes nowhere, so it is lost as well. A set of lines is one column, or the
-    columns of its one line.
-    """
-    read = {*contract.key, contract.status.column if contract.status else ""}
-    for target in contract.targets:
-        read.add(target.only.column if target.only else "")
-        for rule in target.rules.values():
-            read.update(rule.sources())
-            read.add(getattr(rule.required, "unless", ""))
-    read |= {
-        f"{name}.{column}" for name, one in contract.lines.items() if name in read for column in one.columns
-    }
-    split = {name for name, one in contract.lines.items() if one.one}
-    return [column for column in contract.readable if column not in read | split]
+def beyond(contract: Contract, target: Target) -> Beyond:
+    """What becomes of the source columns that a target does not tell field by field."""
+    without = without_room(contract, target)
+    left_out = contract.left_out
+    return Beyond(
+        kept=kept_columns(contract, target),
+        left_out={column: left_out[column] for column in without if column in left_out},
+        not_asked=without if contract.source else [],
+        lossy=lossy_columns(contract, target),
+    )
 
 
 def _names(fields: Iterable[FormatField]) -> Sequence[str]:
@@ -115,27 +120,29 @@ def as_json(rows: Iterable[Coverage]) -> list[dict[str, Any]]:
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "vi": {
         "title": "Mức độ đáp ứng định dạng quốc gia",
-        "columns": "hệ thống|dữ liệu|định dạng|bản mới nhất|trường|bắt buộc|chưa chắc|cột không có chỗ",
+        "columns": (
+            "hệ thống|dữ liệu|định dạng|bản mới nhất|trường|bắt buộc|chưa chắc|cột giữ kèm|bỏ lại|mất bớt"
+        ),
         "fresh": "đang dùng",
         "also": "cũng đang dùng",
         "lacking": "bản mới đòi thêm {names}",
         "summary": "{rows} dòng, {systems} hệ thống; {fresh} dùng bản mới nhất, {full} đủ trường bắt buộc.",
         "owner": "Đơn vị giữ dữ liệu",
         "unmapped": "Trường quốc gia chưa có dữ liệu",
-        "losses": "Cột của nguồn mà định dạng quốc gia không có chỗ",
         "proposal": "{format} (đề xuất của tỉnh)",
         "marks": "[I]: suy ra, [U]: chưa kiểm chứng; không có dấu: đã đọc trong nguồn nêu ở tệp định dạng.",
     },
     "en": {
         "title": "Coverage of the national formats",
-        "columns": "system|dataset|format|newest version|fields|required|unsure|columns without room",
+        "columns": (
+            "system|dataset|format|newest version|fields|required|unsure|columns kept|left out|read with loss"
+        ),
         "fresh": "in use",
         "also": "in use, too",
         "lacking": "also requires {names}",
         "summary": "{rows} rows, {systems} systems: newest version {fresh}, all required fields {full}.",
         "owner": "Owner",
         "unmapped": "National fields without data",
-        "losses": "Source columns that the national format has no room for",
         "proposal": "{format} (the province's own proposal)",
         "marks": "[I]: inferred, [U]: unverified; no mark: read in the source that the format's file names.",
     },
@@ -163,13 +170,38 @@ def cells(row: Coverage, language: Language) -> Sequence[str]:
         f"{fed.mapped}/{fed.fields}",
         f"{fed.required_mapped}/{fed.required}",
         str(fed.unsure),
-        str(len(row.losses)),
+        str(len(row.beyond.kept)),
+        str(len(row.beyond.left_out) + len(row.beyond.not_asked)),
+        str(len(row.beyond.lossy)),
     )
 
 
 def _format(fed: Filled, words: Mapping[str, str]) -> str:
     """The format's name; a layout that no ministry made says so."""
     return words["proposal"].format(format=fed.format) if fed.origin == "proposal" else fed.format
+
+
+_BEYOND: Mapping[Language, Mapping[str, str]] = {
+    "vi": {
+        "kept": "Cột của nguồn mà định dạng không có chỗ, giữ kèm bản ghi (lt_overflow)",
+        "left_out": "Cột của nguồn mà định dạng không có chỗ, và hợp đồng không giữ",
+        "not_asked": "Cột mà bên nhận không cần, nên không được nhận",
+        "lossy": "Cột của nguồn đã dùng, nhưng không phải lúc nào cũng suy ngược được từ bản ghi",
+    },
+    "en": {
+        "kept": "Source columns that the format has no room for, kept beside the record (lt_overflow)",
+        "left_out": "Source columns that the format has no room for, and the contract does not keep",
+        "not_asked": "Columns that the receiver does not need, and so does not get",
+        "lossy": "Source columns that are read, but that the record does not always tell again",
+    },
+}
+
+
+def in_words(one: Beyond, language: Language) -> Sequence[tuple[str, Sequence[str]]]:
+    """What becomes of columns, and the columns it becomes of, with reasons; only what there is."""
+    left_out = [f"{column} ({reason})" for column, reason in one.left_out.items()]
+    told = {"kept": one.kept, "left_out": left_out, "not_asked": one.not_asked, "lossy": one.lossy}
+    return [(_BEYOND[language][word], columns) for word, columns in told.items() if columns]
 
 
 def markdown(rows: Sequence[Coverage], library: Library, language: Language) -> str:
@@ -185,11 +217,9 @@ def markdown(rows: Sequence[Coverage], library: Library, language: Language) -> 
     lines = [f"# {words['title']}", "", summary, "", *map(markdown_row, table), "", words["marks"]]
     for row in rows:
         labels = {marked(field): field.label for field in library.formats[row.fed.format].fields}
-        told = (
-            ("unmapped", [f"{labels[name]} ({name})" for name in row.fed.unmapped]),
-            ("losses", row.losses),
-        )
+        unmapped = [f"{labels[name]} ({name})" for name in row.fed.unmapped]
         lines += ["", f"## {row.system}/{row.dataset} → {_format(row.fed, words)}", ""]
         lines.append(f"- {words['owner']}: {row.owner}")
-        lines += [f"- {words[word]} ({len(names)}): {'; '.join(names)}" for word, names in told if names]
+        told = [(words["unmapped"], unmapped), *in_words(row.beyond, language)]
+        lines += [f"- {word} ({len(names)}): {'; '.join(names)}" for word, names in told if names]
     return "\n".join(lines) + "\n"

@@ -12,10 +12,10 @@ from schemas.contracts import Contract, Target
 from schemas.documents import Place
 from schemas.drafting.words import plain
 from schemas.formats import FormatField, NationalFormat
-from schemas.gates.coverage import lost_columns
 from schemas.gates.findings import Finding, Severity, at, in_order
 from schemas.gates.protection import marked
 from schemas.library import Library, file_of
+from schemas.overflow import without_room
 from schemas.rules import Complaint
 
 
@@ -118,7 +118,7 @@ class _Looking:
 
     def _from(self, field: FormatField) -> str:
         """The columns that nothing reads and that sound like a field."""
-        columns = {_plain(column): column for column in lost_columns(self.contract)}
+        columns = {_plain(column): column for column in without_room(self.contract, self.target)}
         names = [_plain(field.name), _plain(field.label)]
         close = [one for name in names for one in get_close_matches(name, columns, n=2, cutoff=0.6)]
         found = ", ".join(dict.fromkeys(columns[one] for one in close))

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 from schemas.codelists import CodeLists, Exact
 from schemas.contracts import Contract, Target
 from schemas.examples import Shown
-from schemas.formats import FormatField, NationalFormat, Origin
-from schemas.gates.coverage import lost_columns
+from schemas.formats import FormatField, Origin
+from schemas.gates.coverage import Beyond, beyond
+from schemas.gates.coverage import in_words as beyond_in_words
 from schemas.gates.protection import marked
 from schemas.gates.tables import markdown_row
 from schemas.gates.words import in_words
@@ -44,6 +45,7 @@ class Part:
     lines: Sequence[Line]
     checks: Sequence[str]  #: what is only looked at
     without: Sequence[str]  #: fields that no rule obtains, with labels and marks
+    beyond: Beyond  #: source columns that no field tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,6 @@ class Page:
     status: str | None  #: the status column
     missing: Sequence[str]
     parts: Sequence[Part]
-    losses: Sequence[str]
 
 
 def page_of(contract: Contract, library: Library, shown: Shown | None, language: Language) -> Page:
@@ -78,17 +79,14 @@ def page_of(contract: Contract, library: Library, shown: Shown | None, language:
         gone=status.gone if status else (),
         status=status.column if status else None,
         missing=contract.missing,
-        parts=[
-            _part(target, library.formats[target.format], library.codes, shown, language)
-            for target in contract.targets
-        ],
-        losses=lost_columns(contract),
+        parts=[_part(contract, target, library, shown, language) for target in contract.targets],
     )
 
 
 def _part(
-    target: Target, national: NationalFormat, codes: CodeLists, shown: Shown | None, language: Language
+    contract: Contract, target: Target, library: Library, shown: Shown | None, language: Language
 ) -> Part:
+    national = library.formats[target.format]
     row = shown.row if shown else {}
     gives = shown.gives.get(national.full_id, {}) if shown else {}
     lines = []
@@ -96,6 +94,7 @@ def _part(
         rule = target.rules.get(field.name)
         if rule is None:
             continue
+        day = _day(gives.get(getattr(rule, "at", "")))
         lines.append(
             Line(
                 field=field.name,
@@ -109,7 +108,7 @@ def _part(
                 basis=rule.basis or field.basis,
                 note=rule.note,
                 before={column: row.get(column) for column in rule.sources()},
-                after=_told(gives.get(field.name), field, codes, _day(gives.get(getattr(rule, "at", "")))),
+                after=_told(gives.get(field.name), field, library.codes, day),
             )
         )
     checks = [f"{', '.join(one.sources())}: {one.basis or one.rule}" for one in target.checks]
@@ -121,6 +120,7 @@ def _part(
         lines=lines,
         checks=checks,
         without=without,
+        beyond=beyond(contract, target),
     )
 
 
@@ -151,7 +151,6 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "checks": "Chỉ kiểm tra và cảnh báo, không từ chối",
         "without": "Trường quốc gia chưa có dữ liệu, để trống",
         "proposal": "Định dạng này là đề xuất của tỉnh, chưa có văn bản của bộ.",
-        "losses": "Cột của nguồn mà định dạng quốc gia không có chỗ",
         "none": "không có",
         "marks": "[V]: đã đọc trong nguồn được nêu; [I]: suy ra; [U]: chưa kiểm chứng. Không có dấu là [V].",
     },
@@ -167,7 +166,6 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "checks": "Only looked at; warns and never refuses",
         "without": "National fields without data, left empty",
         "proposal": "This layout is the province's own proposal; no ministry has published one.",
-        "losses": "Source columns that the national format has no room for",
         "none": "none",
         "marks": "[V]: read in the source that is named; [I]: inferred; [U]: unverified. No mark is [V].",
     },
@@ -191,7 +189,9 @@ def markdown(page: Page, language: Language) -> str:
         lines += [*_table(part, words), ""]
         for word, names in (("checks", part.checks), ("without", part.without)):
             lines.append(f"- {words[word]} ({len(names)}): {'; '.join(names) or words['none']}")
-    lines += ["", f"{words['losses']}: {', '.join(page.losses) or words['none']}.", "", words["marks"]]
+        for head, names in beyond_in_words(part.beyond, language):
+            lines.append(f"- {head} ({len(names)}): {'; '.join(names)}")
+    lines += ["", words["marks"]]
     return "\n".join(lines) + "\n"
 
 

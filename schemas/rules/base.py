@@ -155,6 +155,14 @@ class Rule(Step):
         """Whether its values are lists of items, as JSON."""
         return False
 
+    @property
+    def lossy(self) -> bool:
+        """Whether records that mean different things in a column it reads may get one value.
+
+        Spelling does not count, and what no value is given for is refused or missing.
+        """
+        return False
+
     def hold(self, field: FormatField | None, codes: CodeLists) -> None:
         if field and field.items and not self.lists:
             raise Complaint("rule", f"the values of {field.name} are lists of items", "use rule list")

@@ -71,6 +71,10 @@ class When(Rule):
         return frozenset.intersection(*(rule.facts() for _, rule in self._rules()))
 
     @property
+    def lossy(self) -> bool:
+        return True  # nothing tells which of the rules gave the value
+
+    @property
     def lists(self) -> bool:
         return all(rule.lists for _, rule in self._rules())
 

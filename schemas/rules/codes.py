@@ -145,6 +145,10 @@ class CodeNow(CodeAt):
 
     on: date  #: fixed, so that a replay says the same
 
+    @property
+    def lossy(self) -> bool:
+        return True  # units that were merged
+
     def facts(self) -> frozenset[str]:
         return frozenset()
 

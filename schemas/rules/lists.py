@@ -40,6 +40,10 @@ class List(ColumnRule):
     def lists(self) -> bool:
         return True
 
+    @property
+    def lossy(self) -> bool:
+        return any(rule.lossy for rule in self.fields.values())
+
     def others(self) -> Mapping[str, Of]:
         return {
             f"{name}.{key}": other

@@ -30,6 +30,10 @@ class Constant(Rule):
 class _Joined(Rule):
     from_: tuple[str, ...] = Field(alias="from", min_length=1)
 
+    @property
+    def lossy(self) -> bool:
+        return len(self.from_) > 1  # where one part ends and the next begins is gone
+
     def reads(self) -> Mapping[Place, str]:
         return {("from", at): name for at, name in enumerate(self.from_)}
 

@@ -29,6 +29,10 @@ class Split(ColumnRule):
     separator: str = Field(min_length=1)
     part: Literal["first", "rest"]
 
+    @property
+    def lossy(self) -> bool:
+        return True  # by itself: both parts together tell the whole
+
     def columns(self, take: Inputs, given: Given) -> Columns:
         name = "field_0" if self.part == "first" else "field_1"
         part = take.x.str.splitn(self.separator, 2).struct.field(name).str.strip_chars(" ")
@@ -90,6 +94,10 @@ class Match(ColumnRule):
 
     cases: tuple[Case, ...] = Field(min_length=1)
     otherwise: str
+
+    @property
+    def lossy(self) -> bool:
+        return True
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         known = codes[field.code_list].codes if field and field.code_list else None

@@ -58,6 +58,14 @@ class ContentLaws:
         lab.apply(Change(warnings="so_dinh_danh:personal_id_form"))
         assert (lab.row() or {})["lt_warnings"] == "so_dinh_danh:personal_id_form"
 
+    def test_what_has_no_field_is_kept_with_the_row_and_goes_with_the_next_version(self, lab: Lab) -> None:
+        lab.apply(Change(seq=1, overflow='{"ghi":"a\\u0000b"}'), upsert(2, "K2", person="p2"))
+        assert (lab.row() or {})["lt_overflow"] == '{"ghi":"a\\u0000b"}'
+        lab.apply(delete(3))
+        assert (lab.row() or {})["lt_overflow"] == '{"ghi":"a\\u0000b"}', "a tombstone keeps its last values"
+        lab.apply(Change(seq=4, overflow=None))
+        assert (lab.live() or {})["lt_overflow"] is None
+
     # --- what the database refuses -------------------------------------------------------------------
 
     def test_rows_that_the_database_refuses_are_rejected_alone(self, guarded: Lab) -> None:

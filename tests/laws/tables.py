@@ -50,6 +50,18 @@ class TableLaws:
         assert after[BOOK.table] == before[BOOK.table]
         assert after["lienthong_receipt"] == before["lienthong_receipt"]
 
+    def test_a_store_of_before_gets_the_column_of_what_has_no_field(self, lab: Lab) -> None:
+        lab.apply(upsert(1, hoTen="A"))
+        before = lab.row()
+        lab.execute(f"DROP VIEW {BOOK.table}_current", f"ALTER TABLE {BOOK.table} DROP COLUMN lt_overflow")
+        with pytest.raises(StoreError, match=r"lt_overflow") as caught:
+            lab.store.check([BOOK])
+        assert caught.value.next_step == "lienthong store migrate"
+        plan = lab.store.migrate([BOOK])
+        assert f"ALTER TABLE {BOOK.table} ADD COLUMN lt_overflow TEXT" in plan
+        assert lab.row() == before
+        assert lab.store.plan([BOOK]) == []
+
     def test_a_new_field_becomes_a_column_and_nothing_else_changes(self, lab: Lab) -> None:
         lab.apply(upsert(1, hoTen="A", ghiChu="x"))
         before = lab.row()

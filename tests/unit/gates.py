@@ -24,8 +24,8 @@ def _of_one_layout() -> Path:
         shutil.copytree(SHIPPED / kind, folder / kind)
     (folder / "formats/hotich/khaisinh/v2.avsc").unlink()
     lines = (folder / "registry/ids.csv").read_text(encoding="utf-8").splitlines()
-    (its_id,) = (line.split(",")[0] for line in lines if ",national.hotich.khaisinh.v2-value," in line)
-    (folder / f"registry/{its_id}.avsc").unlink()
+    for line in (line for line in lines if ",national.hotich.khaisinh.v2-value," in line):
+        (folder / f"registry/{line.split(',')[0]}.avsc").unlink()
     for name, beside in {
         "contracts/hotich_qnam/khaisinh.yaml": r"\n  # The 70-column .*",
         "contracts/hotich_qnam/khaisinh.examples.yaml": (

@@ -5,6 +5,7 @@ only the code lists' files. What the columns say must be what this says.
 """
 
 import csv
+import json
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import date
@@ -108,9 +109,16 @@ def _change(
         "lt_answers": answers,
         "lt_contract": "hotich_qnam/khaisinh@2",
         "lt_warnings": ",".join(f"{column}:{rule}" for column, rule in warnings) or None,
+        "lt_overflow": beside(row, "du_lieu_cu") if op == "u" else None,
         **values,
     }
     return {name: value for name, value in change.items() if value is not None}
+
+
+def beside(row: Row, *columns: str) -> str | None:
+    """What a layout has no field for: the 70-column one for these columns."""
+    there = {name: row[name] for name in columns if row.get(name) is not None}
+    return json.dumps(there, ensure_ascii=False, sort_keys=True, separators=(",", ":")) if there else None
 
 
 def _national_key(values: dict[str, str | None]) -> str:

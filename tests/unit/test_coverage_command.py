@@ -31,8 +31,10 @@ def test_fields_required_fields_and_losses_are_counted(tmp_path: Path) -> None:
     assert one["fed"]["mapped"] == 60 - len(one["fed"]["unmapped"])
     assert "nksMatTich" in one["fed"]["unmapped"]
     assert "nksHoTen" not in one["fed"]["unmapped"]
-    # The number is checked and not mapped; key, status and the exception of quyenSo are used.
-    assert one["losses"] == ["so_dinh_danh"]
+    # The number is checked and not mapped; so is the exception of quyenSo. Key and status are told.
+    assert one["beyond"] == {
+        "kept": ["so_dinh_danh", "du_lieu_cu"], "left_out": {}, "not_asked": [], "lossy": []
+    }  # fmt: skip
 
 
 def test_a_newer_version_tells_what_it_would_require(tmp_path: Path) -> None:
@@ -59,9 +61,24 @@ def test_a_dataset_that_feeds_the_newest_version_as_well_is_fresh(tmp_path: Path
     assert "\thotich.khaisinh.v2\tđang dùng\t" in lines[0]
 
 
-def test_a_column_that_nothing_reads_is_lost(tmp_path: Path) -> None:
-    write(tmp_path, "contracts/a/b.yaml", OTHER.replace("  id: long\n", "  id: long\n  ghi_chu: string\n"))
-    assert rows(tmp_path)["a/b"]["losses"] == ["ghi_chu", "so_dinh_danh"]
+def test_a_column_that_nothing_reads_is_kept_unless_a_person_says_why_not(tmp_path: Path) -> None:
+    wider = OTHER.replace("  id: long\n", "  id: long\n  ghi_chu: string\n")
+    write(tmp_path, "contracts/a/b.yaml", wider)
+    assert rows(tmp_path)["a/b"]["beyond"]["kept"] == ["ghi_chu", "so_dinh_danh", "du_lieu_cu"]
+    write(tmp_path, "contracts/a/b.yaml", f"{wider}\nleft_out:\n  ghi_chu: chỉ dùng nội bộ\n")
+    told = rows(tmp_path)["a/b"]["beyond"]
+    assert (told["kept"], told["left_out"]) == (
+        ["so_dinh_danh", "du_lieu_cu"],
+        {"ghi_chu": "chỉ dùng nội bộ"},
+    )
+    page = run(tmp_path, "coverage", "--markdown", "--lang", "en").stdout
+    assert "the contract does not keep (1): ghi_chu (chỉ dùng nội bộ)\n" in page
+
+
+def test_what_an_inbound_target_does_not_ask_for_is_told_apart(tmp_path: Path) -> None:
+    told = rows(tmp_path)["yte_qnam/nguoidan"]["beyond"]
+    assert "TonGiao" in told["not_asked"]
+    assert (told["kept"], told["left_out"]) == ([], {})
 
 
 def test_the_page_names_what_the_numbers_count(tmp_path: Path) -> None:
@@ -73,7 +90,7 @@ def test_the_page_names_what_the_numbers_count(tmp_path: Path) -> None:
     assert "; Tuyên bố mất tích (nksMatTich); " in page
     part = page[page.index("## hotich_qnam/khaisinh → hotich.khaisinh.v1") :]
     assert "Owner: Sở Tư pháp tỉnh Quảng Nam" in part
-    assert "has no room for (1): so_dinh_danh\n" in part
+    assert "kept beside the record (lt_overflow) (2): so_dinh_danh; du_lieu_cu\n" in part
     assert "[I]: inferred" in page
     assert run(tmp_path, "coverage", "--markdown").stdout.startswith("# Mức độ đáp ứng")
 

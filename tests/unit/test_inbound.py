@@ -138,6 +138,7 @@ def test_examples_beside_it_are_its_tests(folder: Path) -> None:
         ({"source": {"format": "thu.hso.v1"}}, "no national format thu.hso.v1"),
         ({"source": {}}, "source.format"),
         ({"table": "hs_hoso"}, "unknown key table"),
+        ({"left_out": {"ten": "thử"}}, "unknown key left_out"),
         ({"targets": {"thu.hoso.v1": {"fields": {"ma": {"rule": "copy", "from": "ma"}}}}}, "fed by itself"),
         (
             {"targets": {"tinh.hoso.v1": {"fields": {"ma": {"rule": "copy", "from": "ten"}}}}},

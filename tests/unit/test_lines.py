@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from schemas.errors import ContractError
-from schemas.gates.coverage import lost_columns
 from schemas.library import load_library
 from schemas.mapping import Translated, Translator
 from tests.unit.envelopes import event, frame
@@ -106,8 +105,3 @@ def test_what_cannot_be_is_refused_with_its_line(folder: Path, lines: dict[str, 
         translated(folder, lines=lines)
     assert "hoso.yaml:" in caught.value.message
     assert caught.value.next_step
-
-
-def test_what_no_rule_reads_of_the_lines_is_lost(folder: Path) -> None:
-    write_contract(folder, "thu/hoso", {**CONTRACT, "lines": LINES, "targets": TARGETS})
-    assert lost_columns(load_library([folder]).contracts["thu/hoso"]) == ["loai", "ten", "phi", "nop.du"]

@@ -39,7 +39,7 @@ def test_a_clerk_reads_what_goes_where_by_which_rule_and_law(tmp_path: Path) -> 
     assert (before, after) == ("Cơ Tu", "26 (Cơ-tu)")
     assert basis.startswith("the GSO list of ethnic groups")
     assert "khác thì từ chối" in text
-    assert "không có chỗ: so_dinh_danh." in text
+    assert "giữ kèm bản ghi (lt_overflow) (2): so_dinh_danh; du_lieu_cu\n" in text
     assert "[I]: suy ra" in text
 
 
@@ -61,7 +61,7 @@ def test_the_page_in_english_and_as_json(tmp_path: Path) -> None:
     assert told["owner"] == "Sở Tư pháp tỉnh Quảng Nam"
     (so, *_) = told["parts"][0]["lines"]
     assert (so["field"], so["before"], so["after"]) == ("so", {"so_dk": "45/2016"}, "45/2016")
-    assert told["losses"] == ["so_dinh_danh"]
+    assert told["parts"][0]["beyond"]["kept"] == ["so_dinh_danh", "du_lieu_cu"]
 
 
 def test_fields_that_are_not_sure_are_marked(tmp_path: Path) -> None:
