@@ -21,8 +21,8 @@ from consumers.accounts import Account, Unnumbered, accounts, as_json, outcomes,
 from consumers.metrics import ConsumeMetrics, serve_metrics
 from consumers.national import NationalConsumer
 from consumers.opening import open_store
+from consumers.proofs import ProofStore
 from consumers.records import NationalRecord
-from consumers.repairs import RepairStore
 from consumers.settings import BrokerSettings, StoreSettings
 from consumers.store import inbound_name
 from schemas import reasons
@@ -39,7 +39,7 @@ receipts = typer.Typer(no_args_is_help=True, help="What became of a system's cha
 
 
 @contextmanager
-def opened_store(settings: StoreSettings) -> Iterator[RepairStore]:
+def opened_store(settings: StoreSettings) -> Iterator[ProofStore]:
     """The store of the settings, closed afterwards."""
     with closing(open_store(settings.store, effect_log=settings.effect_log)) as opened:
         yield opened

@@ -2,11 +2,11 @@
 
 import sqlalchemy as sa
 
-from consumers.store_look import WatchedStore
+from consumers.proofs import ProofStore
 from schemas.errors import SettingsError
 
 
-def open_store(url: str, *, effect_log: bool = False) -> WatchedStore:
+def open_store(url: str, *, effect_log: bool = False) -> ProofStore:
     """Open the national store. Connects to nothing yet: see ``NationalStore.check``.
 
     Args:

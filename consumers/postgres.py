@@ -5,6 +5,8 @@ in ``shared_buffers`` and ``max_wal_size`` helps a first snapshot. ``synchronous
 receipt must not be published for a row that a power cut takes back.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +16,12 @@ import sqlalchemy as sa
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import staging_columns
-from consumers.sql_looking import LookingStore
+from consumers.sql_proofs import ProvingStore
 from consumers.sql_store import MIGRATE, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
+from schemas.sums import BETWEEN, MISSING
 
 #: Error classes (first two characters of SQLSTATE) that waiting may mend, and what to say.
 WAIT = {
@@ -33,6 +36,7 @@ WAIT = {
 #: Those that the content of a row causes: data, constraint, size of an index entry, view check, a trigger.
 ROW = ("22", "23", "44", "54", "P0")
 DATABASE_AWAY_SECONDS = 1.0
+UNHURRIED = "30min"  #: for statements that read a whole table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +50,8 @@ class Timeouts:
     dead_peer_seconds: int = 20  #: a machine that vanished without a word
 
 
-class PostgresStore(LookingStore):
-    """See ``consumers.store``, ``consumers.repairs`` and ``consumers.store_look``."""
+class PostgresStore(ProvingStore):
+    """See ``consumers.store``, ``consumers.repairs``, ``consumers.store_look`` and ``consumers.proofs``."""
 
     now = "now()"  # of the transaction: the same in each of its statements
     ten_minutes_ago = "now() - interval '10 minutes'"
@@ -106,6 +110,16 @@ class PostgresStore(LookingStore):
         assert isinstance(driver, psycopg.Connection)
         with driver.cursor() as cursor, cursor.copy(f"COPY {sql.staging} FROM STDIN (FORMAT csv)") as copy:
             copy.write(prepared.csv)
+
+    def _total(self, columns: Sequence[str]) -> str:
+        text = f"array_to_string(ARRAY[{', '.join(columns)}], chr({ord(BETWEEN)}), chr({ord(MISSING)}))"
+        return f"sum(('x' || substr(md5({text}), 1, 16))::bit(64)::bigint)::text"
+
+    @contextmanager
+    def _unhurried(self) -> Iterator[sa.Connection]:
+        with self._transaction(reads=True) as connection:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{UNHURRIED}'")
+            yield connection
 
     def _drop_if_dead(self, connection: sa.Connection) -> None:
         if not connection.invalidated and getattr(connection.connection.driver_connection, "closed", True):

@@ -36,6 +36,7 @@ from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 
 MIGRATE = "lienthong store migrate"
+READS = "lienthong_reads"  #: option of a connection
 
 
 class Refused(StoreError):
@@ -93,9 +94,12 @@ class SqlStore(Readings, ABC):
     # --- transactions --------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self, staged_for: NationalFormat | None = None) -> Iterator[sa.Connection]:
+    def _transaction(
+        self, staged_for: NationalFormat | None = None, *, reads: bool = False
+    ) -> Iterator[sa.Connection]:
+        """``reads``: it writes nothing, and may take long."""
         try:
-            with self._engine.connect() as connection:
+            with self._engine.connect().execution_options(**{READS: reads}) as connection:
                 try:
                     if staged_for is not None:
                         self._ensure_staging(connection, staged_for)

@@ -3,6 +3,7 @@
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +13,12 @@ from consumers.ddl import column_name
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import STAGED, staging_columns
-from consumers.sql_looking import LookingStore
-from consumers.sql_store import MIGRATE, Refused
+from consumers.sql_proofs import ProvingStore
+from consumers.sql_store import MIGRATE, READS, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
+from schemas.sums import BETWEEN, MISSING, hash_of, md5_of
 
 JOURNAL_TRIES, JOURNAL_WAIT_SECONDS = 100, 0.05
 #: Like ``ddl.Moment`` writes it: UTC, six digits of a second.
@@ -25,8 +27,8 @@ ROW = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH")
 WAIT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
 
 
-class SqliteStore(LookingStore):
-    """See ``consumers.store``, ``consumers.repairs`` and ``consumers.store_look``."""
+class SqliteStore(ProvingStore):
+    """See ``consumers.store``, ``consumers.repairs``, ``consumers.store_look`` and ``consumers.proofs``."""
 
     now = f"strftime('{MOMENT}', 'now')"
     ten_minutes_ago = f"strftime('{MOMENT}', 'now', '-10 minutes')"
@@ -44,7 +46,7 @@ class SqliteStore(LookingStore):
     def __init__(self, url: sa.URL, *, effect_log: bool = False, busy_seconds: float = 10.0) -> None:
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": busy_seconds})
         sa.event.listen(engine, "connect", _set_up)
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        sa.event.listen(engine, "begin", _begin)
         super().__init__(engine, effect_log=effect_log)
 
     def _moment(self, connection: sa.Connection) -> str:
@@ -69,6 +71,12 @@ class SqliteStore(LookingStore):
             f"INSERT INTO {sql.staging} (lt_row, {', '.join(columns)}) VALUES ({marks})", rows
         )
 
+    def _total(self, columns: Sequence[str]) -> str:
+        text = f" || char({ord(BETWEEN)}) || ".join(
+            f"coalesce({one}, char({ord(MISSING)}))" for one in columns
+        )
+        return f"lt_total({text})"
+
     def _understand(self, error: Exception) -> LienthongError:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         name = getattr(cause, "sqlite_errorname", "")
@@ -86,8 +94,29 @@ class SqliteStore(LookingStore):
         )
 
 
+class _Total:
+    """The aggregate ``lt_total``: the exact sum of the hashes of texts, as a text."""
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def step(self, text: str) -> None:
+        self._total += hash_of(text)
+
+    def finalize(self) -> str:
+        return str(self._total)
+
+
+def _begin(connection: sa.Connection) -> None:
+    """With the write lock, so that no statement finds it taken; not where a whole table is only read."""
+    reads = connection.get_execution_options().get(READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
 def _set_up(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so, with the write lock
+    connection.create_function("md5", 1, md5_of, deterministic=True)
+    connection.create_aggregate("lt_total", 1, _Total)
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
 

@@ -10,8 +10,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from consumers.opening import open_store
+from consumers.proofs import ProofStore
 from consumers.store import Applied, Parked, Position, Reject, Slice, SyncBatch
-from consumers.store_look import WatchedStore
 from schemas.formats import WIRE_FIELDS, FormatField, NationalFormat
 
 _TYPES = {"string": pl.String, "long": pl.Int64, "boolean": pl.Boolean}
@@ -100,7 +100,7 @@ def frame(
 class Lab:
     """One store under test with its own deployment."""
 
-    store: WatchedStore
+    store: ProofStore
     url: str
     shift_claims: Callable[[sa.Connection], None]
     national: NationalFormat = BOOK

@@ -7,6 +7,7 @@ from tests.laws.looks import LookLaws
 from tests.laws.moved import MovedLaws
 from tests.laws.numbers import NumberLaws
 from tests.laws.parking import ParkingLaws
+from tests.laws.proofs import ProofLaws
 from tests.laws.repairs import RepairLaws
 from tests.laws.rows import RowLaws
 from tests.laws.standing import StandingLaws
@@ -27,5 +28,6 @@ class StoreLaws(
     RepairLaws,
     StandingLaws,
     LookLaws,
+    ProofLaws,
 ):
     """A test class of these needs the fixtures ``address``, ``lab`` and ``guarded``."""
