@@ -72,9 +72,10 @@ class ProofStore(WatchedStore, Protocol):
         buckets: Collection[str] = (),
         keys: Sequence[str] = (),
     ) -> Iterator[pl.DataFrame]:
-        """Records in force in some buckets, or with some source keys; part by part, in no order.
+        """Records in force in some buckets, or records with some source keys; part by part, in no order.
 
-        Columns: ``lt_source_key``, ``lt_key``, ``lt_seq`` Int64, and the fields, all others String.
+        Columns: ``lt_source_key``, ``lt_key``, ``lt_seq`` Int64, the fields, and ``lt_deleted`` Boolean: a
+        tombstone; all others String. The first part is empty.
         """
 
     def refused(self, system: str, dataset: str) -> dict[str, Refused]:
@@ -95,3 +96,6 @@ class ProofStore(WatchedStore, Protocol):
 
     def proofs(self) -> list[Proof]:
         """The last proof of each dataset that was ever compared, by system and dataset."""
+
+    def revealed_keys(self, dataset: str, *, who: str, why: str) -> None:
+        """Note in the audit log that somebody was shown keys of records that differ. ``dataset``: its id."""

@@ -43,9 +43,11 @@ buckets_known = sa.Table(
 )
 
 _BUCKET = f"substr(md5(lt_source_key), 1, {BUCKET_DIGITS})"
-_IN_FORCE = "lt_system = :system AND lt_dataset = :dataset AND lt_deleted_at IS NULL"
+_OF_DATASET = "lt_system = :system AND lt_dataset = :dataset"
+_IN_FORCE = f"{_OF_DATASET} AND lt_deleted_at IS NULL"
 _PROOF = tuple(field.name for field in dataclasses.fields(Proof))
 _AT_ONCE = 20_000
+NO_REJECT = 0  #: in the audit log: a deed that is about no reject
 #: Parameters of one statement; SQLite takes 32,766.
 _KEYS = 10_000
 
@@ -85,13 +87,14 @@ class ProvingStore(LookingStore, ABC):
         names = [one.name for one in national.fields]
         columns = ", ".join(f'"{ddl.column_name(one)}"' for one in national.fields)
         schema = {"lt_source_key": pl.String(), "lt_key": pl.String(), "lt_seq": pl.Int64()}
-        schema |= dict.fromkeys(names, pl.String())
-        chosen = f"{_BUCKET} IN :chosen" if buckets else "lt_source_key IN :chosen"
+        schema |= {**dict.fromkeys(names, pl.String()), "lt_deleted": pl.Boolean()}
+        chosen = f"{_IN_FORCE} AND {_BUCKET}" if buckets else f"{_OF_DATASET} AND lt_source_key"
         text = sa.text(
-            f"SELECT lt_source_key, lt_key, lt_seq, {columns} FROM {national.table}"
-            f" WHERE {_IN_FORCE} AND {chosen}"
+            f"SELECT lt_source_key, lt_key, lt_seq, {columns}, lt_deleted_at IS NOT NULL"
+            f" FROM {national.table} WHERE {chosen} IN :chosen"
         ).bindparams(sa.bindparam("chosen", expanding=True))
         every = [*buckets] if buckets else [*keys]
+        yield pl.DataFrame(schema=schema)
         with self._unhurried() as connection:
             for start in range(0, len(every), _KEYS):
                 given = {"system": system, "dataset": dataset, "chosen": every[start : start + _KEYS]}
@@ -168,3 +171,7 @@ class ProvingStore(LookingStore, ABC):
             return [
                 Proof(**{name: getattr(row, name) for name in _PROOF}) for row in connection.execute(query)
             ]
+
+    def revealed_keys(self, dataset: str, *, who: str, why: str) -> None:
+        with self._transaction() as connection:
+            self._note(connection, [NO_REJECT], "reveal", who, why, f"keys of {dataset}")

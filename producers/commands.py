@@ -79,7 +79,7 @@ def uninstall(
     """Take the triggers of a dataset away. Its outbox rows, and its counter, stay."""
     settings = load_settings(SourceSettings)
     with closing(open_site(settings.source)) as site:
-        statements = site.removal(_captured(site, dataset))
+        statements = site.removal(captured(site, dataset))
         if dry_run:
             for statement in statements:
                 typer.echo(f"{statement};\n")
@@ -94,14 +94,14 @@ def snapshot(dataset: Dataset = None) -> None:
     settings = load_settings(SourceSettings)
     with closing(open_site(settings.source)) as site:
         if dataset is not None:
-            _take_snapshot(site, _captured(site, dataset))
+            _take_snapshot(site, captured(site, dataset))
             return
-        captured = [state.capture for state in site.states() if state.captured]
-        if not captured:
+        datasets = [state.capture for state in site.states() if state.captured]
+        if not datasets:
             raise LienthongError(
                 "nothing is captured in this database", next_step="run: lienthong capture install"
             )
-        for one in captured:
+        for one in datasets:
             _take_snapshot(site, one)
 
 
@@ -149,7 +149,8 @@ def status() -> None:
         )
 
 
-def _captured(site: Site, dataset: str) -> Capture:
+def captured(site: Site, dataset: str) -> Capture:
+    """What its triggers capture; ``LienthongError`` if there are none."""
     for state in site.states():
         if state.capture.dataset == dataset and state.captured:
             return state.capture
@@ -159,7 +160,7 @@ def _captured(site: Site, dataset: str) -> Capture:
 
 
 def _take_snapshot(site: Site, wanted: Capture) -> None:
-    with _progress(f"{wanted.dataset}: snapshot") as bar:
+    with progress(f"{wanted.dataset}: snapshot") as bar:
         task = bar.add_task("rows", total=None)
         rows = take_snapshot(
             site,
@@ -173,7 +174,8 @@ def _take_snapshot(site: Site, wanted: Capture) -> None:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Progress]:
+def progress(what: str) -> Iterator[Progress]:
+    """Rows that were written so far, on a terminal."""
     columns = (SpinnerColumn(), TextColumn(what), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         yield bar

@@ -71,8 +71,8 @@ class Encoder:
         # Naming the union's branch spares fastavro a search that costs as much as the encoding itself.
         self._value = f"{contract.topic}.Value"
         self._columns: list[tuple[str, Callable[[Any], Any]]] = [
-            *((name, _HOLDERS[avro]) for name, avro in contract.columns.items()),
-            *((name, partial(_lines, one)) for name, one in contract.lines.items()),
+            *((name, HOLDERS[avro]) for name, avro in contract.columns.items()),
+            *((name, partial(as_lines, one)) for name, one in contract.lines.items()),
         ]
         self._fingerprint = ("schema-sha256", registered.sha256.encode())
         self._source = {
@@ -167,7 +167,7 @@ def _boolean(value: Any) -> bool:
     raise ValueError
 
 
-_HOLDERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+HOLDERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "string": _text,
     "long": _long,
     "double": _double,
@@ -175,13 +175,13 @@ _HOLDERS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-def _lines(one: LineSet, value: Any) -> str:
+def as_lines(one: LineSet, value: Any) -> str:
     """A set of lines as its one text on the wire: the same lines are always the same text."""
     if type(value) is not list:
         raise ValueError
     # A line that was written before the contract had a column does not know it: it is missing.
     lines = [
-        {name: _HOLDERS[avro](line[name]) for name, avro in one.columns.items() if line.get(name) is not None}
+        {name: HOLDERS[avro](line[name]) for name, avro in one.columns.items() if line.get(name) is not None}
         for line in value
     ]
     return json.dumps(lines, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -6,8 +6,11 @@ from sqlalchemy.exc import ArgumentError
 from producers.answers import AnswerBook
 from producers.outbox import Outbox, Site
 from producers.postgres import PostgresOutbox
+from producers.postgres_rows import PostgresRows
 from producers.postgres_site import PostgresSite
+from producers.rows import Rows
 from producers.sqlite import SqliteOutbox
+from producers.sqlite_rows import SqliteRows
 from producers.sqlite_site import SqliteSite
 from schemas.errors import SettingsError
 
@@ -24,6 +27,12 @@ def open_site(source: str) -> Site:
     """The installer's port. Connects later. Raises ``SettingsError`` if no port speaks to such a database."""
     url = _url(source)
     return PostgresSite(url) if _kind(url) == "postgresql" else SqliteSite(url)
+
+
+def open_rows(source: str) -> Rows:
+    """The rows of an agency's tables. Connects later. ``SettingsError`` if no port speaks to the database."""
+    url = _url(source)
+    return PostgresRows(url) if _kind(url) == "postgresql" else SqliteRows(url)
 
 
 def open_answers(source: str) -> AnswerBook:

@@ -47,6 +47,18 @@ class Session:
             cursor = self._connected().execute(query.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def copied(self, query: str, rows: int) -> Iterator[bytes]:
+        """What a COPY gives, so many rows at a time."""
+        with self._told(), self._connected().cursor() as cursor, cursor.copy(query.encode()) as copy:
+            block: list[bytes] = []
+            for row in copy:
+                block.append(bytes(row))
+                if len(block) >= rows:
+                    yield b"".join(block)
+                    block = []
+            if block:
+                yield b"".join(block)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything within commits together or not at all."""
@@ -90,6 +102,11 @@ class Session:
         if isinstance(error, errors.UndefinedTable):
             return LienthongError(
                 f"{place}: a table is missing ({state})", next_step="run: lienthong capture install"
+            )
+        if isinstance(error, errors.DataError):
+            return LienthongError(
+                f"{place}: a key or a condition does not fit the table ({state})",
+                next_step="write it as the database would print it",
             )
         if isinstance(error, errors.InsufficientPrivilege):
             return LienthongError(

@@ -12,20 +12,19 @@ from sqlalchemy import URL
 from producers.outbox import Capture, Column, Shape, State
 from producers.postgres import read_states
 from producers.postgres_lines import Place, line_removal, line_statements
+from producers.postgres_rows import BRIEF, key_types, source, waiting, write_rows
 from producers.postgres_session import Session
 from producers.postgres_sql import (
     address,
     after_key,
     completion_statement,
-    image,
-    key_of,
     lacking,
     outbox_statements,
     remember_statement,
     removal_statements,
     trigger_statements,
 )
-from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name, text
+from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name
 
 _FOUND: Final = """
 SELECT n.nspname, c.relname, c.relkind, row_security_active(c.oid),
@@ -65,9 +64,6 @@ _FEEDS: Final = {
     "double precision": {"double"},
     "boolean": {"boolean"},
 }
-
-#: Below deadlock_timeout (1 s), so that a clerk who waits for a chunk is never chosen as a deadlock's victim.
-_CHUNK_TIMEOUT: Final = "400ms"
 
 
 class PostgresSite:
@@ -156,58 +152,36 @@ class PostgresSite:
         return int(self._session.rows(query, (capture.dataset,))[0][0])
 
     def snapshot_chunk(self, capture: Capture, size: int) -> int | None:
-        table, only = self._resolved(capture.table)
-        source = f"{only} {table} AS t"
+        table = source(self._session, capture)
         with self._session.transaction():
-            self._session.rows(f"SET LOCAL statement_timeout = '{_CHUNK_TIMEOUT}'")
+            self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
             query = f"SELECT after_key FROM {SNAPSHOTS} WHERE dataset = %s AND NOT finished FOR UPDATE"
             begun = self._session.rows(query, (capture.dataset,))
             if not begun:
                 return None
-            types = self._key_types(capture)
+            types = key_types(self._session, capture)
             behind = after_key("t", types, ">", begun[0][0]) if begun[0][0] else "true"
             listed = ", ".join(f"t.{name(column)}::text" for column in types)
             order = ", ".join(f"t.{name(column)}" for column in types)
             upto = self._session.rows(
-                f"SELECT {listed} FROM (SELECT * FROM {source} WHERE {behind} ORDER BY {order} LIMIT {size})"
+                f"SELECT {listed} FROM (SELECT * FROM {table} WHERE {behind} ORDER BY {order} LIMIT {size})"
                 f" AS t ORDER BY {order.replace(', t.', ' DESC, t.')} DESC LIMIT 1"
             )
             if not upto:
                 query = f"UPDATE {SNAPSHOTS} SET finished = true, after_key = NULL WHERE dataset = %s"
                 self._session.rows(query, (capture.dataset,))
                 return None
-            # FOR SHARE waits for whoever is changing a row, or its lines; the next statement reads what they
-            # committed. The outbox ids are taken in it, once the locks are held, and whoever changes a row
-            # next waits for our commit. A row that comes, or whose key moves, is left to its own trigger.
             within = f"{behind} AND {after_key('t', types, '<=', upto[0])}"
-            locked = self._session.rows(
-                f"SELECT {key_of('t', capture)} FROM {source} WHERE {within} ORDER BY {order} FOR SHARE"
-            )
-            keys = f"ARRAY[{', '.join(text(key) for (key,) in locked)}]::text[]"
-            written = self._session.rows(
-                f"WITH written AS (INSERT INTO {OUTBOX} (dataset, op, key, after)"
-                f" SELECT {text(capture.dataset)}, 'r', {key_of('t', capture)}, {image('t', capture)}"
-                f" FROM {source} WHERE {within} AND {key_of('t', capture)} = ANY({keys}) ORDER BY {order}"
-                " RETURNING 1) SELECT count(*) FROM written"
-            )[0][0]
+            written = write_rows(self._session, capture, within)
             query = f"UPDATE {SNAPSHOTS} SET after_key = %s, rows = rows + %s WHERE dataset = %s"
             self._session.rows(query, (json.dumps(upto[0]), written, capture.dataset))
-        return int(written)
+        return written
 
     def waiting(self, newest: int) -> int:
-        query = (
-            f"SELECT count(*) FROM {OUTBOX} WHERE published_at IS NULL"
-            f" AND id > (SELECT last_value FROM {OUTBOX}_id_seq) - %s"
-        )
-        return int(self._session.rows(query, (newest,))[0][0])
+        return waiting(self._session, newest)
 
     def close(self) -> None:
         self._session.close()
-
-    def _key_types(self, capture: Capture) -> dict[str, str]:
-        """Key column -> its type, in the order of the key."""
-        declared = {row[0]: row[1] for row in self._session.rows(_COLUMNS, (address(capture.table),))}
-        return {column: declared[column] for column in capture.key}
 
     def _schema(self) -> str:
         return str(self._session.rows("SELECT current_schema()")[0][0])

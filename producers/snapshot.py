@@ -31,11 +31,41 @@ def take_snapshot(
     written = site.begin_snapshot(capture)
     if written:
         tell(f"{capture.dataset}: an unfinished snapshot goes on after {written:,} rows")
+    return written + write_on(
+        lambda size: site.snapshot_chunk(capture, size),
+        site.waiting,
+        progress=lambda more: progress(written + more),
+        tell=tell,
+        clock=clock,
+        stop=stop,
+    )
+
+
+def write_on(
+    chunk: Callable[[int], int | None],
+    waiting: Callable[[int], int],
+    *,
+    progress: Callable[[int], None],
+    tell: Tell,
+    clock: Clock,
+    stop: Event,
+) -> int:
+    """Write chunk after chunk into the outbox until there is none; how many rows.
+
+    Args:
+        chunk: writes so many rows at most; None at the end. Called again with fewer after ``Locked``.
+        waiting: how many of the newest outbox rows wait to be published.
+        progress: is told how many rows there are so far.
+        tell: says to a person what is waited for.
+        clock: of the pauses.
+        stop: ends it early.
+    """
+    written = 0
     size = _LARGEST
     told_at = clock.monotonic() - _TELL_SECONDS
     look_at = clock.monotonic()
     while not stop.is_set():
-        if clock.monotonic() >= look_at and site.waiting(2 * MOST_WAITING) >= MOST_WAITING:
+        if clock.monotonic() >= look_at and waiting(2 * MOST_WAITING) >= MOST_WAITING:
             told_at = _tell(
                 f"{MOST_WAITING:,} rows wait to be published; is lienthong capture run running?",
                 tell,
@@ -46,7 +76,7 @@ def take_snapshot(
             continue
         look_at = clock.monotonic() + _LOOK_SECONDS if clock.monotonic() >= look_at else look_at
         try:
-            rows = site.snapshot_chunk(capture, size)
+            rows = chunk(size)
         except Locked:
             # Somebody is changing a row of this chunk. Fewer rows at once are sooner free of others.
             if size == 1:

@@ -13,6 +13,7 @@ from producers.outbox import Capture, Column, Shape, State
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name, text
 from producers.sqlite import read_states
 from producers.sqlite_lines import drop_lines, line_statements
+from producers.sqlite_rows import waiting
 from producers.sqlite_session import Session
 from producers.sqlite_sql import (
     completion_statement,
@@ -130,11 +131,7 @@ class SqliteSite:
         return len(written)
 
     def waiting(self, newest: int) -> int:
-        query = (
-            f"SELECT count(*) FROM {OUTBOX} WHERE published_at IS NULL"
-            f" AND id > (SELECT max(id) FROM {OUTBOX}) - ?"
-        )
-        return int(self._session.rows(query, (newest,))[0][0])
+        return waiting(self._session, newest)
 
     def close(self) -> None:
         self._session.close()

@@ -75,7 +75,7 @@ def image(row: str, capture: Capture) -> str:
     Doubles travel as text with 17 digits, for ``json_object`` would cut them to 15; and no BLOB may reach
     ``json_object``, which would end the clerk's statement with an error.
     """
-    lines = [f"{text(at)}, json({_lines_of(row, one)})" for at, one in capture.lines.items()]
+    lines = [f"{text(at)}, json({lines_of(row, one)})" for at, one in capture.lines.items()]
     return _object([*_pairs(row, capture.columns), *lines])
 
 
@@ -90,8 +90,8 @@ def _object(pairs: Sequence[str]) -> str:
     return joined
 
 
-def _lines_of(row: str, one: LineSet) -> str:
-    """A record's lines: a JSON array. Those that the order leaves equal stand in the order of their texts."""
+def lines_of(row: str, one: LineSet) -> str:
+    """SQL of a record's lines, a JSON array. Those that the order leaves equal stand by their texts."""
     same = " AND ".join(f"l.{name(line)} = {row}.{name(column)}" for line, column in one.on.items())
     order = ", ".join([*(f"l.{name(column)}" for column in one.order), "line"])
     return (
@@ -105,17 +105,20 @@ def _pairs(row: str, columns: Mapping[str, str]) -> list[str]:
 
 
 def _pair(row: str, column: str, avro: str) -> str:
+    return f"{text(column)}, {printed(row, column, avro)}"
+
+
+def printed(row: str, column: str, avro: str) -> str:
+    """A column as it stands in an image."""
     value = f"{row}.{name(column)}"
     if avro == "string":
-        printed = f"CAST({value} AS TEXT)"
-    elif avro == "double":
-        printed = (
+        return f"CAST({value} AS TEXT)"
+    if avro == "double":
+        return (
             f"CASE typeof({value}) WHEN 'real' THEN printf('%!.17g', {value})"
             f" WHEN 'blob' THEN CAST({value} AS TEXT) ELSE {value} END"
         )
-    else:
-        printed = f"CASE typeof({value}) WHEN 'blob' THEN CAST({value} AS TEXT) ELSE {value} END"
-    return f"{text(column)}, {printed}"
+    return f"CASE typeof({value}) WHEN 'blob' THEN CAST({value} AS TEXT) ELSE {value} END"
 
 
 def key_of(row: str, capture: Capture) -> str:

@@ -213,6 +213,22 @@ def event_frame(
     )
 
 
+def snapshot_frame(records: pl.DataFrame) -> pl.DataFrame:
+    """Decoded envelopes of a snapshot of records (``Contract.on_wire``, typed); ``__row`` is their place."""
+    count = len(records)
+    source = {"seq": pl.Series(range(1, count + 1), dtype=pl.Int64), "ts_ms": pl.repeat(0, count, eager=True)}
+    after = records.to_struct("after")
+    return pl.DataFrame(
+        [
+            pl.Series("before", [None], after.dtype).new_from_index(0, count),
+            after,
+            pl.DataFrame(source).to_struct("source"),
+            pl.Series("op", ["r"], pl.String).new_from_index(0, count),
+            pl.Series("__row", range(count), pl.UInt32),
+        ]
+    )
+
+
 def misfit(
     before: Sequence[Mapping[str, str | None] | None],
     after: Sequence[Mapping[str, str | None] | None],

@@ -11,16 +11,21 @@ import typer
 from consumers.commands import consume, receipts
 from consumers.impact_command import impact
 from consumers.numbers_commands import store
+from consumers.reconcile_commands import reconcile_commands
 from consumers.registry_commands import registry
 from consumers.rejects_commands import rejects
 from consumers.report_commands import report
 from consumers.shadow_command import shadow
 from consumers.status_commands import status
+from producers.backfill_command import backfill
 from producers.commands import capture
 from producers.draft_commands import contracts
 from producers.receipts_commands import follow
+from producers.settings import SourceSettings
+from producers.side import open_side
 from schemas.codes_commands import codes
 from schemas.errors import LienthongError
+from schemas.settings import load_settings
 from streams.commands import road
 from streams.doctor import doctor
 
@@ -40,7 +45,9 @@ app.add_typer(store, name="store")
 receipts.command()(follow)
 app.add_typer(receipts, name="receipts")
 app.add_typer(rejects, name="rejects")
+app.add_typer(reconcile_commands(open_side, lambda: load_settings(SourceSettings).source), name="reconcile")
 app.add_typer(registry, name="registry")
+app.command()(backfill)
 app.command()(consume)
 app.command()(report)
 app.command()(status)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
-from tests.benchmarks import parts, rejects
+from tests.benchmarks import parts, reconcile, rejects
 from tests.benchmarks.measure import Measure
 
 RESULTS = Path("build/bench.json")
@@ -30,7 +30,7 @@ talk = Console(stderr=True)
 def main() -> int:
     """Run the wanted parts; exit status 1 if one failed."""
     only = os.environ.get("ONLY", "")
-    every = {**parts.PARTS, **rejects.PARTS}
+    every = {**parts.PARTS, **rejects.PARTS, **reconcile.PARTS}
     wanted = {name: part for name, part in every.items() if name.startswith(only)}
     if not wanted:
         talk.print(f"error: no part begins with {only!r}; there are: {', '.join(every)}")

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import psycopg
 import pytest
 
-from producers import postgres_floor, postgres_site
+from producers import postgres_floor, postgres_rows
 from producers.install import check
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Locked
@@ -344,9 +344,9 @@ class TestSnapshotAndLocks:
             assert isinstance(result[0], Locked)
 
     def test_a_chunk_gives_up_before_a_deadlock_is_looked_for(self, lab: CaptureLab) -> None:
-        assert postgres_site._CHUNK_TIMEOUT.endswith("ms")
+        assert postgres_rows.BRIEF.endswith("ms")
         (limit,) = lab.hand.run("SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout'")[0]
-        assert int(postgres_site._CHUNK_TIMEOUT.removesuffix("ms")) < limit
+        assert int(postgres_rows.BRIEF.removesuffix("ms")) < limit
 
 
 def _waits_for_lock(hand: Hand) -> bool:

@@ -1,0 +1,229 @@
+"""``lienthong reconcile``: are a source and the national store equal, and if not, where; and mend it."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from consumers.commands import opened_store
+from consumers.corrections import masked
+from consumers.proofs import Proof, ProofStore
+from consumers.reconcile import Comparison, Sent
+from consumers.settings import StoreSettings
+from schemas.differences import Difference
+from schemas.errors import LienthongError, SettingsError
+from schemas.library import find_contract, fingerprints, load_library
+from schemas.printing import print_json, print_table
+from schemas.reasons import Language, reason
+from schemas.settings import load_settings
+from schemas.sides import OpenSide
+
+#: Differences told one by one; all are counted.
+MANY = 1_000
+
+_COLUMNS = {
+    "vi": ("loại", "định dạng", "bản ghi", "số thay đổi", "trường", "lý do"),
+    "en": ("kind", "format", "record", "number", "fields", "reason"),
+}
+_KINDS = {
+    "vi": {
+        "missing": "thiếu trong kho",
+        "extra": "thừa trong kho",
+        "different": "khác",
+        "refused": "đã bị từ chối hoặc đang chờ sửa",
+        "in_flight": "đang trên đường",
+    },
+    "en": {
+        "missing": "missing in the store",
+        "extra": "extra in the store",
+        "different": "different",
+        "refused": "refused or parked",
+        "in_flight": "in flight",
+    },
+}
+
+Dataset = Annotated[str, typer.Argument(metavar="SYSTEM/DATASET", help="Whose contract.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Tongue = Annotated[
+    Language | None, typer.Option("--language", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
+]
+
+
+class CannotCompare(LienthongError):
+    """The two sides could not be compared; nothing is said about them."""
+
+    exit_code = 2
+
+
+def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.Typer:
+    """The commands, for whoever knows how to open a source and where it is."""
+    commands = typer.Typer(no_args_is_help=True, help="Prove that a source and the national store are equal.")
+
+    @commands.command()
+    def run(
+        dataset: Dataset,
+        full: Annotated[
+            bool, typer.Option("--full", help="Translate every record, whatever was kept of earlier runs.")
+        ] = False,
+        reveal: Annotated[
+            bool, typer.Option("--reveal", help="Show the records' own keys; noted in the audit log.")
+        ] = False,
+        by: Annotated[str, typer.Option("--by", help="Who reveals; default: the user of the machine.")] = "",
+        why: Annotated[str, typer.Option("--why", help="Why keys are revealed; kept with your name.")] = "",
+        language: Tongue = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Compare the source, translated by its contract, with the national store; change nothing.
+
+        A record may be missing in the store, extra, or different by field. A change on its way is no drift,
+        nor is a record that was rejected or waits behind a reject: both are only counted. Exit status 0
+        equal, 1 drift, 2 not compared.
+        """
+        settings = load_settings(StoreSettings)
+        if reveal and not why:
+            raise SettingsError("--reveal needs a reason", next_step="add: --why …")
+        with _comparing(settings, dataset, open_side, source()) as (comparison, opened):
+            if reveal:
+                opened.revealed_keys(dataset, who=by or getpass.getuser(), why=why)
+            told: list[Difference] = []
+            for found in comparison.differences(full=full):
+                told += found[: MANY - len(told)]
+            proof = comparison.prove()
+        tongue = language or settings.language
+        if as_json:
+            print_json({**_as_json(proof), "differences": [_told(one, reveal) for one in told]})
+        else:
+            _print(told, tongue, reveal)
+            _say(proof)
+        if proof.drift:
+            raise typer.Exit(1)
+
+    @commands.command()
+    def repair(
+        dataset: Dataset,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Tell what would be sent, and send nothing.")
+        ] = False,
+        yes: Annotated[
+            bool, typer.Option("--yes", help="Also what takes records out of force in the store.")
+        ] = False,
+        language: Tongue = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Send what differs by the ordinary road: snapshot events of those records, through the outbox.
+
+        Nothing is written to the store. Each record is sent as it is at that moment, so a live change wins.
+        Deletes need --yes. Afterwards, when the road is calm: lienthong reconcile run. Exit status 0 all
+        that differs is sent, 1 something is not, 2 not compared.
+        """
+        settings = load_settings(StoreSettings)
+        told: list[Difference] = []
+        every: list[Sent] = []
+        with _comparing(settings, dataset, open_side, source()) as (comparison, _):
+            for found in comparison.differences():
+                told += found[: MANY - len(told)]
+                every.append(comparison.repair(found, deletes=yes, send=not dry_run))
+            proof = comparison.prove()
+        sent = Sent(
+            records=sum(one.records for one in every),
+            deletes=sum(one.deletes for one in every),
+            kept_back=sum(one.kept_back for one in every),
+            untold=sum(one.untold for one in every),
+        )
+        if as_json:
+            print_json({**_as_json(proof), "dry_run": dry_run, "sent": asdict(sent)})
+        else:
+            if dry_run:
+                _print(told, language or settings.language, False)
+            _say(proof)
+            _say_sent(dataset, sent, dry_run=dry_run)
+        if sent.kept_back or sent.untold or (dry_run and proof.drift):
+            raise typer.Exit(1)
+
+    return commands
+
+
+@contextmanager
+def _comparing(
+    settings: StoreSettings, dataset: str, open_side: OpenSide, source: str
+) -> Iterator[tuple[Comparison, ProofStore]]:
+    """A comparison of the dataset, and the store. Whatever hinders it ends with exit status 2."""
+    try:
+        library = load_library(settings.contract_folders)
+        contract = find_contract(library, dataset)
+        if contract.source:
+            raise SettingsError(
+                f"{dataset} is inbound: it has no table of its own",
+                next_step="name the dataset that it reads",
+            )
+        fingerprint = fingerprints(library, settings.contract_folders)[dataset]
+        with opened_store(settings) as opened, closing(open_side(source, contract, _wait)) as side:
+            opened.check([library.formats[target.format] for target in contract.targets])
+            yield Comparison(side, opened, library, fingerprint), opened
+    except LienthongError as error:
+        raise CannotCompare(error.message, next_step=error.next_step) from error
+
+
+def _wait(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _print(told: list[Difference], tongue: Language, reveal: bool) -> None:
+    rows = [
+        (
+            _KINDS[tongue][one.kind],
+            one.format,
+            str(one.source_key if reveal else masked(one.source_key)),
+            str(one.seq or "-"),
+            ", ".join(one.fields),
+            reason(one.rule, "", tongue) if one.rule else "",
+        )
+        for one in told
+    ]
+    if rows:
+        print_table("", _COLUMNS[tongue], rows)
+
+
+def _say(proof: Proof) -> None:
+    name = f"{proof.system}/{proof.dataset}"
+    found = f"{proof.missing} missing, {proof.extra} extra, {proof.different} different"
+    if proof.drift > MANY:
+        typer.echo(f"the first {MANY:,} are told one by one", err=True)
+    typer.echo(
+        f"{name}: {found if proof.drift else 'equal'}; {proof.rows:,} records of the source,"
+        f" {proof.translated:,} of them translated; {proof.refused:,} refused or parked,"
+        f" {proof.in_flight:,} in flight; {proof.took_ms / 1000:.1f} s",
+        err=True,
+    )
+
+
+def _say_sent(dataset: str, sent: Sent, *, dry_run: bool) -> None:
+    would = "would be sent" if dry_run else "sent through the outbox"
+    typer.echo(f"{dataset}: {sent.records:,} records and {sent.deletes:,} deletes {would}", err=True)
+    if sent.kept_back:
+        typer.echo(f"{sent.kept_back:,} extra records need --yes: they would be deleted", err=True)
+    if sent.untold:
+        typer.echo(
+            f"{sent.untold:,} deletes cannot be told: the source does not know those records any more, and"
+            " their national key does not tell what they were",
+            err=True,
+        )
+
+
+def _as_json(proof: Proof) -> dict[str, Any]:
+    return {"equal": not proof.drift, **asdict(proof), "at": proof.at.isoformat()}
+
+
+def _told(one: Difference, reveal: bool) -> dict[str, Any]:
+    told = {
+        "kind": one.kind,
+        "format": one.format,
+        "record": masked(one.source_key),
+        "number": one.seq,
+        "fields": list(one.fields),
+        "rule": one.rule,
+    }
+    return told | ({"key": one.source_key} if reveal else {})

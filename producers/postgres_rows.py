@@ -1,0 +1,228 @@
+"""Rows of an agency's PostgreSQL table, read for a comparison and sent again; see ``producers.rows``."""
+
+# ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
+
+import io
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import polars as pl
+from sqlalchemy import URL
+
+from producers.outbox import Capture
+from producers.postgres import read_states
+from producers.postgres_session import Session
+from producers.postgres_sql import address, after_key, image, key_of, lines_of
+from producers.rows import Choice, Chosen, Frame, Looked, parts_of
+from producers.sql import OUTBOX, name, text
+from schemas.sides import Newest
+from schemas.sums import BETWEEN, BUCKET_DIGITS, MISSING, Sum, Sums, wrapped
+
+_FOUND: Final = """
+SELECT n.nspname, c.relname, c.relkind FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
+"""
+_TYPES: Final = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a
+WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+#: For statements that read a whole table.
+_UNHURRIED: Final = "30min"
+#: Below deadlock_timeout (1 s), so that a clerk who waits for us is never chosen as a deadlock's victim.
+BRIEF: Final = "400ms"
+_AT_ONCE: Final = 20_000
+
+
+class PostgresRows:
+    """See ``Rows``."""
+
+    def __init__(self, url: URL) -> None:
+        self._session = Session(url)
+
+    def captured(self, capture: Capture) -> bool:
+        return any(s.capture.dataset == capture.dataset and s.captured for s in read_states(self._session))
+
+    # --- reading -------------------------------------------------------------------------------------
+
+    def sums(self, capture: Capture) -> Sums:
+        parts = f"ARRAY[{', '.join(self._printed(capture))}]"
+        row = f"array_to_string({parts}, chr({ord(BETWEEN)}), chr({ord(MISSING)}))"
+        total = f"sum(('x' || substr({_md5('x.row')}, 1, 16))::bit(64)::bigint)::text"
+        query = (
+            f"SELECT substr({_md5('x.key')}, 1, {BUCKET_DIGITS}), count(*), {total} FROM ("
+            f"SELECT {key_of('t', capture)} AS key, {row} AS row FROM {source(self._session, capture)}) AS x"
+            " GROUP BY 1"
+        )
+        with self._snapshot():
+            return {bucket: Sum(rows, wrapped(int(sum_))) for bucket, rows, sum_ in self._session.rows(query)}
+
+    def frames(self, capture: Capture, buckets: Collection[str] | None = None) -> Iterator[Frame]:
+        within = "true"
+        if buckets is not None:
+            listed = ", ".join(map(text, sorted(buckets)))
+            within = f"substr({_md5(key_of('t', capture))}, 1, {BUCKET_DIGITS}) IN ({listed})"
+        with self._snapshot():
+            for block in self._session.copied(self._select(capture, within), _AT_ONCE):
+                yield Frame(_read(block, capture))
+
+    def look(self, capture: Capture, keys: Sequence[str]) -> Looked:
+        with self._snapshot():
+            within = named(self._session, capture, keys)
+            blocks = list(self._session.copied(self._select(capture, within), _AT_ONCE)) if within else []
+            rows = pl.concat([_read(b"", capture), *(_read(block, capture) for block in blocks)])
+            return Looked(Frame(rows), self._newest(capture, keys))
+
+    def _newest(self, capture: Capture, keys: Sequence[str]) -> Mapping[str, Newest]:
+        query = (
+            "SELECT DISTINCT ON (key) key, seq, (extract(epoch FROM changed_at) * 1000)::bigint,"
+            f" coalesce(after, before)::text FROM {OUTBOX}"
+            " WHERE dataset = %s AND key = ANY(%s) ORDER BY key, id DESC"
+        )
+        if not self._session.rows("SELECT to_regclass(%s)", (OUTBOX,))[0][0]:
+            return {}
+        found = self._session.rows(query, (capture.dataset, list(keys)))
+        return {key: Newest(seq, changed_ms, last) for key, seq, changed_ms, last in found}
+
+    def chosen(self, capture: Capture, choice: Choice, after: Sequence[str], size: int) -> list[Chosen]:
+        types = key_types(self._session, capture)
+        conditions = [after_key("t", types, ">", after)] if after else []
+        if choice.where is not None:
+            conditions.append(f"({choice.where})")
+        if choice.times:
+            times = " AND ".join(
+                f"changed_at {sign} to_timestamp({ms / 1000!r})" for sign, ms in choice.times
+            )
+            changed = f"SELECT key FROM {OUTBOX} WHERE dataset = {text(capture.dataset)} AND {times}"
+            conditions.append(f"{key_of('t', capture)} IN ({changed})")
+        listed = ", ".join(f"t.{name(column)}::text" for column in types)
+        order = ", ".join(f"t.{name(column)}" for column in types)
+        query = (
+            f"SELECT {key_of('t', capture)}, {listed} FROM {source(self._session, capture)}"
+            f" WHERE {' AND '.join(conditions) or 'true'} ORDER BY {order}"
+        )
+        with self._snapshot():
+            # With a parameter it can be one statement only, whatever the condition says.
+            rows = self._session.rows(f"{query.replace('%', '%%')} LIMIT %s", (size,))
+        return [Chosen(row[0], row[1:]) for row in rows]
+
+    # --- sending -------------------------------------------------------------------------------------
+
+    def send(self, capture: Capture, keys: Sequence[str]) -> int:
+        with self._session.transaction():
+            self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+            within = named(self._session, capture, keys)
+            return write_rows(self._session, capture, within) if within else 0
+
+    def send_deletes(self, capture: Capture, images: Mapping[str, str]) -> int:
+        with self._session.transaction():
+            self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+            # Nobody can put the record back before our outbox row has its place among the others.
+            table = source(self._session, capture).removesuffix(" AS t")
+            self._session.rows(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            within = named(self._session, capture, list(images))
+            query = f"SELECT {key_of('t', capture)} FROM {source(self._session, capture)} WHERE {within}"
+            there = {row[0] for row in self._session.rows(query)} if within else set()
+            gone = [(capture.dataset, key, before) for key, before in images.items() if key not in there]
+            for row in gone:
+                self._session.rows(
+                    f"INSERT INTO {OUTBOX} (dataset, op, key, before) VALUES (%s, 'd', %s, %s)", row
+                )
+        return len(gone)
+
+    def waiting(self, newest: int) -> int:
+        return waiting(self._session, newest)
+
+    def close(self) -> None:
+        self._session.close()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Statements that only read, and all see the same."""
+        with self._session.transaction():
+            self._session.rows("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._session.rows(f"SET LOCAL statement_timeout = '{_UNHURRIED}'")
+            yield
+
+    def _printed(self, capture: Capture) -> list[str]:
+        columns = [f"t.{name(column)}::text" for column in capture.columns]
+        lines = [f"{lines_of('t', one, address(one.table))}::text" for one in capture.lines.values()]
+        return [key_of("t", capture), *columns, *lines]
+
+    def _select(self, capture: Capture, within: str) -> str:
+        printed = ", ".join(self._printed(capture))
+        query = f"SELECT {printed} FROM {source(self._session, capture)} WHERE {within}"
+        return f"COPY ({query}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')"
+
+
+def source(session: Session, capture: Capture) -> str:
+    """The captured table as ``t``, with its schema; without rows of child tables unless it is partitioned."""
+    schema, table, kind = session.rows(_FOUND, (address(capture.table),))[0]
+    return f"{'' if kind == 'p' else 'ONLY '}{name(schema)}.{name(table)} AS t"
+
+
+def key_types(session: Session, capture: Capture) -> dict[str, str]:
+    """Key column -> its type, in the order of the key."""
+    declared: dict[str, str] = dict(session.rows(_TYPES, (address(capture.table),)))
+    return {column: declared[column] for column in capture.key}
+
+
+def named(session: Session, capture: Capture, keys: Sequence[str]) -> str:
+    """A condition on the records ``t`` with these keys, by the key's index; empty if there can be none."""
+    types = key_types(session, capture)
+    rows = []
+    for parts in map(parts_of, keys):
+        if len(parts) == len(types):
+            casts = (
+                f"CAST({text(part)} AS {declared})"
+                for part, declared in zip(parts, types.values(), strict=True)
+            )
+            rows.append(f"({', '.join(casts)})")
+    if not rows:
+        return ""
+    columns = ", ".join(f"t.{name(column)}" for column in types)
+    listed = f"ARRAY[{', '.join(map(text, keys))}]::text[]"
+    return f"({columns}) IN ({', '.join(rows)}) AND {key_of('t', capture)} = ANY({listed})"
+
+
+def write_rows(session: Session, capture: Capture, within: str) -> int:
+    """Put the rows of a condition into the outbox as op ``r``, in this transaction; how many.
+
+    FOR SHARE waits for whoever is changing a row, or its lines; the next statement reads what they
+    committed. The outbox ids are taken in it, once the locks are held, and whoever changes a row next waits
+    for our commit. A row that comes, or whose key moves, is left to its own trigger.
+    """
+    order = ", ".join(f"t.{name(column)}" for column in capture.key)
+    table = source(session, capture)
+    locked = session.rows(
+        f"SELECT {key_of('t', capture)} FROM {table} WHERE {within} ORDER BY {order} FOR SHARE"
+    )
+    keys = f"ARRAY[{', '.join(text(key) for (key,) in locked)}]::text[]"
+    written = session.rows(
+        f"WITH written AS (INSERT INTO {OUTBOX} (dataset, op, key, after)"
+        f" SELECT {text(capture.dataset)}, 'r', {key_of('t', capture)}, {image('t', capture)}"
+        f" FROM {table} WHERE {within} AND {key_of('t', capture)} = ANY({keys}) ORDER BY {order}"
+        " RETURNING 1) SELECT count(*) FROM written"
+    )
+    return int(written[0][0])
+
+
+def waiting(session: Session, newest: int) -> int:
+    """How many of the ``newest`` outbox rows wait to be published."""
+    query = (
+        f"SELECT count(*) FROM {OUTBOX} WHERE published_at IS NULL"
+        f" AND id > (SELECT last_value FROM {OUTBOX}_id_seq) - %s"
+    )
+    return int(session.rows(query, (newest,))[0][0])
+
+
+def _md5(text_: str) -> str:
+    # Of the letters, whatever the server's encoding is.
+    return f"md5(convert_to({text_}, 'UTF8'))"
+
+
+def _read(block: bytes, capture: Capture) -> pl.DataFrame:
+    schema = dict.fromkeys(("key", *capture.names), pl.String())
+    if not block:
+        return pl.DataFrame(schema=schema)
+    return pl.read_csv(io.BytesIO(block), has_header=False, schema=schema)

@@ -1,0 +1,236 @@
+"""Laws of a comparison, whatever databases it stands between. A subclass gives ``road``: a short one."""
+
+import json
+
+import pytest
+
+from consumers.proofs import Proof
+from consumers.reconcile import LOOK_AGAIN_SECONDS
+from consumers.reconcile_commands import CannotCompare
+from schemas.errors import LienthongError, SettingsError
+from tests.short_road import DATASET, TABLE, ShortRoad
+
+
+def counts(proof: Proof) -> dict[str, int]:
+    names = ("missing", "extra", "different", "refused", "in_flight")
+    return {name: getattr(proof, name) for name in names if getattr(proof, name)}
+
+
+def found(road: ShortRoad) -> dict[str, int]:
+    return counts(road.compare()[0])
+
+
+def plant(road: ShortRoad) -> None:
+    """One record missing, one with another name, one under another key, one that becomes another's."""
+    road.spoil(
+        f"DELETE FROM {TABLE} WHERE lt_key = 'S3'",
+        f"UPDATE {TABLE} SET ten = 'Người Khác' WHERE lt_key = 'S5'",
+        f"UPDATE {TABLE} SET lt_key = 'S700', so = 'S700' WHERE lt_key = 'S7'",
+        f"UPDATE {TABLE} SET lt_key = 'S999', so = 'S999', lt_source_key = '999' WHERE lt_key = 'S9'",
+    )
+
+
+class ReconcileLaws:
+    def test_two_empty_sides_are_equal(self, road: ShortRoad) -> None:
+        road.install()
+        proof, differences = road.compare()
+        assert (proof.rows, proof.translated, counts(proof), differences) == (0, 0, {}, [])
+
+    def test_only_what_changed_since_the_last_proof_is_translated_anew(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 300)
+        road.bring()
+        first, _ = road.compare()
+        assert (first.rows, first.translated, counts(first)) == (300, 300, {})
+        again, _ = road.compare()
+        assert (again.rows, again.translated, counts(again)) == (300, 0, {})
+        assert road.compare(full=True)[0].translated == 300
+        road.write("UPDATE so_nguoi SET ten = 'trần thử' WHERE id = 5", "DELETE FROM so_nguoi WHERE id = 6")
+        road.bring()
+        third, _ = road.compare()
+        assert (third.rows, counts(third)) == (299, {})
+        assert 1 <= third.translated < 10
+        assert road.compare()[0].translated == 0
+        (proof,) = road.store.proofs()
+        assert (proof.rows, proof.drift, f"{proof.system}/{proof.dataset}") == (299, 0, DATASET)
+
+    @pytest.mark.parametrize("proved_before", [False, True])
+    def test_planted_drift_is_found_by_record_and_field_and_repaired_by_the_road(
+        self, road: ShortRoad, proved_before: bool
+    ) -> None:
+        road.install()
+        road.people(1, 300)
+        road.bring()
+        if proved_before:
+            road.compare()
+        plant(road)
+        proof, differences = road.compare()
+        assert sorted((one.kind, one.source_key, one.fields) for one in differences) == [
+            ("different", "5", ("ten",)),
+            ("different", "7", ("so",)),
+            ("extra", "999", ()),
+            ("missing", "3", ()),
+            ("missing", "9", ()),
+        ]
+        if proved_before:
+            assert proof.translated < 30
+        assert road.repair(send=False) == {"records": 4, "kept_back": 1}
+        assert road.bring() == 0
+        assert road.repair() == {"records": 4, "kept_back": 1}
+        assert found(road) == {"in_flight": 4, "extra": 1}
+        assert road.bring() == 4
+        assert found(road) == {"extra": 1}
+        assert road.repair(deletes=True) == {"deletes": 1}
+        assert road.bring() == 1
+        assert found(road) == {}
+        stored = road.stored()
+        assert set(stored) == {f"S{n}" for n in range(1, 301)}
+        assert stored["S5"] == ("5", "Nguyễn Văn Thử", "01.02.2016")
+
+    def test_changes_on_their_way_are_no_drift(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 50)
+        road.bring()
+        road.compare()
+        road.people(51, 1)
+        road.write("UPDATE so_nguoi SET ten = 'x' WHERE id = 5", "DELETE FROM so_nguoi WHERE id = 6")
+        assert found(road) == {"in_flight": 3}
+        assert road.repair(deletes=True) == {}
+        road.bring()
+        assert found(road) == {}
+
+    def test_a_change_that_never_arrived_is_on_its_way_until_its_gap_is_known(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 50)
+        road.bring(lose=["5"])
+        assert found(road) == {"in_flight": 1}
+        system, dataset = DATASET.split("/")
+        (answers,) = road.store.answers(system, dataset)
+        road.store.note_gaps(system, dataset, answers.waiting)
+        assert found(road) == {"missing": 1}
+        assert road.repair() == {"records": 1}
+        road.bring()
+        assert found(road) == {}
+
+    def test_refused_records_have_an_answer_and_are_not_missing(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 50)
+        road.write("UPDATE so_nguoi SET ngay = '31/02/2016' WHERE id = 5")
+        road.bring()
+        road.write("UPDATE so_nguoi SET ngay = '30/02/2016' WHERE id = 6")
+        road.bring()
+        for _ in range(2):
+            proof, differences = road.compare()
+            assert counts(proof) == {"refused": 2}
+            assert {one.kind for one in differences} == {"refused"}
+        assert road.repair(deletes=True) == {}
+
+    def test_records_that_nobody_was_told_of_are_missing_even_if_they_would_be_refused(
+        self, road: ShortRoad
+    ) -> None:
+        road.people(1, 30)
+        road.write("UPDATE so_nguoi SET ngay = '31/02/2016' WHERE id = 5")
+        road.install()
+        for _ in range(2):
+            proof, differences = road.compare()
+            assert counts(proof) == {"missing": 30}
+            assert [(one.source_key, one.rule) for one in differences if one.rule] == [
+                ("5", "date_impossible")
+            ]
+        assert road.repair() == {"records": 30}
+        road.bring()
+        assert found(road) == {"refused": 1}
+
+    def test_records_out_of_force_are_not_expected_and_taken_out_by_word_only(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 20)
+        road.bring()
+        road.write("UPDATE so_nguoi SET trang_thai = 0 WHERE id IN (4, 5)")
+        road.bring()
+        assert found(road) == {}
+        road.spoil(f"UPDATE {TABLE} SET lt_deleted_at = NULL WHERE lt_key = 'S4'")
+        assert found(road) == {"extra": 1}
+        assert road.repair() == {"kept_back": 1}
+        assert road.repair(deletes=True) == {"records": 1}
+        road.bring()
+        assert found(road) == {}
+
+    def test_a_delete_that_nobody_can_tell_is_said_to_be_so(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 20)
+        road.bring()
+        road.spoil(f"UPDATE {TABLE} SET lt_source_key = '999', so = NULL WHERE lt_key = 'S9'")
+        assert road.repair(deletes=True) == {"records": 1, "untold": 1}
+
+    def test_a_source_that_is_not_captured_is_looked_at_twice_and_cannot_be_repaired(
+        self, road: ShortRoad, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        road.people(1, 20)
+        pauses: list[float] = []
+        monkeypatch.setattr("consumers.reconcile.time.sleep", pauses.append)
+        assert found(road) == {"missing": 20}
+        assert pauses == [LOOK_AGAIN_SECONDS]
+        with pytest.raises(LienthongError, match="not captured"):
+            road.repair()
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    def test_the_command_tells_fields_and_masked_keys_and_no_value(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 20)
+        road.bring()
+        assert road.run("reconcile", "run", DATASET).exit_code == 0
+        road.spoil(f"UPDATE {TABLE} SET ten = 'Người Bí Mật', ngay = NULL WHERE lt_key = 'S17'")
+        done = road.run("reconcile", "run", DATASET)
+        assert done.exit_code == 1
+        assert "different\tthu.nguoi.v1\t99\t17\tten, ngay" in done.stdout
+        assert "Bí Mật" not in done.output
+        assert isinstance(road.run("reconcile", "run", DATASET, "--reveal").exception, SettingsError)
+        done = road.run("reconcile", "run", DATASET, "--json", "--reveal", "--why", "xem lại sổ")
+        told = json.loads(done.stdout)
+        assert (told["equal"], told["different"], told["differences"][0]["key"]) == (False, 1, "17")
+        (deed,) = road.store.deeds(0)
+        assert (deed.action, deed.why, deed.detail) == ("reveal", "xem lại sổ", f"keys of {DATASET}")
+        done = road.run("reconcile", "repair", DATASET, "--dry-run")
+        assert done.exit_code == 1
+        assert "1 records and 0 deletes would be sent" in done.stderr
+        assert road.run("reconcile", "repair", DATASET).exit_code == 0
+        assert road.bring() == 1
+        assert road.run("reconcile", "run", DATASET).exit_code == 0
+
+    @pytest.mark.parametrize("dataset", ["thu_qnam/khong", "hotich_qnam/khaisinh"])
+    def test_what_cannot_be_compared_ends_with_2(self, road: ShortRoad, dataset: str) -> None:
+        error = road.run("reconcile", "run", dataset).exception
+        assert isinstance(error, CannotCompare)
+        assert error.exit_code == 2
+        assert error.next_step
+
+    def test_backfill_by_key_condition_time_and_table(self, road: ShortRoad) -> None:
+        road.people(1, 30)
+        road.install()
+        for words, sent in (
+            (["--key", "3", "--key", "5"], 2),
+            (["--where", "id % 10 = 0 AND ten LIKE 'ng%'"], 3),
+            (["--all"], 30),
+            (["--since", "2020-01-01T00:00+07:00", "--where", "id > 7"], 23),
+            (["--until", "2020-01-01T00:00+07:00"], 0),
+        ):
+            told = road.run("backfill", DATASET, *words, "--dry-run")
+            assert f"{sent} records would be sent" in told.stderr, told.output
+            assert road.bring() == 0
+            done = road.run("backfill", DATASET, *words)
+            assert done.exit_code == 0, done.output
+            assert road.bring() == sent
+        assert found(road) == {}
+
+    def test_backfill_says_what_it_does_not_understand(self, road: ShortRoad) -> None:
+        road.people(1, 3)
+        road.install()
+        assert road.run("backfill", DATASET, "--key", "99").exit_code == 1
+        for words in (
+            [], ["--key", "1", "--all"], ["--where", "id = 1; DELETE FROM so_nguoi"], ["--since", "hôm qua"],
+            ["--where", "khong_co = 1"], ["--since", "2020-01-01"],
+        ):  # fmt: skip
+            done = road.run("backfill", DATASET, *words)
+            assert isinstance(done.exception, LienthongError), (words, done.output)
+        assert road.bring() == 0
