@@ -19,7 +19,7 @@ from consumers.orphans import (
     systems,
 )
 from schemas.errors import SettingsError
-from schemas.gates.coverage import Coverage, Filled
+from schemas.gates.coverage import Beyond, Coverage, Filled
 
 NOW = datetime(2026, 11, 26, 3, tzinfo=UTC)
 FULL = Filled(
@@ -34,7 +34,13 @@ FULL = Filled(
     unmapped=(),
 )
 COVERED = Coverage(
-    system="hotich_thu", dataset="so", owner="Sở Thử", fed=FULL, newest=FULL, fresh=True, losses=()
+    system="hotich_thu",
+    dataset="so",
+    owner="Sở Thử",
+    fed=FULL,
+    newest=FULL,
+    fresh=True,
+    beyond=Beyond(kept=(), left_out={}, not_asked=(), lossy=()),
 )
 OLD = replace(COVERED, fed=replace(FULL, format="thu.so.v1"), fresh=False)
 PROVED = Proof(at=NOW, rows=1000, differing=0)
