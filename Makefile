@@ -48,7 +48,7 @@ test: check ## check, then integration and acceptance tests on the local stack, 
 	$(PYTHON) -m pytest -q tests/acceptance
 
 .PHONY: test-more
-test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, a real MariaDB (by apt-get) and Apicurio Registry (158 MB)
+test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
 	$(PYTHON) -m pytest tests/more
 
 .PHONY: bench
@@ -56,7 +56,7 @@ bench: $(STAMP) ## speed and memory as ratios to a ceiling of the same run (ONLY
 	@ONLY="$(ONLY)" $(PYTHON) -m tests.benchmarks
 
 .PHONY: up
-up: $(STAMP) ## start the local Kafka and PostgreSQL, or find the running ones
+up: $(STAMP) ## start the local Kafka, PostgreSQL and (where installed) Prometheus, or find the running ones
 	@$(PYTHON) -m deploy.local up
 
 .PHONY: status

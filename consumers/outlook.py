@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from consumers import proofs as proven
 from consumers.opening import open_store
 from consumers.orphan_words import VIETNAM
-from consumers.orphans import SystemIndex, Weights, read_weights, systems
+from consumers.orphans import Proof, Seen, SystemIndex, Weights, read_weights, systems
 from consumers.settings import OrphanSettings
 from consumers.standing import History, Standing, StandingStore
 from consumers.store import StoreError
 from schemas.errors import TryAgain
-from schemas.gates.coverage import coverages
+from schemas.gates.coverage import Coverage, coverages
 from schemas.library import Library
 
 #: How far back a trend is told.
@@ -46,7 +47,7 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
     today = now.astimezone(VIETNAM).date()
     with closing(open_store(settings.store)) as store:
         try:
-            standing = store.standing()
+            standing = _proved(store.standing(), store.proofs(), rows)
         except (TryAgain, StoreError) as error:
             problem = error.message
         found = systems(rows, standing, now=now, weights=weights)
@@ -59,6 +60,15 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
             else:
                 history = {name: [one for one in days if one[0] < today] for name, days in past.items()}
     return Outlook(at=now, weights=weights, library=library, systems=found, history=history, problem=problem)
+
+
+def _proved(standing: Standing, proofs: Sequence[proven.Proof], rows: Sequence[Coverage]) -> Standing:
+    """What stands, with the last proof of each dataset: one proof is about all formats that it feeds."""
+    last = {(one.system, one.dataset): Proof(at=one.at, rows=one.rows, differing=one.drift) for one in proofs}
+    keys = {(row.system, row.dataset, row.fed.format) for row in rows}
+    return {
+        key: replace(standing.get(key, Seen()), proof=last.get(key[:2])) for key in keys | standing.keys()
+    }
 
 
 def note(store: StandingStore, found: Sequence[SystemIndex], now: datetime) -> None:

@@ -75,11 +75,13 @@ def _leave(console: Console, stage: Stage, *, keep: bool, keep_files: bool) -> N
         stage.close(keep_files=keep_files)
         return
     stage.leave()
+    stage.name_targets()
     console.print("\n[bold]Left running[/] (KEEP). Nobody restarts a worker that dies now.")
     console.print(Text(f"  Kafka       {stage.kafka.bootstrap}"))
     console.print(Text(f"  PostgreSQL  port {stage.postgres.port}, databases hotich_qnam and quocgia"))
     for name, address in stage.metrics.items():
         console.print(Text(f"  {name:<11} {address}"))
+    console.print(Text("  Prometheus reads them if `make up` started one"))
     console.print(Text(f"  use it:     source {shown(stage.env_file)} && .venv/bin/lienthong doctor"))
     console.print(Text("  end it:     .venv/bin/python -m deploy.demo --stop"))
 

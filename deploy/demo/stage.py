@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from deploy.demo.supervisor import Supervisor, command_line, end_recorded, environment, run_once
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from deploy.local.process import free_port
+from deploy.local.prometheus import write_targets
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STATE: Final = ROOT / ".local" / "demo"
@@ -93,6 +95,14 @@ class Stage:
         """As after a crash: no clean shutdown, every connection lost, recovery from the log."""
         self.postgres.stop("immediate")
         self.postgres.start(say=self._say)
+
+    def name_targets(self) -> None:
+        """Tell the Prometheus of ``make up`` where the programs' metrics are."""
+        jobs: dict[str, list[str]] = {}
+        for name, address in self.metrics.items():
+            job = "lienthong-capture" if name == "capture" else "lienthong-road"
+            jobs.setdefault(job, []).append(urlsplit(address).netloc)
+        write_targets(STATE / "targets", "demo", jobs)
 
     def leave(self) -> None:
         self.supervisor.leave()

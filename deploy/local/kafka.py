@@ -14,7 +14,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local.jars import cache_folder, class_path, read_lock
-from deploy.local.process import PortTaken, Server, StackError, free_port, is_free, quiet
+from deploy.local.node import Node
+from deploy.local.process import PortTaken, StackError, free_port, is_free, quiet
 
 #: A node of one replica that answers at once. Values a caller gives go over these.
 SETTINGS: Mapping[str, str] = {
@@ -56,50 +57,20 @@ JVM_OPTIONS = (
 )
 
 
-class KafkaNode:
+class KafkaNode(Node):
     """A broker whose data, log and process record lie in ``state``. It survives us: use ``stop`` or ``kill``.
 
     The port is chosen at the first start and kept: clients find it again after ``kill`` and ``start``.
     """
 
     def __init__(self, state: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self.state = state.absolute()
+        super().__init__("Kafka", state)
         self._settings = dict(settings or {})
-        self._server = Server("Kafka", self.state / "process.json", self.state / "kafka.log")
-
-    @property
-    def port(self) -> int:
-        """Where it listens on 127.0.0.1. Raises ``StackError`` before the first start."""
-        port = self._server.remembered().get("port")
-        if port is None:
-            raise StackError("this Kafka was never started", next_step="run make up")
-        return int(port)
 
     @property
     def bootstrap(self) -> str:
         """The address for clients."""
         return f"127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int | None:
-        """The process id; None when it does not run."""
-        process = self._server.running()
-        return None if process is None else process.pid
-
-    @property
-    def was_started(self) -> bool:
-        """Whether it has a port yet."""
-        return "port" in self._server.remembered()
-
-    @property
-    def crashed(self) -> bool:
-        """Whether it was started, and is gone without having been told to end."""
-        return self._server.crashed()
-
-    @property
-    def log(self) -> Path:
-        """What the process printed."""
-        return self._server.log
 
     def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 90) -> None:
         """Return when the broker answers. A running one is found; a hanging or half-made one is replaced.
@@ -107,13 +78,9 @@ class KafkaNode:
         Raises ``StackError`` if a jar cannot be had or verified, another program took the port, or the
         broker does not answer in time.
         """
-        if self._server.running() is not None:
-            try:
-                self._server.wait_ready(self.answers, timeout_seconds=30, say=say)
-                return
-            except StackError:
-                say("Kafka: runs but does not answer; starting it anew")
-                self.kill()
+        if self._found(say):
+            return
+        self.kill()
         jars = class_path(read_lock(), cache_folder(), say=say)
         self._choose_ports()
         java = [str(JAVA), *JVM_OPTIONS, "-cp", ":".join(map(str, jars))]
@@ -149,10 +116,6 @@ class KafkaNode:
             return False
         finally:
             client.close()
-
-    def forget_ports(self) -> None:
-        """Choose new ports at the next start; what was told to clients before is void."""
-        self._server.record.unlink(missing_ok=True)
 
     def _choose_ports(self) -> None:
         seen = self._server.remembered()

@@ -14,7 +14,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from deploy.local.process import PortTaken, Server, StackError, free_port, is_free, quiet
+from deploy.local.node import Node
+from deploy.local.process import PortTaken, StackError, free_port, is_free, quiet
 
 SUPERUSER = "postgres"
 #: Values a caller gives go over these.
@@ -30,7 +31,7 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
-class PostgresNode:
+class PostgresNode(Node):
     """A server whose data, log and process record lie in ``state``. It survives us: use ``stop``.
 
     Anyone on this machine may connect as superuser ``postgres`` without a password: made-up records only.
@@ -38,39 +39,9 @@ class PostgresNode:
     """
 
     def __init__(self, state: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self.state = state.absolute()
+        super().__init__("PostgreSQL", state)
         self._settings = {**SETTINGS, **(settings or {})}
         self._data = self.state / "data"
-        self._server = Server("PostgreSQL", self.state / "process.json", self.state / "postgres.log")
-
-    @property
-    def port(self) -> int:
-        """Where it listens on 127.0.0.1. Raises ``StackError`` before the first start."""
-        port = self._server.remembered().get("port")
-        if port is None:
-            raise StackError("this PostgreSQL was never started", next_step="run make up")
-        return int(port)
-
-    @property
-    def pid(self) -> int | None:
-        """The process id; None when it does not run."""
-        process = self._server.running()
-        return None if process is None else process.pid
-
-    @property
-    def was_started(self) -> bool:
-        """Whether it has a port yet."""
-        return "port" in self._server.remembered()
-
-    @property
-    def crashed(self) -> bool:
-        """Whether it was started, and is gone without having been told to end."""
-        return self._server.crashed()
-
-    @property
-    def log(self) -> Path:
-        """What the process printed."""
-        return self._server.log
 
     def url(self, database: str = SUPERUSER) -> str:
         """The SQLAlchemy address of a database, with psycopg 3 as driver."""
@@ -81,13 +52,9 @@ class PostgresNode:
 
         After a crash the server repairs its data first. Raises ``StackError`` if it does not come up.
         """
-        if self._server.running() is not None:
-            try:
-                self._server.wait_ready(self.answers, timeout_seconds=30, say=say)
-                return
-            except StackError:
-                say("PostgreSQL: runs but does not answer; starting it anew")
-                self.stop("immediate")
+        if self._found(say):
+            return
+        self.stop("immediate")
         self._choose_port()
         self._make_data(say)
         self._drop_stale_pid_file()
@@ -133,10 +100,6 @@ class PostgresNode:
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
-
-    def forget_ports(self) -> None:
-        """Choose a new port at the next start; what was told to clients before is void."""
-        self._server.record.unlink(missing_ok=True)
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(

@@ -1,4 +1,4 @@
-"""The stack of ``make up``: one Kafka and one PostgreSQL under ``.local``, and how to reach them."""
+"""The stack of ``make up`` under ``.local``: Kafka, PostgreSQL, and Prometheus where it is installed."""
 
 import fcntl
 import sys
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.kafka import KafkaNode
+from deploy.local.node import Node
 from deploy.local.postgres import PostgresNode
 from deploy.local.process import PortTaken, quiet
+from deploy.local.prometheus import PrometheusNode, installed
 
 ROOT = Path(__file__).parents[2] / ".local"
 #: The agency's own database, where changes are captured, and the national-format store.
@@ -29,12 +31,17 @@ class State:
 
 
 class Stack:
-    """Both servers of one folder. Safe against a second ``up`` or ``down`` at the same time."""
+    """The servers of one folder. Safe against a second ``up`` or ``down`` at the same time."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
         self.kafka = KafkaNode(root / "kafka")
         self.postgres = PostgresNode(root / "postgres")
+        self.nodes: list[Node] = [self.kafka, self.postgres]
+        if (program := installed()) is not None:
+            # A demo that was kept names its programs there.
+            demo = root / "demo" / "targets"
+            self.nodes.append(PrometheusNode(root / "prometheus", program, targets=[demo]))
 
     @property
     def env_file(self) -> Path:
@@ -47,7 +54,8 @@ class Stack:
         Raises ``StackError`` if a server does not come up; what already runs keeps running.
         """
         with self._lock():
-            for name, node in (("Kafka", self.kafka), ("PostgreSQL", self.postgres)):
+            for node in self.nodes:
+                name = node.name
                 begun = time.monotonic()
                 found = node.pid is not None
                 if not found:
@@ -68,17 +76,17 @@ class Stack:
             self.env_file.write_text("".join(lines))
 
     def down(self, say: Callable[[str], None] = quiet) -> None:
-        """Stop both by process id; data stay. Does nothing to what does not run."""
+        """Stop all by process id; data stay. Does nothing to what does not run."""
         if not self.root.exists():
             say("nothing was ever started here")
             return
         with self._lock():
-            for name, node in (("Kafka", self.kafka), ("PostgreSQL", self.postgres)):
+            for node in self.nodes:
                 pid = node.pid
                 if pid is None:
-                    say(f"{name}: does not run")
+                    say(f"{node.name}: does not run")
                     continue
-                say(f"{name}: stopping process {pid}")
+                say(f"{node.name}: stopping process {pid}")
                 node.stop()
             self.env_file.unlink(missing_ok=True)
 
@@ -92,16 +100,16 @@ class Stack:
 
     def states(self) -> list[State]:
         """What runs, where, and what is wrong."""
-        return [self._state("Kafka", self.kafka), self._state("PostgreSQL", self.postgres)]
+        return [self._state(node) for node in self.nodes]
 
-    def _state(self, name: str, node: KafkaNode | PostgresNode) -> State:
+    def _state(self, node: Node) -> State:
         pid = node.pid
         if pid is not None:
             state = "running" if node.answers() else "not answering"
         else:
             state = "ended by itself" if node.crashed else "stopped"
         address = f"127.0.0.1:{node.port}" if node.was_started else ""
-        return State(name=name, state=state, pid=pid, address=address, log=node.log)
+        return State(name=node.name, state=state, pid=pid, address=address, log=node.log)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

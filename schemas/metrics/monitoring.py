@@ -107,6 +107,13 @@ STATE = gauge(
     labels=(*_DATASET, "state"),
     text="1 for the one state the dataset is in, 0 for all others; see `lienthong status`.",
 )
+ORPHAN = gauge(
+    name="lienthong_orphan_index",
+    unit="index",
+    labels=("system",),
+    text="How near the system is to becoming an orphan, 0 to 100; 0: it cannot become one unnoticed. Without"
+    " a series while the store is away; see `lienthong status --orphans`.",
+)
 PROMISE_SECONDS = gauge(
     name="lienthong_promise_seconds",
     unit="seconds",

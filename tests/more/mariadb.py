@@ -1,11 +1,6 @@
-"""One MariaDB server on loopback: the machine's own, or Debian's and Ubuntu's packages unpacked into a cache.
-
-Nothing is installed and nobody need be root: ``apt-get download`` only fetches.
-"""
+"""One MariaDB server on loopback."""
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterable
@@ -14,10 +9,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from deploy.local.jars import cache_folder
 from deploy.local.process import Server, StackError, free_port
 from tests.layouts.entries import Entry
 from tests.layouts.layout import Layout
+from tests.more.debian import unpacked
 
 #: May do everything, and needs the password.
 USER, PASSWORD = "kiem_thu", "mat khau/@:1"
@@ -43,7 +38,7 @@ class MariadbNode:
 
     def start(self) -> None:
         """Make the data folder and return when the server takes connections."""
-        root = _unpacked()
+        root = unpacked("mariadb-server-core", "usr/sbin/mariadbd")
         data = self._state / "data"
         data.mkdir(parents=True)
         share = root / "usr/share/mysql"
@@ -102,32 +97,3 @@ def _with_libraries(root: Path) -> list[str]:
         return []
     folders = {str(path.parent) for path in root.glob("**/lib*.so*")}
     return ["env", f"LD_LIBRARY_PATH={':'.join(sorted(folders))}"]
-
-
-def _unpacked() -> Path:
-    """The folder that the server's files lie in as packages put them there: ``/`` or one of the cache."""
-    if Path("/usr/sbin/mariadbd").exists():
-        return Path("/")
-    folder = cache_folder().parent / "mariadb"
-    if (folder / "complete").exists():
-        return folder
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise StackError(
-            "there is no MariaDB and no apt-get to fetch it", next_step="install MariaDB's server"
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    depends = subprocess.check_output(
-        ["apt-cache", "depends", "--important", "mariadb-server-core"], text=True
-    )
-    libraries = set(re.findall(r"Depends: <?(lib[\w.+-]+)", depends))
-    missing = [
-        one
-        for one in libraries
-        if subprocess.run(["dpkg", "-s", one], capture_output=True, check=False).returncode
-    ]
-    subprocess.run(["apt-get", "download", "-qq", "mariadb-server-core", *missing], cwd=folder, check=True)
-    for package in folder.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
-    (folder / "complete").touch()
-    return folder

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-import click
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from consumers.settings import ConsumerSettings, OrphanSettings
@@ -26,11 +26,11 @@ def test_every_setting_is_in_env_example_and_nothing_else() -> None:
     assert told == known
 
 
-def commands(group: click.Group, *words: str) -> set[str]:
+def commands(group: TyperGroup, *words: str) -> set[str]:
     """All commands as they are typed."""
     found = set()
     for name, command in group.commands.items():
-        if isinstance(command, click.Group):
+        if isinstance(command, TyperGroup):
             found |= commands(command, *words, name)
         else:
             found.add(" ".join((*words, name)))
@@ -47,11 +47,11 @@ def test_the_readme_names_every_command_and_no_other(document: str) -> None:
 
 
 def test_every_command_says_what_it_does() -> None:
-    def silent(group: click.Group) -> list[str]:
+    def silent(group: TyperGroup) -> list[str]:
         return [
             name
             for name, command in group.commands.items()
-            if not command.help or (isinstance(command, click.Group) and silent(command))
+            if not command.help or (isinstance(command, TyperGroup) and silent(command))
         ]
 
     assert silent(get_command(app)) == []  # type: ignore[arg-type]

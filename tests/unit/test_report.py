@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from consumers.html import Html, alone, both, tag, together
 from consumers.opening import open_store
 from consumers.orphan_words import VIETNAM, WORDS, age, level_of, number
+from consumers.proofs import Proof
 from consumers.report_words import PAGE
 from schemas.errors import SettingsError
 from schemas.library import load_library
@@ -148,6 +149,27 @@ def test_a_trend_needs_days_on_which_somebody_looked(folder: Path, url: str) -> 
     assert [day for day, _ in kept] == [week_ago, datetime.now(VIETNAM).date()]
     assert f"−{99 - kept[1][1]} so với {week_ago:%d.%m.%Y}" in page.said["vi"]
     assert 'class="course"' in text
+
+
+def test_a_proof_lowers_the_index_and_is_told(folder: Path, url: str) -> None:
+    migrate(folder, url)
+    proof = Proof(
+        system="thu_tinh", dataset="hoso", at=datetime.now(UTC), took_ms=1, rows=1000, translated=0,
+        missing=6, extra=3, different=1, refused=0, in_flight=0,
+    )  # fmt: skip
+    store = open_store(url)
+    store.keep(proof, "", [], [])
+    store.close()
+    (mine,) = [
+        line.split("\t")
+        for line in run(folder, url, "status", "--orphans").stdout.splitlines()
+        if line.startswith("thu_tinh\t")
+    ]
+    # 10 of 1,000 differ, a fifth of 5 %; nothing ever arrived by the road, though.
+    assert mine[3:7] == ["10", "20", "5", "0"]
+    page, _, _ = report(folder, url)
+    assert "10 trên 1.000 dòng khác nhau" in page.said["vi"]
+    assert "lienthong reconcile repair thu_tinh/hoso" in page.said["vi"]
 
 
 def test_a_file_that_cannot_be_written_is_told(folder: Path, url: str) -> None:

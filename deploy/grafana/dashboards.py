@@ -1,0 +1,395 @@
+"""The three dashboards: the whole province, one system, one worker. Titles in the operators' own language."""
+
+from deploy.grafana.panels import BAD_GOOD, GOOD_BAD, Dashboard, Panel, variable
+
+_ONE = 'system=~"$system", dataset=~"$dataset"'
+_WORKER = 'instance=~"$instance"'
+_RATE = "$__rate_interval"
+_ORPHAN = ((None, "green"), (25, "yellow"), (50, "orange"), (75, "red"))
+_BURN = ((None, "green"), (1, "yellow"), (6, "orange"), (14.4, "red"))
+_LATE = ((None, "green"), (60, "yellow"), (300, "red"))
+
+
+def _by(labels: str, query: str, how: str = "sum") -> str:
+    return f"{how} by ({labels}) ({query})"
+
+
+OVERVIEW = Dashboard(
+    uid="lienthong-overview",
+    title="Liên thông: toàn tỉnh",
+    variables=[],
+    rows={
+        "Ngay bây giờ": [
+            Panel(
+                title="Tập dữ liệu khỏe",
+                queries=[('sum(lienthong_system_state{state="healthy"})', "")],
+                kind="stat",
+                unit="short",
+                width=4,
+                height=4,
+                steps=BAD_GOOD,
+            ),
+            Panel(
+                title="Có nguyên nhân cần xử lý",
+                queries=[('sum(lienthong_system_state{state!="healthy"}) or vector(0)', "")],
+                kind="stat",
+                unit="short",
+                width=4,
+                height=4,
+                steps=GOOD_BAD,
+            ),
+            Panel(
+                title="Thay đổi chờ lâu nhất",
+                queries=[("max(lienthong_hop_lag_seconds)", "")],
+                kind="stat",
+                width=4,
+                height=4,
+                steps=_LATE,
+            ),
+            Panel(
+                title="Thay đổi đang chờ ở hộp gửi",
+                queries=[("sum(lienthong_outbox_waiting_changes)", "")],
+                kind="stat",
+                width=4,
+                height=4,
+            ),
+            Panel(
+                title="Bị từ chối, chưa sửa",
+                queries=[("sum(lienthong_open_rejects) or vector(0)", "")],
+                kind="stat",
+                width=4,
+                height=4,
+                steps=((None, "green"), (1, "yellow")),
+            ),
+            Panel(
+                title="Tiến trình xử lý",
+                queries=[("sum(lienthong_workers)", "")],
+                kind="stat",
+                width=4,
+                height=4,
+                steps=BAD_GOOD,
+            ),
+        ],
+        "Nguyên nhân": [
+            Panel(
+                title="Trạng thái từng tập dữ liệu",
+                queries=[("lienthong_system_state == 1", "")],
+                kind="table",
+                unit="short",
+                width=12,
+                height=10,
+            ),
+            Panel(
+                title="Kafka, kho và hộp gửi trả lời",
+                queries=[("lienthong_target_up", "{{kind}} {{target}}")],
+                kind="state-timeline",
+                width=12,
+                height=10,
+                steps=BAD_GOOD,
+            ),
+        ],
+        "Độ trễ": [
+            Panel(
+                title="Thay đổi chờ lâu nhất, 10 tập kém nhất",
+                queries=[
+                    (
+                        f"topk(10, {_by('system, dataset', 'lienthong_hop_lag_seconds', 'max')})",
+                        "{{system}}/{{dataset}}",
+                    )
+                ],
+            ),
+            Panel(
+                title="Thay đổi đang chờ trong Kafka",
+                queries=[(_by("hop", "lienthong_hop_lag_changes"), "{{hop}}")],
+                stacked=True,
+            ),
+            Panel(
+                title="Từ lúc sửa tới kho quốc gia, 99 %",
+                queries=[
+                    (
+                        "topk(10, histogram_quantile(0.99, "
+                        + _by("system, dataset, le", f"rate(lienthong_end_to_end_seconds_bucket[{_RATE}])")
+                        + "))",
+                        "{{system}}/{{dataset}}",
+                    )
+                ],
+                unit="s",
+            ),
+            Panel(
+                title="Mức tiêu hạn mức cam kết (1: vừa hết)",
+                queries=[("topk(10, lienthong:promise_burn:rate1h)", "{{system}}/{{dataset}}")],
+                unit="short",
+                steps=_BURN,
+            ),
+        ],
+        "Dòng thay đổi": [
+            Panel(
+                title="Thay đổi mỗi giây",
+                queries=[
+                    (f"sum(rate(lienthong_changes_in_total[{_RATE}]))", "đọc"),
+                    (f"sum(rate(lienthong_translated_total[{_RATE}]))", "chuyển đổi"),
+                    (f"sum(rate(lienthong_applied_total[{_RATE}]))", "ghi vào kho"),
+                ],
+                rate=True,
+            ),
+            Panel(
+                title="Bị từ chối mỗi giây, theo quy tắc",
+                queries=[(_by("rule", f"rate(lienthong_rejected_total[{_RATE}])"), "{{rule}}")],
+                rate=True,
+                stacked=True,
+            ),
+        ],
+        "Nguy cơ": [
+            Panel(
+                title="Chỉ số nguy cơ mồ côi",
+                queries=[("sort_desc(max by (system) (lienthong_orphan_index))", "{{system}}")],
+                kind="bargauge",
+                unit="short",
+                steps=_ORPHAN,
+                height=10,
+            ),
+            Panel(
+                title="Giờ còn lại trước khi Kafka xóa thay đổi chưa đọc",
+                queries=[
+                    (
+                        _by("system, dataset", "lienthong_retention_hours_left", "min"),
+                        "{{system}}/{{dataset}}",
+                    )
+                ],
+                steps=((None, "red"), (24, "yellow"), (72, "green")),
+                height=10,
+            ),
+        ],
+    },
+)
+
+SYSTEM = Dashboard(
+    uid="lienthong-system",
+    title="Liên thông: một hệ thống",
+    variables=[
+        variable("system", "Hệ thống", "label_values(lienthong_system_state, system)"),
+        variable(
+            "dataset", "Tập dữ liệu", 'label_values(lienthong_system_state{system=~"$system"}, dataset)'
+        ),
+    ],
+    rows={
+        "Trạng thái": [
+            Panel(
+                title="Trạng thái theo thời gian",
+                queries=[(f"lienthong_system_state{{{_ONE}}} == 1", "{{system}}/{{dataset}}: {{state}}")],
+                kind="state-timeline",
+                unit="short",
+                width=16,
+            ),
+            Panel(
+                title="Chỉ số nguy cơ mồ côi",
+                queries=[('max by (system) (lienthong_orphan_index{system=~"$system"})', "{{system}}")],
+                kind="stat",
+                unit="short",
+                width=8,
+                steps=_ORPHAN,
+            ),
+        ],
+        "Tại đơn vị": [
+            Panel(
+                title="Chờ ở hộp gửi",
+                queries=[(f"lienthong_outbox_waiting_changes{{{_ONE}}}", "{{system}}/{{dataset}}")],
+            ),
+            Panel(
+                title="Chờ lâu nhất ở hộp gửi",
+                queries=[(f"lienthong_outbox_oldest_seconds{{{_ONE}}}", "{{system}}/{{dataset}}")],
+            ),
+            Panel(
+                title="Trigger còn đủ",
+                queries=[(f"lienthong_outbox_triggers_in_place{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                kind="stat",
+                width=6,
+                steps=BAD_GOOD,
+            ),
+            Panel(
+                title="Số thứ tự chưa từng đến",
+                queries=[
+                    (
+                        _by("system, dataset", f"lienthong_missing_changes{{{_ONE}}}", "max"),
+                        "{{system}}/{{dataset}}",
+                    )
+                ],
+                kind="stat",
+                width=6,
+                steps=GOOD_BAD,
+            ),
+            Panel(
+                title="Gửi lên Kafka mỗi giây",
+                queries=[
+                    (_by("op", f"rate(lienthong_capture_published_total{{{_ONE}}}[{_RATE}])"), "{{op}}")
+                ],
+                rate=True,
+                stacked=True,
+            ),
+        ],
+        "Trên đường truyền": [
+            Panel(
+                title="Đang chờ, theo bước và phân vùng",
+                queries=[(f"lienthong_hop_lag_changes{{{_ONE}}}", "{{dataset}} {{hop}} {{partition}}")],
+                stacked=True,
+            ),
+            Panel(
+                title="Thay đổi chờ lâu nhất, theo bước",
+                queries=[
+                    (
+                        _by("dataset, hop", f"lienthong_hop_lag_seconds{{{_ONE}}}", "max"),
+                        "{{dataset}} {{hop}}",
+                    )
+                ],
+            ),
+            Panel(
+                title="Từ lúc sửa tới kho quốc gia",
+                queries=[
+                    (
+                        f"histogram_quantile({share}, "
+                        + _by("le", f"rate(lienthong_end_to_end_seconds_bucket{{{_ONE}}}[{_RATE}])")
+                        + ")",
+                        told,
+                    )
+                    for share, told in ((0.5, "một nửa"), (0.95, "95 %"), (0.99, "99 %"))
+                ],
+                unit="s",
+            ),
+            Panel(
+                title="Mức tiêu hạn mức cam kết (1: vừa hết)",
+                queries=[
+                    (f"lienthong:promise_burn:rate{window}{{{_ONE}}}", f"{{{{dataset}}}} {window}")
+                    for window in ("5m", "1h", "6h")
+                ],
+                unit="short",
+                steps=_BURN,
+            ),
+        ],
+        "Nội dung": [
+            Panel(
+                title="Bị từ chối, chưa sửa, theo quy tắc",
+                queries=[(_by("rule", f"lienthong_open_rejects{{{_ONE}}}"), "{{rule}}")],
+                stacked=True,
+            ),
+            Panel(
+                title="Cảnh báo mỗi giây, theo quy tắc",
+                queries=[(_by("rule", f"rate(lienthong_warnings_total{{{_ONE}}}[{_RATE}])"), "{{rule}}")],
+                rate=True,
+                stacked=True,
+            ),
+            Panel(
+                title="Hồ sơ có thay đổi chờ phía sau",
+                queries=[(_by("dataset", f"lienthong_blocked_records{{{_ONE}}}"), "{{dataset}}")],
+            ),
+            Panel(
+                title="Sửa chữa mỗi giây, theo kết quả",
+                queries=[
+                    (_by("outcome", f"rate(lienthong_repairs_total{{{_ONE}}}[{_RATE}])"), "{{outcome}}")
+                ],
+                rate=True,
+                stacked=True,
+            ),
+        ],
+    },
+)
+
+WORKER = Dashboard(
+    uid="lienthong-worker",
+    title="Liên thông: một tiến trình xử lý",
+    variables=[variable("instance", "Tiến trình", "label_values(lienthong_partitions_held, instance)")],
+    rows={
+        "Trạng thái": [
+            Panel(
+                title="Kafka và kho trả lời tiến trình",
+                queries=[
+                    (f"lienthong_broker_up{{{_WORKER}}}", "Kafka {{instance}}"),
+                    (f"lienthong_store_up{{{_WORKER}}}", "kho {{instance}}"),
+                ],
+                kind="state-timeline",
+                steps=BAD_GOOD,
+            ),
+            Panel(
+                title="Phân vùng",
+                queries=[
+                    (f"lienthong_partitions_held{{{_WORKER}}}", "giữ {{instance}}"),
+                    (f"lienthong_partitions_halted{{{_WORKER}}}", "dừng {{instance}}"),
+                ],
+            ),
+        ],
+        "Công việc": [
+            Panel(
+                title="Bản ghi mỗi giây",
+                queries=[
+                    (f"sum(rate(lienthong_changes_in_total{{{_WORKER}}}[{_RATE}]))", "đọc"),
+                    (f"sum(rate(lienthong_translated_total{{{_WORKER}}}[{_RATE}]))", "chuyển đổi"),
+                    (f"sum(rate(lienthong_applied_total{{{_WORKER}}}[{_RATE}]))", "ghi vào kho"),
+                ],
+                rate=True,
+            ),
+            Panel(
+                title="Giây mỗi giây ở từng bước",
+                queries=[
+                    (
+                        _by("hop, step", f"rate(lienthong_step_seconds_sum{{{_WORKER}}}[{_RATE}])"),
+                        "{{hop}} {{step}}",
+                    )
+                ],
+                unit="percentunit",
+                stacked=True,
+            ),
+            Panel(
+                title="Bước chậm nhất, 95 %",
+                queries=[
+                    (
+                        "histogram_quantile(0.95, "
+                        + _by("hop, step, le", f"rate(lienthong_step_seconds_bucket{{{_WORKER}}}[{_RATE}])")
+                        + ")",
+                        "{{hop}} {{step}}",
+                    )
+                ],
+                unit="s",
+            ),
+            Panel(
+                title="Bản ghi trong một lô",
+                queries=[
+                    (
+                        _by("hop", f"rate(lienthong_batch_records_sum{{{_WORKER}}}[{_RATE}])")
+                        + " / "
+                        + _by("hop", f"rate(lienthong_batch_records_count{{{_WORKER}}}[{_RATE}])"),
+                        "{{hop}}",
+                    )
+                ],
+                unit="short",
+            ),
+        ],
+        "Trở ngại": [
+            Panel(
+                title="Lần chờ Kafka hoặc kho mỗi giây",
+                queries=[(_by("hop", f"rate(lienthong_waits_total{{{_WORKER}}}[{_RATE}])"), "{{hop}}")],
+                rate=True,
+            ),
+            Panel(
+                title="Lô bị bỏ vì phân vùng đã sang tiến trình khác",
+                queries=[
+                    (_by("hop", f"rate(lienthong_fenced_batches_total{{{_WORKER}}}[{_RATE}])"), "{{hop}}")
+                ],
+                rate=True,
+            ),
+            Panel(
+                title="Đã có bản mới hơn, hoặc đến lần nữa, mỗi giây",
+                queries=[
+                    (f"sum(rate(lienthong_stale_total{{{_WORKER}}}[{_RATE}]))", "đã có bản mới hơn"),
+                    (f"sum(rate(lienthong_duplicate_total{{{_WORKER}}}[{_RATE}]))", "đến lần nữa"),
+                ],
+                rate=True,
+            ),
+            Panel(
+                title="Chờ, theo chủ đề và phân vùng",
+                queries=[(f"lienthong_lag_records{{{_WORKER}}}", "{{topic}} {{partition}}")],
+                stacked=True,
+            ),
+        ],
+    },
+)
+
+EVERY = {"overview": OVERVIEW, "system": SYSTEM, "worker": WORKER}
