@@ -6,9 +6,11 @@ with what the store's database says. Only buckets that changed are translated an
 which the two sides differ are read on both.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -22,12 +24,12 @@ from schemas.inverse import images_of
 from schemas.library import Library
 from schemas.mapping import Translator
 from schemas.sides import Newest, SourceSide
-from schemas.sums import Adding, Sum, bucket_of, lots, row_texts, unequal
+from schemas.sums import Adding, Sum, Sums, bucket_of, lots, row_texts, unequal
 
 #: Part of what kept sums follow: counted up when a row's text or its hash is made in another way.
 _METHOD = "1"
 _LOT_ROWS = 50_000
-_LOOK_AT_ONCE = 5_000
+_LOOK_AT_ONCE = 10_000
 #: A source without an outbox does not tell what is on its way: what differs is looked at once more.
 LOOK_AGAIN_SECONDS = 10.0
 
@@ -73,7 +75,9 @@ class Comparison:
         self._refused = store.refused(*self._whose)
         self._last: dict[str, str] = {}  #: last images of records that are gone
         self._counts: Counter[Kind] = Counter()
+        self.in_flight_since_ms = 0  #: of the oldest change on its way; 0: none is known
         self._known: dict[str, Known] = {}
+        self._rows: Counter[str] = Counter()  #: by bucket, of the side that has more
         self._new: set[str] = set()
         self._unanswered: set[str] = set()
         self._gone: set[str] = set()
@@ -85,12 +89,15 @@ class Comparison:
     def differences(self, *, full: bool = False) -> Iterator[list[Difference]]:
         """What differs, part by part; empty if nothing does. ``full``: translate every record."""
         differing = self._differing(full)
-        rows = {name: one.source.rows for name, one in self._known.items()}
-        for lot in lots(sorted(differing), rows, _LOT_ROWS):
+        for lot in lots(sorted(differing), self._rows, _LOT_ROWS):
             keys = self._candidates(lot)
             for start in range(0, len(keys), _LOOK_AT_ONCE):
                 found = self._looked(keys[start : start + _LOOK_AT_ONCE])
                 self._counts.update(one.kind for one in found)
+                since = [one.since_ms for one in found if one.kind == "in_flight" and one.since_ms]
+                self.in_flight_since_ms = min(
+                    [self.in_flight_since_ms, *since], key=lambda ms: ms or sys.maxsize
+                )
                 # A refused record was counted with its bucket.
                 self._refused_rows += sum(one.kind == "refused" and not one.rule for one in found)
                 self._refused_rows -= len({o.source_key for o in found if o.rule and o.kind != "refused"})
@@ -120,7 +127,25 @@ class Comparison:
     def _differing(self, full: bool) -> set[str]:
         """The buckets in which the store does not hold what the source gives."""
         kept = [] if full else self._store.known(*self._whose, self._fingerprint)
-        known = {one.bucket: one for one in kept}
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            stored = beside.submit(self._stored_sums)
+            known = self._expected({one.bucket: one for one in kept})
+        differing = set(self._unanswered)
+        self._rows.update({name: one.source.rows for name, one in known.items()})
+        for full_id, sums in stored.result().items():
+            for name, one in sums.items():
+                self._rows[name] = max(self._rows[name], one.rows)
+            expected = {name: one.national[full_id] for name, one in known.items()}
+            differing |= unequal({name: one for name, one in expected.items() if one.rows}, sums)
+        self._known = known
+        self._refused_rows = sum(one.refused for one in known.values())
+        return differing
+
+    def _stored_sums(self) -> dict[str, Sums]:
+        return {one.full_id: self._store.national_sums(one, *self._whose) for one in self._formats}
+
+    def _expected(self, known: dict[str, Known]) -> dict[str, Known]:
+        """What each bucket of the source is and gives now; ``known``: what was kept."""
         changed = None
         if known:
             now = self._side.sums()
@@ -130,17 +155,7 @@ class Comparison:
             for one in self._translate(changed):
                 known[one.bucket] = one
         self._gone = (changed or set()) - known.keys()
-        self._known = known
-        self._refused_rows = sum(one.refused for one in known.values())
-        differing = set(self._unanswered)
-        for national in self._formats:
-            expected = {
-                name: one.national[national.full_id]
-                for name, one in known.items()
-                if one.national[national.full_id].rows
-            }
-            differing |= unequal(expected, self._store.national_sums(national, *self._whose))
-        return differing
+        return known
 
     def _translate(self, buckets: set[str] | None) -> Iterator[Known]:
         """What buckets of the source are, or all of it, and what they are translated to."""
@@ -225,7 +240,7 @@ class Comparison:
                 if not one.there and last is not None and last.image is not None:
                     self._last[one.source_key] = last.image
                 kind = self._kind(one, last, answers.get(one.format), lost, seqs.get(one.source_key))
-                found.append(replace(one, kind=kind))
+                found.append(replace(one, kind=kind, since_ms=last.changed_ms if last is not None else None))
         return found
 
     def _kind(

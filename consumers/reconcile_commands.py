@@ -4,6 +4,7 @@ import getpass
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -94,10 +95,11 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
             proof = comparison.prove()
         tongue = language or settings.language
         if as_json:
-            print_json({**_as_json(proof), "differences": [_told(one, reveal) for one in told]})
+            since = {"in_flight_since": _moment(comparison.in_flight_since_ms)}
+            print_json({**_as_json(proof), **since, "differences": [_told(one, reveal) for one in told]})
         else:
             _print(told, tongue, reveal)
-            _say(proof)
+            _say(proof, _moment(comparison.in_flight_since_ms))
         if proof.drift:
             raise typer.Exit(1)
 
@@ -187,7 +189,11 @@ def _print(told: list[Difference], tongue: Language, reveal: bool) -> None:
         print_table("", _COLUMNS[tongue], rows)
 
 
-def _say(proof: Proof) -> None:
+def _moment(ms: int) -> str | None:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds") if ms else None
+
+
+def _say(proof: Proof, in_flight_since: str | None = None) -> None:
     name = f"{proof.system}/{proof.dataset}"
     found = f"{proof.missing} missing, {proof.extra} extra, {proof.different} different"
     if proof.drift > MANY:
@@ -195,7 +201,8 @@ def _say(proof: Proof) -> None:
     typer.echo(
         f"{name}: {found if proof.drift else 'equal'}; {proof.rows:,} records of the source,"
         f" {proof.translated:,} of them translated; {proof.refused:,} refused or parked,"
-        f" {proof.in_flight:,} in flight; {proof.took_ms / 1000:.1f} s",
+        f" {proof.in_flight:,} in flight{f' since {in_flight_since}' if in_flight_since else ''};"
+        f" {proof.took_ms / 1000:.1f} s",
         err=True,
     )
 

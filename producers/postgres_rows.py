@@ -182,7 +182,8 @@ def named(session: Session, capture: Capture, keys: Sequence[str]) -> str:
         return ""
     columns = ", ".join(f"t.{name(column)}" for column in types)
     listed = f"ARRAY[{', '.join(map(text, keys))}]::text[]"
-    return f"({columns}) IN ({', '.join(rows)}) AND {key_of('t', capture)} = ANY({listed})"
+    # A query and no list: planned as a join, by the index if they are few.
+    return f"({columns}) IN (VALUES {', '.join(rows)}) AND {key_of('t', capture)} = ANY({listed})"
 
 
 def write_rows(session: Session, capture: Capture, within: str) -> int:

@@ -30,6 +30,7 @@ class Difference:
     stored_key: str | None = field(default=None, repr=False)  #: the national key that the store has
     stored: Mapping[str, str | None] = field(default_factory=dict, repr=False)  #: its key fields
     seq: int | None = None  #: number of the change that the store's row came from
+    since_ms: int | None = None  #: time of its newest change that is known at the source
 
 
 @dataclass(frozen=True, slots=True)
