@@ -23,6 +23,7 @@ from schemas.differences import Difference
 from schemas.events import snapshot_frame
 from schemas.library import Library, load_library
 from schemas.mapping import Translator
+from tests.benchmarks import births
 from tests.benchmarks.measure import Measure, against
 from tests.benchmarks.parts import Context
 
@@ -40,8 +41,9 @@ FOUND = {"missing": 4, "extra": 1, "different": 5}
 def reconcile(context: Context) -> list[Measure]:
     """A first proof, a second one, and one with ten planted faults."""
     source, target = context.database("reconcile_agency"), context.database("reconcile_national")
-    library = load_library()
-    contract = library.contracts["hotich_qnam/khaisinh"]
+    folder = context.folder / "reconcile"
+    contract = births.make_library(folder)
+    library = load_library([folder])
     _fill_agency(source)
     with closing(open_site(source)) as site:
         site.run(site.needed(Capture.of(contract)))
@@ -94,8 +96,8 @@ def _fill_agency(source: str) -> None:
     libpq = source.replace("+psycopg", "")
     create_table(libpq)
     rng = random.Random(7)
-    births = (one for one in new_births(2 * DISTINCT, 7) if isinstance(outcome(one), Live))
-    load(libpq, (render(birth, rng) for birth, _ in zip(births, range(DISTINCT), strict=False)))
+    every = (one for one in new_births(2 * DISTINCT, 7) if isinstance(outcome(one), Live))
+    load(libpq, (render(birth, rng) for birth, _ in zip(every, range(DISTINCT), strict=False)))
     others = ", ".join(name for name in COLUMNS if name not in ("id", "so_dk"))
     with psycopg.connect(libpq) as connection:
         connection.execute(
