@@ -60,7 +60,7 @@ class ProofStore(WatchedStore, Protocol):
     def national_sums(self, national: NationalFormat, system: str, dataset: str) -> Sums:
         """Sums of the records in force of a dataset, bucket by bucket, built in the database.
 
-        A row's text is its source key, its national key and its fields.
+        A row's text is its source key, its national key and what is compared (``schemas.differences``).
         """
 
     def national_rows(
@@ -74,8 +74,8 @@ class ProofStore(WatchedStore, Protocol):
     ) -> Iterator[pl.DataFrame]:
         """Records in force in some buckets, or records with some source keys; part by part, in no order.
 
-        Columns: ``lt_source_key``, ``lt_key``, ``lt_seq`` Int64, the fields, and ``lt_deleted`` Boolean: a
-        tombstone; all others String. The first part is empty.
+        Columns: ``lt_source_key``, ``lt_key``, ``lt_seq`` Int64, what is compared, and ``lt_deleted``
+        Boolean, a tombstone; all others String. The first part is empty.
         """
 
     def refused(self, system: str, dataset: str) -> dict[str, Refused]:

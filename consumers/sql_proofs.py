@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from consumers import ddl
 from consumers.proofs import Known, Proof, Refused
 from consumers.sql_looking import LookingStore
+from schemas.differences import compared
 from schemas.formats import NationalFormat
 from schemas.sums import BUCKET_DIGITS, Sum, Sums, wrapped
 
@@ -66,7 +67,7 @@ class ProvingStore(LookingStore, ABC):
     # --- what stands in the store --------------------------------------------------------------------
 
     def national_sums(self, national: NationalFormat, system: str, dataset: str) -> Sums:
-        columns = ["lt_source_key", "lt_key", *(f'"{ddl.column_name(one)}"' for one in national.fields)]
+        columns = ["lt_source_key", "lt_key", *_columns(national)]
         text = sa.text(
             f"SELECT {_BUCKET}, count(*), {self._total(columns)}"
             f" FROM {national.table} WHERE {_IN_FORCE} GROUP BY {_BUCKET}"
@@ -84,10 +85,9 @@ class ProvingStore(LookingStore, ABC):
         buckets: Collection[str] = (),
         keys: Sequence[str] = (),
     ) -> Iterator[pl.DataFrame]:
-        names = [one.name for one in national.fields]
-        columns = ", ".join(f'"{ddl.column_name(one)}"' for one in national.fields)
+        columns = ", ".join(_columns(national))
         schema = {"lt_source_key": pl.String(), "lt_key": pl.String(), "lt_seq": pl.Int64()}
-        schema |= {**dict.fromkeys(names, pl.String()), "lt_deleted": pl.Boolean()}
+        schema |= {**dict.fromkeys(compared(national), pl.String()), "lt_deleted": pl.Boolean()}
         chosen = f"{_IN_FORCE} AND {_BUCKET}" if buckets else f"{_OF_DATASET} AND lt_source_key"
         text = sa.text(
             f"SELECT lt_source_key, lt_key, lt_seq, {columns}, lt_deleted_at IS NOT NULL"
@@ -175,3 +175,8 @@ class ProvingStore(LookingStore, ABC):
     def revealed_keys(self, dataset: str, *, who: str, why: str) -> None:
         with self._transaction() as connection:
             self._note(connection, [NO_REJECT], "reveal", who, why, f"keys of {dataset}")
+
+
+def _columns(national: NationalFormat) -> list[str]:
+    """What is compared, as the table's columns are named."""
+    return [f'"{one.lower()}"' for one in compared(national)]

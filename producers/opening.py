@@ -4,6 +4,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from producers.answers import AnswerBook
+from producers.mariadb_rows import MariadbRows
 from producers.outbox import Outbox, Site
 from producers.postgres import PostgresOutbox
 from producers.postgres_rows import PostgresRows
@@ -32,6 +33,8 @@ def open_site(source: str) -> Site:
 def open_rows(source: str) -> Rows:
     """The rows of an agency's tables. Connects later. ``SettingsError`` if no port speaks to the database."""
     url = _url(source)
+    if url.get_backend_name() in ("mariadb", "mysql"):
+        return MariadbRows(url)
     return PostgresRows(url) if _kind(url) == "postgresql" else SqliteRows(url)
 
 

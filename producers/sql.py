@@ -25,3 +25,10 @@ def key_text(columns: Iterable[str]) -> str:
     """
     escaped = (f"replace(replace(coalesce({column}, ''), '%', '%25'), '|', '%7C')" for column in columns)
     return " || '|' || ".join(escaped)
+
+
+def told(text_: str, avro: str) -> str:
+    """The SQL of a column's text; booleans as words where the database has 0 and 1."""
+    if avro != "boolean":
+        return text_
+    return f"CASE {text_} WHEN '1' THEN 'true' WHEN '0' THEN 'false' ELSE {text_} END"

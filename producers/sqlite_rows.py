@@ -12,7 +12,7 @@ from sqlalchemy import URL
 
 from producers.outbox import Capture
 from producers.rows import Choice, Chosen, Frame, Looked
-from producers.sql import OUTBOX, name, text
+from producers.sql import OUTBOX, name, text, told
 from producers.sqlite import read_states
 from producers.sqlite_session import Row, Session
 from producers.sqlite_sql import image, key_of, lines_of, printed
@@ -49,11 +49,11 @@ class SqliteRows:
             if not rows:
                 return
             after = rows[-1][: len(capture.key)]
-            told = [row[len(capture.key) :] for row in rows]
+            mine = [row[len(capture.key) :] for row in rows]
             if buckets is not None:
-                told = [row for row in told if bucket_of(row[0]) in buckets]
-            if told:
-                yield _frame(told, capture)
+                mine = [row for row in mine if bucket_of(row[0]) in buckets]
+            if mine:
+                yield _frame(mine, capture)
 
     def look(self, capture: Capture, keys: Sequence[str]) -> Looked:
         wanted = json.dumps(keys)
@@ -137,7 +137,9 @@ def waiting(session: Session, newest: int) -> int:
 
 
 def _columns(capture: Capture) -> str:
-    columns = [f"CAST({printed('t', column, avro)} AS TEXT)" for column, avro in capture.columns.items()]
+    columns = [
+        told(f"CAST({printed('t', column, avro)} AS TEXT)", avro) for column, avro in capture.columns.items()
+    ]
     return ", ".join(
         [key_of("t", capture), *columns, *(lines_of("t", one) for one in capture.lines.values())]
     )
@@ -145,20 +147,16 @@ def _columns(capture: Capture) -> str:
 
 def _frame(rows: Sequence[Row], capture: Capture) -> Frame:
     names = ["key", *capture.names]
-    booleans = [at for at, one in enumerate(names) if capture.columns.get(one) == "boolean"]
     broken: dict[str, str] = {}
-    told = [list(row) for row in rows]
-    for row in told:
-        for at in booleans:
-            row[at] = {"1": "true", "0": "false"}.get(row[at], row[at])
+    texts = [list(row) for row in rows]
     schema = dict.fromkeys(names, pl.String())
     try:
-        return Frame(pl.DataFrame(told, schema=schema, orient="row"))
+        return Frame(pl.DataFrame(texts, schema=schema, orient="row"))
     except UnicodeEncodeError:
-        for row in told:
+        for row in texts:
             for at, value in enumerate(row):
                 if value is not None and not value.isascii():
                     row[at] = value.encode("utf-8", "replace").decode()
                     if row[at] != value:
                         broken[row[0]] = names[at]
-        return Frame(pl.DataFrame(told, schema=schema, orient="row"), broken)
+        return Frame(pl.DataFrame(texts, schema=schema, orient="row"), broken)

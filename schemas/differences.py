@@ -17,6 +17,11 @@ Kind = Literal["missing", "extra", "different", "refused", "in_flight"]
 _HELD, _MADE = "held", "made"
 
 
+def compared(national: NationalFormat) -> list[str]:
+    """The columns of a record that are compared, besides its keys."""
+    return ["lt_overflow", *(one.name for one in national.fields)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One record that is not in the store as the contract makes it of the source."""
@@ -45,7 +50,7 @@ class Refusal:
 class Made:
     """What the contract makes of some records of a source."""
 
-    #: By full id: ``lt_source_key``, ``lt_key`` and the fields of the records in force, and ``__row``.
+    #: By full id: ``lt_source_key``, ``lt_key`` and what is compared of the records in force, and ``__row``.
     national: Mapping[str, pl.DataFrame]
     refused: Mapping[str, Refusal]  #: by source key
 
@@ -66,7 +71,7 @@ def made_of(rows: SourceRows, translator: Translator, formats: Sequence[National
         keep = found["lt_op"] == "u"
         if refused:
             keep &= ~found["lt_source_key"].is_in(pl.Series(list(refused), dtype=pl.String).implode())
-        names = ["lt_source_key", "lt_key", *(each.name for each in one.fields), "__row"]
+        names = ("lt_source_key", "lt_key", *compared(one), "__row")
         national[one.full_id] = found.filter(keep).select(names)
     return Made(national, refused)
 
@@ -80,9 +85,9 @@ def compare(
         national: the format.
         made: what the source should give.
         keys: source keys of the records that were read of the source.
-        stored: records in force in the store: ``lt_source_key``, ``lt_key``, ``lt_seq`` and the fields.
+        stored: records in force in the store: ``lt_source_key``, ``lt_key``, ``lt_seq`` and what is compared.
     """
-    names = [one.name for one in national.fields]
+    names = compared(national)
     there = set(keys)
     expected = made.national[national.full_id].drop("__row").with_columns(pl.lit(True).alias(_MADE))
     both = expected.join(
@@ -166,5 +171,5 @@ def _difference(
 
 
 def _empty(national: NationalFormat) -> pl.DataFrame:
-    names = ["lt_source_key", "lt_key", *(one.name for one in national.fields)]
+    names = ("lt_source_key", "lt_key", *compared(national))
     return pl.DataFrame(schema={**dict.fromkeys(names, pl.String()), "__row": pl.UInt32()})

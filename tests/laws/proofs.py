@@ -61,8 +61,8 @@ class ProofLaws:
         assert {bucket_of(key) for key in found["lt_source_key"]} == {bucket}
         row = rows_of(lab, "p5").row(0, named=True)
         assert row == {
-            "lt_source_key": "p5", "lt_key": "K5", "lt_seq": 5, "so": None, "hoTen": "An", "ghiChu": None,
-            "lt_deleted": False,
+            "lt_source_key": "p5", "lt_key": "K5", "lt_seq": 5, "lt_overflow": None, "so": None,
+            "hoTen": "An", "ghiChu": None, "lt_deleted": False,
         }  # fmt: skip
 
     def test_the_newest_reject_of_a_record_counts_until_it_is_mended(self, lab: Lab) -> None:
