@@ -77,8 +77,12 @@ class Spelling:
         return folded(rest.str.replace(self._of_above(), ","))
 
     def _short(self) -> Iterable[tuple[str, str]]:
-        """Patterns of short forms at the beginning of a name, and what they stand for."""
-        return [(f"^{_any({}, forms)}", f"{full} ") for full, forms in self.types.items() if forms]
+        """Patterns of short forms at the beginning of a name, and what they stand for.
+
+        The type with the longest form first: T.P. is no Tỉnh (T.) that is named P.
+        """
+        kinds = sorted(self.types.items(), key=lambda one: -max(map(len, one[1]), default=0))
+        return [(f"^{_any({}, forms)}", f"{full} ") for full, forms in kinds if forms]
 
     def _zeros(self) -> str:
         """A pattern of units that are numbers: Phường 01 is Phường 1."""

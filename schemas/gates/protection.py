@@ -1,4 +1,4 @@
-"""Two promises that a library makes as a whole: personal values stay protected, and keys do not collide."""
+"""What a library promises as a whole: personal values are protected, keys do not collide, nothing returns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -142,6 +142,19 @@ def check_key_spaces(library: Library, folders: Sequence[Path]) -> Iterator[Find
                     f"{rivals[0]}{more} may give the same national keys of {full_id}; the store refuses "
                     "whichever comes second",
                     f"if their records are never the same, say so: beside: [{', '.join(rivals[:3])}]",
+                )  # fmt: skip
+
+
+def check_ways_back(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
+    """A system that an inbound contract takes nothing from must be there: a typo lets its changes return."""
+    systems = sorted({contract.system for contract in library.contracts.values()})
+    for contract in library.inbound:
+        for nth, name in enumerate(contract.not_from):
+            if name not in systems:
+                yield at(
+                    file_of(contract, folders), ("not_from", nth), "error", "way_back",
+                    f"changes from there would be taken back: no contract of system {name}",
+                    suggestion(name, systems),
                 )  # fmt: skip
 
 

@@ -153,6 +153,20 @@ def test_what_cannot_be_is_refused_with_its_line(folder: Path, more: dict[str, A
     assert caught.value.next_step
 
 
+def test_a_system_that_nobody_is_named_is_found(folder: Path) -> None:
+    def told(*not_from: str) -> list[tuple[str, str, str]]:
+        write_contract(folder, "huyen/hoso", {**BACK, "not_from": list(not_from)})
+        found = [one for one in check_library([folder]).findings if one.rule == "way_back"]
+        return [(one.severity, one.text.rpartition(" ")[2], one.next_step) for one in found]
+
+    assert told("thu") == []
+    ((severity, name, next_step),) = told("thu", "thuu")
+    assert (severity, name) == ("error", "thuu")
+    assert "thu" in next_step
+    write_contract(folder, "thuu/hoso", {**CONTRACT, "version": "x"})
+    assert [severity for severity, *_ in told("thuu")] == ["note"], "what cannot be read may be it"
+
+
 def test_formats_that_feed_each_other_in_a_ring_are_refused(folder: Path) -> None:
     fields = {"ma": {"rule": "copy", "from": "ma"}}
     again = {**BACK, "source": {"format": "tinh.hoso.v1"}, "targets": {"thu.hoso.v1": {"fields": fields}}}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.codelists import CodeLists
 from schemas.library import load_library
 from schemas.rules import RULES
-from tests.unit import rule_oracle
+from tests.unit import code_oracle, rule_oracle
 from tests.unit.oracle import Problem, clean
 from tests.unit.rule_bench import Found, obtained_of, usual
 
@@ -220,4 +220,4 @@ def test_a_rule_equals_its_restatement(kind: str, data: st.DataObject, codes: Co
 
 def test_every_kind_is_restated() -> None:
     assert set(rule_oracle.KINDS) == set(KINDS)
-    assert set(RULES) - set(KINDS) == {"code", "code_at", "code_now"}
+    assert set(RULES) - set(KINDS) == set(code_oracle.KINDS)
