@@ -9,9 +9,12 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-# The demo leaves the stack running with KEEP=1; `make bench ONLY=sync` runs a part.
+# The demo leaves the stack running with KEEP=1; `make bench ONLY=sync` runs a part; `make campaign SCENARIOS=1 SEED=7`
+# plays one scenario, the same each time.
 KEEP ?=
 ONLY ?=
+SCENARIOS ?= 100
+SEED ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
@@ -50,6 +53,10 @@ test: check ## check, then integration and acceptance tests on the local stack, 
 .PHONY: test-more
 test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
 	$(PYTHON) -m pytest tests/more
+
+.PHONY: campaign
+campaign: $(STAMP) ## random crashes of everything, judged by an oracle; a failure can be played again (SCENARIOS=100 SEED=n)
+	@SCENARIOS="$(SCENARIOS)" SEED="$(SEED)" $(PYTHON) -m tests.campaign
 
 .PHONY: bench
 bench: $(STAMP) ## speed and memory as ratios to a ceiling of the same run (ONLY=sync runs a part)

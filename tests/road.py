@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,15 +169,15 @@ def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
 
-def fresh_topics(broker: str, library: Library) -> None:
-    """Delete the library's topics and create them again."""
-    delete_topics(broker, library)
+def fresh_topics(broker: str, library: Library, names: Collection[str] | None = None) -> None:
+    """Delete the library's topics, or some of them, and create them again."""
+    delete_topics(broker, library, names)
     create_topics(broker, plan_topics(library), replication=1)
 
 
-def delete_topics(broker: str, library: Library) -> None:
-    """Delete the library's topics; returns when they are gone."""
-    names = {plan.name for plan in plan_topics(library)}
+def delete_topics(broker: str, library: Library, only: Collection[str] | None = None) -> None:
+    """Delete the library's topics, or some of them; returns when they are gone."""
+    names = {plan.name for plan in plan_topics(library) if only is None or plan.name in only}
     admin = KafkaAdminClient(bootstrap_servers=broker)
     try:
         there = names & set(admin.list_topics())

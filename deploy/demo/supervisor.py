@@ -47,6 +47,7 @@ class Program:
     record: Server
     child: subprocess.Popen[bytes] | None = None
     restarts: int = 0
+    rest: float = RESTART_AFTER_SECONDS  #: seconds between its next end and its restart
     last_status: int | None = None
     dead_since: float | None = field(default=None, repr=False)
 
@@ -54,8 +55,17 @@ class Program:
 class Supervisor:
     """Watches from a thread of its own; ``check`` raises in the caller's thread what it found hopeless."""
 
-    def __init__(self, state: Path, logs: Path, root: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        state: Path,
+        logs: Path,
+        root: Path,
+        say: Callable[[str], None],
+        *,
+        restarts_allowed: int = RESTARTS_ALLOWED,
+    ) -> None:
         self._state, self._logs, self._root, self._say = state, logs, root, say
+        self._restarts_allowed = restarts_allowed
         self._programs: dict[str, Program] = {}
         self._lock = threading.Lock()
         self._failed: DemoError | None = None
@@ -73,14 +83,33 @@ class Supervisor:
         if not self._watcher.is_alive():
             self._watcher.start()
 
-    def kill(self, name: str) -> int:
-        """``kill -9``: the program gets no chance to tidy up. Returns the process id it had."""
+    def kill(self, name: str, *, rest: float = RESTART_AFTER_SECONDS) -> int:
+        """``kill -9``: the program gets no chance to tidy up. Returns the process id it had.
+
+        It is started again ``rest`` seconds later.
+        """
+        return self.signal(name, signal.SIGKILL, rest=rest)
+
+    def signal(self, name: str, signum: signal.Signals, *, rest: float = RESTART_AFTER_SECONDS) -> int:
+        """Send a signal to a program and return its process id. Raises ``DemoError`` if it does not run."""
         with self._lock:
-            child = self._programs[name].child
-            if child is None or child.poll() is not None:
-                raise DemoError(f"{name} was to be killed but does not run", self.log(name))
-            child.send_signal(signal.SIGKILL)
-            return child.pid
+            program = self._programs[name]
+            if _child(program).poll() is not None:
+                raise DemoError(f"{name} was to get {signum.name} but does not run", self.log(name))
+            program.rest = rest
+            _child(program).send_signal(signum)
+            return _child(program).pid
+
+    def runs(self, name: str) -> bool:
+        """Whether a program is there, between no end and its restart."""
+        with self._lock:
+            return _child(self._programs[name]).poll() is None
+
+    def end(self, name: str, *, grace_seconds: float = 15) -> None:
+        """End one program for good: politely, then by force."""
+        with self._lock:
+            program = self._programs.pop(name)
+        self._end([program], grace_seconds)
 
     def restarts(self) -> dict[str, int]:
         """How often each program was started again."""
@@ -108,7 +137,12 @@ class Supervisor:
     def close(self, *, grace_seconds: float = 15) -> None:
         """End all programs: politely, then by force. Never raises; safe to repeat."""
         self.leave()
-        running = [p for p in self._programs.values() if p.child is not None and p.child.poll() is None]
+        self._end(list(self._programs.values()), grace_seconds)
+        self._programs.clear()
+
+    @staticmethod
+    def _end(programs: Sequence[Program], grace_seconds: float) -> None:
+        running = [p for p in programs if p.child is not None and p.child.poll() is None]
         for program in running:
             with suppress(ProcessLookupError):
                 _child(program).terminate()
@@ -119,7 +153,6 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 _child(program).kill()
                 _child(program).wait()
-        self._programs.clear()
 
     def _spawn(self, program: Program) -> None:
         log = program.record.log
@@ -150,15 +183,15 @@ class Supervisor:
         now = time.monotonic()
         if program.dead_since is None:
             program.dead_since, program.last_status = now, status
-            if status in HOPELESS or program.restarts >= RESTARTS_ALLOWED:
+            if status in HOPELESS or program.restarts >= self._restarts_allowed:
                 self._failed = DemoError(
                     f"{program.name} ended with {_status(status)}"
                     + (f" after {program.restarts} restarts" if program.restarts else ""),
                     program.record.log,
                 )
-        elif now - program.dead_since >= RESTART_AFTER_SECONDS:
+        elif now - program.dead_since >= program.rest:
             program.restarts += 1
-            program.dead_since = None
+            program.dead_since, program.rest = None, RESTART_AFTER_SECONDS
             self._spawn(program)
             self._say(f"supervisor: {program.name} had ended ({_status(status)}) and runs again")
 

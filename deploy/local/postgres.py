@@ -88,10 +88,14 @@ class PostgresNode(Node):
             rows = connection.execute("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")
             return [str(row[0]) for row in rows]
 
-    def create_database(self, name: str) -> str:
-        """Make an empty UTF-8 database and return its address. Raises ``psycopg.Error`` if it exists."""
+    def create_database(self, name: str, *, like: str = "template1") -> str:
+        """Make a UTF-8 database, empty or a copy of another, and return its address.
+
+        Raises ``psycopg.Error`` if it exists, or if somebody is connected to the one it is a copy of.
+        """
         with self._connect() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(made.format(sql.Identifier(name), sql.Identifier(like)))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

@@ -1,5 +1,6 @@
 """The demo's supervisor: the dead run again, the hopeless are told, nothing is left behind."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -78,3 +79,21 @@ def test_what_was_left_running_is_found_and_ended_by_a_later_run(
     assert end_recorded(tmp_path / "run") == ["w1"]
     assert recorded_pid(tmp_path, "w1") is None
     assert end_recorded(tmp_path / "run") == []
+
+
+def test_one_program_is_ended_for_good_and_the_others_stay(supervisor: Supervisor, tmp_path: Path) -> None:
+    for name in ("w1", "w2"):
+        supervisor.start(name, SLEEPS, {})
+    supervisor.end("w1")
+    assert recorded_pid(tmp_path, "w1") is None
+    assert supervisor.runs("w2")
+    assert supervisor.restarts() == {"w2": 0}
+
+
+def test_a_program_can_be_stopped_and_go_on(supervisor: Supervisor) -> None:
+    supervisor.start("w1", SLEEPS, {})
+    process = psutil.Process(supervisor.signal("w1", signal.SIGSTOP))
+    wait_for(lambda: process.status() == psutil.STATUS_STOPPED)
+    supervisor.signal("w1", signal.SIGCONT)
+    wait_for(lambda: process.status() != psutil.STATUS_STOPPED)
+    assert supervisor.restarts() == {"w1": 0}
