@@ -15,6 +15,7 @@ KEEP ?=
 ONLY ?=
 SCENARIOS ?= 100
 SEED ?=
+MINUTES ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
@@ -57,6 +58,10 @@ test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, a
 .PHONY: campaign
 campaign: $(STAMP) ## random crashes of everything, judged by an oracle; a failure can be played again (SCENARIOS=100 SEED=n)
 	@SCENARIOS="$(SCENARIOS)" SEED="$(SEED)" $(PYTHON) -m tests.campaign
+
+.PHONY: soak
+soak: $(STAMP) ## calm traffic of 141 systems: no alarm, flat memory, every change answered (MINUTES=60)
+	@MINUTES="$(MINUTES)" $(PYTHON) -m tests.soak
 
 .PHONY: bench
 bench: $(STAMP) ## speed and memory as ratios to a ceiling of the same run (ONLY=sync runs a part)

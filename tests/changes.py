@@ -16,17 +16,21 @@ from schemas.registry import RegisteredSchema
 
 @dataclass
 class Events:
-    """Makes and publishes the change events of one dataset, numbering them from 1."""
+    """Makes and publishes the change events of one dataset, numbering them from 1.
+
+    ``producer`` may be given, for datasets that share one.
+    """
 
     contract: Contract
     registered: RegisteredSchema
     broker: str
+    producer: Any = None
     seq: int = 0
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)  #: by source key, as last said
 
     def __post_init__(self) -> None:
         self._schema = fastavro.parse_schema(self.registered.schema)
-        self.producer = KafkaProducer(
+        self.producer = self.producer or KafkaProducer(
             bootstrap_servers=self.broker,
             acks="all",
             enable_idempotence=True,

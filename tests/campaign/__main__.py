@@ -4,6 +4,7 @@ import argparse
 import os
 import secrets
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the servers then, too
     begun = time.monotonic()
     status = main()
     talk.print(f"{time.monotonic() - begun:.0f} s")
