@@ -49,7 +49,7 @@ check: $(STAMP) ## lint, format, types, import direction, contracts, unit and co
 test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
 	@$(PYTHON) -m deploy.local fetch
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/integration
-	$(PYTHON) -m pytest -q tests/acceptance
+	$(PYTHON) -m pytest -q -n 2 tests/acceptance
 
 .PHONY: test-more
 test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)

@@ -12,7 +12,7 @@ from tests.campaign.ground import Ground
 from tests.campaign.plan import TEN, draw
 from tests.campaign.scenario import play
 
-FIRST = int(os.environ.get("SEED", TEN))
+FIRST = int(os.environ.get("SEED") or TEN)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.campaign.scenario import play
 def test_nothing_is_lost_doubled_or_stale_however_often_processes_die(
     kafka: KafkaNode, postgres: PostgresNode, tmp_path: Path
 ) -> None:
-    plan = many_kills(int(os.environ.get("SEED", "20261123")), kills=20)
+    plan = many_kills(int(os.environ.get("SEED") or 20261123), kills=20)
     with closing(Ground(tmp_path, kafka, postgres)) as ground:
         ground.start()
         result = play(ground, plan)
