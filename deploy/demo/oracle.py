@@ -197,7 +197,7 @@ def _of_all(
         for one, seen in zip(found, observed, strict=True)
     }
     detail = found[0].detail if len(told) == 1 else "; ".join(told.values())
-    return Check(found[0].name, all(one.passed for one in found), detail)
+    return Check(found[0].name, all(one.passed for one in found), detail, sum(one.wrong for one in found))
 
 
 def _check(name: str, total: int, wrong: list[str], what: str) -> Check:

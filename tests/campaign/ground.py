@@ -10,7 +10,8 @@ from typing import Final
 import psycopg
 
 from deploy.demo.agency import create_table
-from deploy.demo.observe import NATIONAL_TABLE, NATIONAL_TOPIC, PROVINCE_TOPIC, SYSTEM
+from deploy.demo.national import LAYOUTS
+from deploy.demo.observe import PROVINCE_TOPIC, SYSTEM
 from deploy.demo.stage import ROOT, Addresses
 from deploy.demo.supervisor import run_once
 from deploy.local.kafka import KafkaNode
@@ -21,7 +22,7 @@ from tests.road import delete_topics
 
 TOPICS: Final = (
     PROVINCE_TOPIC,
-    NATIONAL_TOPIC,
+    *(layout.topic for layout in LAYOUTS),
     f"receipts.{SYSTEM}",
     f"rejected.{SYSTEM}",
     "rejected.national",
@@ -31,7 +32,7 @@ TEMPLATE: Final = "campaign_template"
 SERVER: Final = {"fsync": "off"}
 #: Tables of the store that meet a full disk.
 WRITTEN: Final = (
-    NATIONAL_TABLE,
+    *(layout.table for layout in LAYOUTS),
     *(f"lienthong_{name}" for name in ("ledger", "receipt", "reject", "parked", "left", "effect")),
 )
 #: A switch for the full disk, looked at by each statement that writes; 53100 is PostgreSQL's disk_full.

@@ -6,7 +6,6 @@ with the road. Doubles are counted on the ungated effect log: the version gate w
 
 import io
 import time
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -161,24 +160,25 @@ def _published(ground: Ground, store: str, broker: str) -> Check:
     """What the publisher reads in its topic says the same of the same numbers as the store."""
     engine = create_engine(store)
     waiting = text("SELECT count(*) FROM lienthong_receipt WHERE published_at IS NULL")
-    rows = text("SELECT outcome, seqs FROM lienthong_receipt WHERE system = :system")
+    rows = text("SELECT format, outcome, seqs FROM lienthong_receipt WHERE system = :system")
     with engine.connect() as connection:
         wait_for(
             "answers are published",
             lambda: not connection.execute(waiting).scalar_one(),
             seconds=SETTLE_SECONDS,
         )
-        due = {(o, n) for o, seqs in connection.execute(rows, {"system": SYSTEM}) for n in numbers(seqs)}
+        found = connection.execute(rows, {"system": SYSTEM}).all()
     engine.dispose()
+    due = {(layout, outcome, number) for layout, outcome, seqs in found for number in numbers(seqs)}
     told = _read_receipts(broker, ground.library.registry.current(RECEIPT_SUBJECT).schema)
-    wrong = len(told.keys() ^ due)
+    wrong = len(told ^ due)
     detail = f"{wrong} of {len(due)} answers differ" if wrong else f"{len(due)} answers"
     return Check("the publisher was told every answer", not wrong, detail, wrong)
 
 
-def _read_receipts(broker: str, schema: Any) -> Counter[tuple[str, int]]:
-    """(outcome, number) -> how often it was told."""
-    told: Counter[tuple[str, int]] = Counter()
+def _read_receipts(broker: str, schema: Any) -> set[tuple[str, str, int]]:
+    """Format, outcome and number of all answers."""
+    told: set[tuple[str, str, int]] = set()
     parsed = fastavro.parse_schema(schema)
     place = TopicPartition(f"receipts.{SYSTEM}", 0)
     consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None, enable_auto_commit=False)
@@ -192,7 +192,8 @@ def _read_receipts(broker: str, schema: Any) -> Counter[tuple[str, int]]:
             for record in consumer.poll(timeout_ms=1000).get(place, ()):
                 body = io.BytesIO(record.value[5:])
                 receipt = cast(dict[str, Any], fastavro.schemaless_reader(body, parsed, None))
-                told.update((str(receipt["outcome"]), number) for number in numbers(receipt["seqs"]))
+                what = str(receipt["format"]), str(receipt["outcome"])
+                told.update((*what, number) for number in numbers(receipt["seqs"]))
     finally:
         consumer.close()
     return told

@@ -9,6 +9,7 @@ import psycopg
 
 from deploy.demo.agency import Clerks, load
 from deploy.demo.changes import Register
+from deploy.demo.national import LAYOUTS
 from deploy.demo.observe import SYSTEM, numbers
 from deploy.demo.oracle import Oracle
 from tests.campaign.ground import plain
@@ -74,10 +75,10 @@ class Answers(threading.Thread):
         super().__init__(name="answers", daemon=True)
         self._store = plain(store)
         self._enough = threading.Event()
-        self._told: set[int] = set()
+        self._told: dict[str, set[int]] = {layout.format: set() for layout in LAYOUTS}
         self._last_id = 0
         self._steps: list[tuple[int, float]] = []
-        self.up_to = 0  #: 1 to this are answered
+        self.up_to = 0  #: 1 to this are answered, for every layout
 
     def run(self) -> None:
         while not self._enough.wait(0.2):
@@ -89,14 +90,13 @@ class Answers(threading.Thread):
                 continue  # the store is away: part of the story
 
     def _look(self, connection: psycopg.Connection) -> None:
-        query = "SELECT id, seqs FROM lienthong_receipt WHERE system = %s AND id > %s"
-        for id_, seqs in connection.execute(query, (SYSTEM, self._last_id - LATE_IDS)):
+        query = "SELECT id, format, seqs FROM lienthong_receipt WHERE system = %s AND id > %s"
+        for id_, layout, seqs in connection.execute(query, (SYSTEM, self._last_id - LATE_IDS)):
             self._last_id = max(self._last_id, id_)
-            self._told.update(numbers(seqs))
+            self._told[layout].update(numbers(seqs))
         before = self.up_to
-        while self.up_to + 1 in self._told:
+        while all(self.up_to + 1 in told for told in self._told.values()):
             self.up_to += 1
-            self._told.discard(self.up_to)
         if self.up_to > before:
             self._steps.append((self.up_to, time.monotonic()))
 
