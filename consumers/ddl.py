@@ -72,7 +72,8 @@ receipt = sa.Table(
     _text("dataset"),
     _text("format"),
     _text("outcome"),
-    _text("seqs"),
+    # Long lists of numbers: packing them would take three times as long as writing them.
+    _text("seqs", info={"storage": "EXTERNAL"}),
     sa.Column("first_seq", sa.BigInteger, nullable=False),
     sa.Column("last_seq", sa.BigInteger, nullable=False),
     sa.Column("how_many", sa.Integer, nullable=False),
@@ -258,6 +259,7 @@ def format_table(national: NationalFormat) -> sa.Table:
         _text("lt_dataset", comment="Tập dữ liệu nguồn"),
         _text("lt_source_key", comment="Khóa của bản ghi tại nguồn"),
         sa.Column("lt_seq", sa.BigInteger, nullable=False, comment="Số thứ tự thay đổi tại nguồn"),
+        sa.Column("lt_before", sa.BigInteger, comment="Số thứ tự của bản mà bản này thay thế"),
         sa.Column("lt_committed_at", Moment, comment="Thời điểm thay đổi tại nguồn"),
         sa.Column("lt_applied_at", Moment, nullable=False, comment="Thời điểm ghi vào kho này"),
         sa.Column("lt_deleted_at", Moment, comment="Thời điểm xóa tại nguồn; trống: còn hiệu lực"),
@@ -317,11 +319,10 @@ def _sql(connection: sa.Connection, element: sa.schema.ExecutableDDLElement) -> 
 
 def _all_of(connection: sa.Connection, table: sa.Table) -> Iterator[Missing]:
     yield Missing(f"table {table.name}", _sql(connection, CreateTable(table)))
-    if table is receipt and connection.dialect.name == "postgresql":
-        # Long lists of numbers: packing them would take three times as long as writing them.
-        yield Missing(
-            f"storage {table.name}", f"ALTER TABLE {table.name} ALTER COLUMN seqs SET STORAGE EXTERNAL"
-        )
+    for column in table.columns if connection.dialect.name == "postgresql" else ():
+        if storage := column.info.get("storage"):
+            text = f"ALTER TABLE {table.name} ALTER COLUMN {column.name} SET STORAGE {storage}"
+            yield Missing(f"storage {table.name}", text)
     yield from _indexes(connection, table, ())
     yield from _comments(connection, table, None, {})
 

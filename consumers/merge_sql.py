@@ -19,6 +19,7 @@ class Dialect:
 
     staging_schema: str  #: of temporary tables
     mark: str  #: placeholder of the driver
+    telling: str  #: ``{merge}`` so that it gives, for each row it writes in turn, the version replaced or -1
     lock_left: str  #: clause that locks the rows of ``lienthong_left``, where rows can be locked
     committed_at: str  #: SQL of the time that ``s.lt_committed_ms`` means
 
@@ -65,6 +66,8 @@ def _upsert(table: str, staged: str, fields: list[str], dialect: Dialect) -> str
     names = ["lt_key", *plain, "lt_committed_at", "lt_applied_at"]
     values = [f"s.{name}" for name in ("lt_key", *plain)] + [dialect.committed_at, "{now}"]
     changed = [f"{name} = excluded.{name}" for name in names[1:]] + ["lt_deleted_at = NULL"]
+    # Of a tombstone that another record takes over, nothing was its own before.
+    changed.append("lt_before = CASE WHEN t.lt_source_key = excluded.lt_source_key THEN t.lt_seq END")
     return (
         f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged}"
         f" ON CONFLICT (lt_key) DO UPDATE SET {', '.join(changed)}"
@@ -81,7 +84,7 @@ def _delete(table: str, staged: str, dialect: Dialect) -> str:
     values = [f"s.{name}" for name in ("lt_key", *plain)] + [dialect.committed_at, "{now}", deleted_at]
     changed = [f"{name} = excluded.{name}" for name in names[1:-1]]
     # The fields keep their last values; a record deleted before keeps its date.
-    changed.append("lt_deleted_at = COALESCE(t.lt_deleted_at, excluded.lt_deleted_at)")
+    changed += ["lt_deleted_at = COALESCE(t.lt_deleted_at, excluded.lt_deleted_at)", "lt_before = t.lt_seq"]
     # A delete that warns is of a record that may never have been here: then it leaves nothing.
     there = f"(s.lt_warnings IS NULL OR EXISTS (SELECT 1 FROM {table} h WHERE h.lt_key = s.lt_key))"
     return (

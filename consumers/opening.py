@@ -2,15 +2,17 @@
 
 import sqlalchemy as sa
 
+from consumers.audit_key import AuditKey
 from consumers.proofs import ProofStore
 from schemas.errors import SettingsError
 
 
-def open_store(url: str, *, effect_log: bool = False) -> ProofStore:
+def open_store(url: str, *, effect_log: bool = False, audit_key: AuditKey | None = None) -> ProofStore:
     """Open the national store. Connects to nothing yet: see ``NationalStore.check``.
 
     Args:
         url: SQLAlchemy URL, ``postgresql+psycopg://user:password@host/database`` or ``sqlite:////path/file``.
+        audit_key: needed by who applies changes, for the lines they leave in the audit chain.
         effect_log: also write every record of every batch to ``lienthong_effect``, ungated; for crash tests.
 
     Raises:
@@ -25,13 +27,15 @@ def open_store(url: str, *, effect_log: bool = False) -> ProofStore:
     if backend == "postgresql":
         from consumers.postgres import PostgresStore  # each driver only where it is needed
 
-        return PostgresStore(parsed.set(drivername="postgresql+psycopg"), effect_log=effect_log)
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return PostgresStore(parsed, effect_log=effect_log, audit_key=audit_key)
     if backend == "sqlite":
         from consumers.sqlite import SqliteStore
 
         if not parsed.database or parsed.database == ":memory:":
             raise _wrong("names no file")  # a store in memory would forget the ledger with the process
-        return SqliteStore(parsed.set(drivername="sqlite"), effect_log=effect_log)
+        parsed = parsed.set(drivername="sqlite")
+        return SqliteStore(parsed, effect_log=effect_log, audit_key=audit_key)
     raise _wrong(f"names a {backend} database")
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from consumers.audit_key import AuditKey
+from consumers.audit_tables import block
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
 from consumers.preparing import staging_columns
@@ -67,12 +69,22 @@ class PostgresStore(ProvingStore):
     dialect = Dialect(
         staging_schema="pg_temp",
         mark="%s",
+        # In one text: a value for each row would cost more than the merge.
+        telling="WITH merged AS ({merge} RETURNING t.lt_before)"
+        " SELECT string_agg(COALESCE(lt_before, -1)::text, ',') FROM merged",
         lock_left="FOR UPDATE OF l",
         committed_at="to_timestamp(s.lt_committed_ms * 0.001::float8)",
     )
     driver_error = psycopg.Error
 
-    def __init__(self, url: sa.URL, *, effect_log: bool = False, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        url: sa.URL,
+        *,
+        effect_log: bool = False,
+        audit_key: AuditKey | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
         limits = timeouts or Timeouts()
         engine = sa.create_engine(
             url,
@@ -88,13 +100,20 @@ class PostgresStore(ProvingStore):
             },
         )
         sa.event.listen(engine, "connect", lambda connection, _: _set_up(connection, limits))
-        super().__init__(engine, effect_log=effect_log)
+        super().__init__(engine, effect_log=effect_log, audit_key=audit_key)
 
     def _judge_at_once(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def _lock_migration(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('lienthong store migrate'))")
+
+    def _only_sealer(self, connection: sa.Connection) -> bool:
+        lock = "SELECT pg_try_advisory_xact_lock(hashtext('lienthong audit seal'))"
+        return bool(connection.exec_driver_sql(lock).scalar_one())
+
+    def _holds(self, handle: bytes) -> sa.ColumnElement[bool]:
+        return sa.func.position(sa.literal(handle).op("IN")(block.c.lines)) > 0
 
     def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in staging_columns(national))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from consumers.auditing import AuditStore
 from consumers.ranges import Ranges
 from consumers.standing import StandingStore
 from consumers.store import NationalStore, Parked, Position, Receipt, Reject, RejectRow, Slice
@@ -94,7 +95,7 @@ class Mend:
     superseded: Sequence[int] = ()  #: numbers to be answered as superseded
 
 
-class RepairStore(NationalStore, StandingStore, Protocol):
+class RepairStore(NationalStore, StandingStore, AuditStore, Protocol):
     """A national store whose rejects can be worked on. Errors as of ``NationalStore``."""
 
     # --- for people ----------------------------------------------------------------------------------

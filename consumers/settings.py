@@ -4,6 +4,8 @@ Two small classes, because a ministry that only reads a topic has no store of ou
 migrated while no broker runs.
 """
 
+from pathlib import Path
+
 from pydantic import Field
 
 from schemas.settings import LibrarySettings
@@ -29,6 +31,14 @@ class StoreSettings(_CommonSettings):
 
     store: str = Field(min_length=1)
     """SQLAlchemy URL of the national store, ``postgresql+psycopg://…`` or ``sqlite:///…``."""
+
+    audit_key: Path = Path("~/.local/state/lienthong/audit.key")
+    """File of the key that seals the audit chain; the first worker makes it. All of a store need it."""
+
+    @property
+    def audit_key_file(self) -> Path:
+        """``audit_key`` without ``~``."""
+        return self.audit_key.expanduser()
 
     effect_log: bool = False
     """Keep one ungated row per applied record in ``lienthong_effect``; for crash tests only."""

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from consumers import ddl
+from consumers.audit_lines import deed_block
 from consumers.preparing import receipts_of_numbers, receipts_of_rejects
 from consumers.ranges import Ranges
 from consumers.readings import reject_row
@@ -120,6 +121,8 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
     ) -> None:
         deed = {"who": who, "action": action, "why": why, "detail": detail}
         self._insert(connection, "lienthong_audit", [{"reject": number, **deed} for number in ids])
+        if ids:
+            self._write_blocks(connection, [deed_block(ids, deed)])
 
     # --- the flood breaker ---------------------------------------------------------------------------
 

@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 
 from consumers import ddl
+from consumers.audit_key import AuditKey
+from consumers.audit_lines import blocks_of, draft
+from consumers.audit_store import AuditBooks
 from consumers.merge_sql import Dialect, MergeSql, merge_sql
 from consumers.outcomes import Refusal, Tally
 from consumers.preparing import prepare, receipts_of_parked, receipts_of_rejects
@@ -50,7 +53,7 @@ class Refused(StoreError):
         self.refusal = refusal
 
 
-class SqlStore(Readings, ABC):
+class SqlStore(Readings, AuditBooks, ABC):
     """See ``consumers.store.NationalStore`` for every public method."""
 
     ten_minutes_ago: ClassVar[str]
@@ -58,9 +61,10 @@ class SqlStore(Readings, ABC):
     dialect: ClassVar[Dialect]
     driver_error: ClassVar[type[Exception]]
 
-    def __init__(self, engine: sa.Engine, *, effect_log: bool) -> None:
+    def __init__(self, engine: sa.Engine, *, effect_log: bool, audit_key: AuditKey | None) -> None:
         self._engine = engine
         self._effect_log = effect_log
+        self._audit_key = audit_key
         self._statements: dict[tuple[str, ...], MergeSql] = {}
 
     @abstractmethod
@@ -234,14 +238,20 @@ class SqlStore(Readings, ABC):
     # --- batches -------------------------------------------------------------------------------------
 
     def prepare(self, batch: SyncBatch) -> Prepared:
-        return prepare(batch)
+        return self._drafted(prepare(batch))
+
+    def _drafted(self, prepared: Prepared) -> Prepared:
+        """With its audit lines, but for what only the database knows."""
+        key = self._audit_key
+        return prepared if key is None else dataclasses.replace(prepared, draft=draft(prepared, key))
 
     def apply(self, prepared: Prepared, deployment: str) -> Applied:
         try:
             return self._apply(prepared, deployment, bisect=False)
         except Refused:
             # Rolled back. Once more with all versions and savepoints, to find the rows at fault.
-            return self._apply(prepare(prepared.batch, every_version=True), deployment, bisect=True)
+            every = self._drafted(prepare(prepared.batch, every_version=True))
+            return self._apply(every, deployment, bisect=True)
 
     def _apply(self, prepared: Prepared, deployment: str, *, bisect: bool) -> Applied:
         batch = prepared.batch
@@ -261,6 +271,9 @@ class SqlStore(Readings, ABC):
                 self._bury_left(connection, sql, moment)
             applied, receipts, rejects = tally.settle()
             self._log_effects(connection, prepared)
+            if prepared.draft is not None:
+                lines = blocks_of(prepared, prepared.draft, list(tally.verdicts), tally.replaced)
+                self._write_blocks(connection, lines)
             self._write_receipts(connection, receipts)
             refused = [*prepared.rejects, *rejects]
             self._write_refused(connection, "lienthong_reject", deployment, refused)
@@ -269,11 +282,17 @@ class SqlStore(Readings, ABC):
 
     def _merge(self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally) -> None:
         text = (sql.upsert if step.op == "u" else sql.delete).replace("{now}", moment)
-        written = connection.exec_driver_sql(text, (step.start, step.stop)).rowcount
-        if written < step.stop - step.start:
+        bounds = (step.start, step.stop)
+        told = connection.exec_driver_sql(self.dialect.telling.replace("{merge}", text), bounds).scalars()
+        # In the order of lt_row, in which the staged rows are read.
+        replaced = [int(seq) for texts in told if texts for seq in texts.split(",")]
+        written: Sequence[int] = range(step.start, step.stop)
+        if len(replaced) < len(written):
             text = sql.losers.replace("{now}", moment)
-            found = connection.exec_driver_sql(text, (step.start, step.stop)).all()
-            tally.lost([(lt_row, verdict) for lt_row, verdict in found])
+            lost = [(lt_row, verdict) for lt_row, verdict in connection.exec_driver_sql(text, bounds)]
+            tally.lost(lost)
+            written = sorted({*written} - {lt_row for lt_row, _ in lost})
+        tally.wrote(written, replaced)
 
     def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str) -> None:
         """Delete what a record holds under a key that it has left; hardly ever is there one.

@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from consumers.audit_key import AuditKey
+from consumers.audit_tables import block
 from consumers.ddl import column_name
 from consumers.merge_sql import Dialect, MergeSql
 from consumers.outcomes import Refusal
@@ -38,20 +40,31 @@ class SqliteStore(ProvingStore):
     dialect = Dialect(
         staging_schema="temp",
         mark="?",
+        telling="{merge} RETURNING CAST(COALESCE(lt_before, -1) AS text)",
         lock_left="",
         committed_at=f"strftime('{MOMENT}', s.lt_committed_ms / 1000.0, 'unixepoch')",
     )
     driver_error = sqlite3.Error
 
-    def __init__(self, url: sa.URL, *, effect_log: bool = False, busy_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: sa.URL,
+        *,
+        effect_log: bool = False,
+        audit_key: AuditKey | None = None,
+        busy_seconds: float = 10.0,
+    ) -> None:
         engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": busy_seconds})
         sa.event.listen(engine, "connect", _set_up)
         sa.event.listen(engine, "begin", _begin)
-        super().__init__(engine, effect_log=effect_log)
+        super().__init__(engine, effect_log=effect_log, audit_key=audit_key)
 
     def _moment(self, connection: sa.Connection) -> str:
         # SQLite's 'now' stands still for one statement only; the merge needs one time for its transaction.
         return f"'{datetime.now(UTC).isoformat(timespec='microseconds')}'"
+
+    def _holds(self, handle: bytes) -> sa.ColumnElement[bool]:
+        return sa.func.instr(block.c.lines, handle) > 0
 
     def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in staging_columns(national)[1:])

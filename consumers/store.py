@@ -8,13 +8,16 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import polars as pl
 
 from consumers.ranges import Ranges
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
+
+if TYPE_CHECKING:
+    from consumers.audit_lines import Draft
 
 #: What a receipt says of changes; ``paused`` and ``resumed`` are about a source and tell no number.
 Outcome = Literal["applied", "stale", "passed", "rejected", "parked", "paused", "resumed"]
@@ -264,6 +267,7 @@ class Prepared:
     steps: tuple[Step, ...]  #: one after the other they do what the single records would do
     riders: tuple[Rider, ...]
     receipts: tuple["Receipt", ...] = dataclasses.field(repr=False)  #: if all rows get applied
+    draft: "Draft | None" = None  #: its audit lines; None: the store was opened without an audit key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +359,8 @@ class NationalStore(Protocol):
         - a key held by another living source record is refused (``national_key_taken``); a tombstone can be
           taken over by a later record of the same dataset;
         - whatever else the record still holds under keys it has ``left`` is deleted with it;
-        - a row the database refuses becomes a reject (``database_refused``); the others are applied.
+        - a row the database refuses becomes a reject (``database_refused``); the others are applied;
+        - each change counted as applied leaves one line in the audit chain, if the store has an audit key.
 
         Returns after the commit. Safe to repeat. Raises ``Fenced`` and then nothing was written.
         """

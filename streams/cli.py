@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.audit_commands import audit
 from consumers.commands import consume, receipts
 from consumers.impact_command import impact
 from consumers.numbers_commands import store
@@ -48,6 +49,7 @@ app.add_typer(rejects, name="rejects")
 app.add_typer(reconcile_commands(open_side, lambda: load_settings(SourceSettings).source), name="reconcile")
 app.add_typer(registry, name="registry")
 app.command()(backfill)
+app.add_typer(audit, name="audit")
 app.command()(consume)
 app.command()(report)
 app.command()(status)

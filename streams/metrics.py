@@ -95,6 +95,8 @@ class RoadMetrics:
         self.stale = Counter(**working.STALE.arguments(), registry=registry)
         self.duplicate = Counter(**working.DUPLICATE.arguments(), registry=registry)
         self.answers = Counter(**working.ANSWERS.arguments(), registry=registry)
+        self.sealed = Counter(**working.SEALED.arguments(), registry=registry)
+        self.unsealed_seconds = Gauge(**working.UNSEALED_SECONDS.arguments(), registry=registry)
         self.fenced = Counter(**working.FENCED.arguments(), registry=registry)
         self.waits = Counter(**working.WAITS.arguments(), registry=registry)
         self.batch_records = Histogram(**working.BATCH.arguments(), registry=registry)

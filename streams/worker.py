@@ -33,6 +33,7 @@ from streams.claims import Claims
 from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Publisher
+from streams.sealing import Sealer, worker_key
 from streams.settings import RoadSettings
 from streams.sync import SyncHop
 from streams.topics import plan_topics
@@ -120,14 +121,23 @@ class Worker:
         gc.freeze()
         gc.set_threshold(GARBAGE_AFTER)
         settings = self._settings
-        store = open_store(settings.store, effect_log=settings.effect_log)
+        key = worker_key(settings.audit_key_file)
+        store = open_store(settings.store, effect_log=settings.effect_log, audit_key=key)
         publisher = Publisher(settings.broker, client_id=self._name)
         # Faust wants a folder for table state that we do not have
         with contextlib.closing(store), tempfile.TemporaryDirectory(prefix="lienthong-") as home:
             store_threads = ThreadPoolExecutor(STORE_THREADS, "store")
             try:
                 store.check(list(self._library.formats.values()))
-                await self._assemble(home, store, publisher, store_threads)
+                sealer = Sealer(
+                    store=store,
+                    key=key,
+                    file=settings.audit_key_file,
+                    metrics=self._metrics,
+                    executor=store_threads,
+                    stop_the_line=self._end,
+                )
+                await self._assemble(home, store, publisher, store_threads, sealer)
             finally:
                 store_threads.shutdown(wait=False, cancel_futures=True)
                 with contextlib.suppress(Exception):
@@ -138,7 +148,12 @@ class Worker:
     # --- assembly ----------------------------------------------------------------------------------
 
     async def _assemble(
-        self, home: str, store: RepairStore, publisher: Publisher, store_threads: ThreadPoolExecutor
+        self,
+        home: str,
+        store: RepairStore,
+        publisher: Publisher,
+        store_threads: ThreadPoolExecutor,
+        sealer: Sealer,
     ) -> None:
         settings, metrics = self._settings, self._metrics
         await publisher.start()
@@ -151,7 +166,7 @@ class Worker:
             "executor": store_threads,
             "stop_the_line": self._end,
         }
-        beside: list[Part] = [AnswersPublisher(**common)]
+        beside: list[Part] = [AnswersPublisher(**common), sealer]
         lanes: list[Lane] = []
         for name, hops in self._readers(store, publisher, store_threads).items():
             app = self._app(name, home)

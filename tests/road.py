@@ -67,6 +67,7 @@ class Road:
             "LIENTHONG_BROKER": self.broker,
             "LIENTHONG_STORE": self.store,
             "LIENTHONG_CONTRACTS": self.contracts,
+            "LIENTHONG_AUDIT_KEY": str(self.folder / "audit.key"),
             **self.settings,
         }
 

@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from consumers.audit_key import AuditKey
+from consumers.audit_lines import LINE
 from consumers.opening import open_store
 from consumers.proofs import ProofStore
 from consumers.store import Applied, Parked, Position, Reject, Slice, SyncBatch
@@ -103,6 +105,7 @@ class Lab:
     store: ProofStore
     url: str
     shift_claims: Callable[[sa.Connection], None]
+    key: AuditKey = field(default_factory=AuditKey.generate)
     national: NationalFormat = BOOK
     deployment: str = "thu"
     epochs: dict[Position, int] = field(default_factory=dict)
@@ -195,6 +198,11 @@ class Lab:
         }
         return {name: text for name, text in told.items() if text}
 
+    def lines(self) -> list[tuple[int, str, int]]:
+        """Number, operation and version replaced of each audit line that is not sealed, in order."""
+        lines = b"".join(block.lines for block in self.store.blocks_of(None))
+        return [(seq, op.decode(), before) for seq, op, _, before, _ in LINE.iter_unpack(lines)]
+
     def column_type(self, column: str) -> str:
         """The SQL type of a column of the national table, as the database tells it."""
         columns = sa.inspect(self.engine).get_columns(self.national.table)
@@ -212,9 +220,10 @@ class Lab:
 
 def make_lab(url: str, shift_claims: Callable[[sa.Connection], None]) -> Lab:
     """A migrated store with its effect log on. ``shift_claims`` puts the ledger's times ten minutes back."""
-    store = open_store(url, effect_log=True)
+    key = AuditKey.generate()
+    store = open_store(url, effect_log=True, audit_key=key)
     store.migrate([BOOK])
-    return Lab(store=store, url=url, shift_claims=shift_claims)
+    return Lab(store=store, url=url, shift_claims=shift_claims, key=key)
 
 
 def moment(stored: Any) -> datetime:

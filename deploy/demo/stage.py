@@ -36,6 +36,7 @@ class Addresses:
             "LIENTHONG_LANGUAGE": "vi",
             "LIENTHONG_METRICS_PORT": "0",
             "LIENTHONG_EFFECT_LOG": "true",
+            "LIENTHONG_AUDIT_KEY": str(STATE / "audit.key"),
         }
 
     @property

@@ -96,6 +96,7 @@ class Stack:
             "LIENTHONG_BROKER": self.kafka.bootstrap,
             "LIENTHONG_STORE": self.postgres.url("national"),
             "LIENTHONG_SOURCE": self.postgres.url("agency"),
+            "LIENTHONG_AUDIT_KEY": str(self.root.resolve() / "audit.key"),
         }
 
     def states(self) -> list[State]:

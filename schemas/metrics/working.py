@@ -86,6 +86,16 @@ ANSWERS = counter(
     labels=("kind",),
     text="Receipts and rejects published to Kafka.",
 )
+SEALED = counter(
+    name="lienthong_audit_sealed_lines_total",
+    unit="lines",
+    text="Lines of the audit chain that this worker sealed.",
+)
+UNSEALED_SECONDS = gauge(
+    name="lienthong_audit_unsealed_seconds",
+    unit="seconds",
+    text="Age of the oldest line of the audit chain that is not sealed; 0 when none waits.",
+)
 FENCED = counter(
     name="lienthong_fenced_batches_total",
     unit="batches",

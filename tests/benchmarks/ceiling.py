@@ -14,6 +14,7 @@ from contextlib import closing
 import polars as pl
 import psycopg
 
+from consumers.audit_key import AuditKey
 from consumers.opening import open_store
 from consumers.store import NationalStore, Position, Prepared, Slice, SyncBatch
 from schemas.formats import FormatField, NationalFormat
@@ -76,8 +77,8 @@ def _csv(rows: pl.DataFrame) -> bytes:
 class StoreAlone:
     """The store with gate, ledger and receipts; a second thread prepares the next batch."""
 
-    def __init__(self, url: str, national: NationalFormat) -> None:
-        self._store: NationalStore = open_store(url)
+    def __init__(self, url: str, national: NationalFormat, audit_key: AuditKey | None = None) -> None:
+        self._store: NationalStore = open_store(url, audit_key=audit_key)
         self._store.migrate([national])
         self._national = national
         self._positions = [Position(topic=national.topic, partition=number) for number in range(PARTITIONS)]

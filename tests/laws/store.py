@@ -1,6 +1,7 @@
 """All the laws of a store: whoever keeps national records is held to each of them."""
 
 from tests.laws.answers import AnswerLaws
+from tests.laws.audit import AuditLaws
 from tests.laws.content import ContentLaws
 from tests.laws.ledger import LedgerLaws
 from tests.laws.looks import LookLaws
@@ -29,5 +30,6 @@ class StoreLaws(
     StandingLaws,
     LookLaws,
     ProofLaws,
+    AuditLaws,
 ):
     """A test class of these needs the fixtures ``address``, ``lab`` and ``guarded``."""

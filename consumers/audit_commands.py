@@ -1,0 +1,206 @@
+"""``lienthong audit``: the key, a look at the whole chain, one record's history for a stranger."""
+
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from consumers.audit_export import exported, history
+from consumers.audit_key import (
+    Anchor,
+    PublicKey,
+    load_key,
+    load_public,
+    make_key,
+    noted_anchor,
+    public_file,
+)
+from consumers.commands import opened_store
+from consumers.settings import StoreSettings
+from consumers.verifying import Flaw, Verdict, verify
+from schemas.errors import LienthongError, SettingsError
+from schemas.library import load_library
+from schemas.printing import print_json
+from schemas.settings import load_settings
+
+audit = typer.Typer(no_args_is_help=True, help="The signed chain of all applied changes.")
+
+_WORDS = {
+    "vi": {
+        "altered": "bị sửa",
+        "removed": "bị xóa",
+        "added": "bị thêm",
+        "forged": "niêm phong giả",
+        "chain": "chuỗi bị đứt",
+        "truncated": "bị cắt phần cuối",
+        "deed": "việc của người bị sửa",
+        "seal": "niêm phong",
+        "sound": "nguyên vẹn: {lines} dòng, {seals} niêm phong; khóa {keys}",
+        "broken": "{flaws} chỗ không còn như khi niêm phong ({lines} dòng, {seals} niêm phong)",
+        "unsealed": "{lines} dòng chưa niêm phong, cũ nhất {seconds:.0f} giây",
+        "anchor": "giữ ở nơi khác để lần sau đối chiếu: --anchor {anchor}",
+    },
+    "en": {
+        "altered": "altered",
+        "removed": "removed",
+        "added": "added",
+        "forged": "forged",
+        "chain": "broken chain",
+        "truncated": "cut off",
+        "deed": "deeds altered",
+        "seal": "seal",
+        "sound": "sound: {lines} lines, {seals} seals; key {keys}",
+        "broken": "{flaws} places are not as they were sealed ({lines} lines, {seals} seals)",
+        "unsealed": "{lines} lines are not sealed yet, the oldest for {seconds:.0f} s",
+        "anchor": "to be kept elsewhere, for the next time: --anchor {anchor}",
+    },
+}
+_NEXT = {
+    "vi": "giữ nguyên kho và các bản sao lưu; so với bản sao lưu trước đó, hỏi ai có quyền ghi vào kho",
+    "en": "keep store and backups as they are; compare with an earlier backup; ask who may write there",
+}
+TALK_SECONDS = 2.0
+
+KeyFile = Annotated[
+    Path | None, typer.Option("--key", help="Default: LIENTHONG_AUDIT_KEY.", show_default=False)
+]
+
+
+class Unjudged(LienthongError):
+    """The chain could not be looked at; it may be sound or not."""
+
+    exit_code = 2
+
+
+@audit.command()
+def keygen(key: KeyFile = None) -> None:
+    """Make the key that seals the audit chain, mode 0600, and its public half beside it.
+
+    A worker makes one by itself if there is none; several machines need the same one, made here and copied.
+    """
+    file = key or load_settings(StoreSettings).audit_key_file
+    made = make_key(file)
+    typer.echo(f"{file}\t{made.id}")
+    typer.echo(
+        f"copy {file} to every machine with a worker of this store, {public_file(file)} to who verifies",
+        err=True,
+    )
+
+
+@audit.command("verify")
+def verify_(
+    public: Annotated[
+        list[Path] | None,
+        typer.Option("--public-key", help="Trusted keys; default: <LIENTHONG_AUDIT_KEY>.pub."),
+    ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option("--anchor", help="A seal remembered elsewhere, as printed; finds a cut-off end."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Look at every line and seal: altered, removed, put into another order, forged, cut off?
+
+    The last seal that this machine's worker made is an anchor by itself (<LIENTHONG_AUDIT_KEY>.last).
+    Exit status 0: sound, 1: not, 2: could not be judged.
+    """
+    try:
+        settings = load_settings(StoreSettings)
+        file = settings.audit_key_file
+        keys = {one.id: one for one in _trusted(public, file)}
+        anchors = [Anchor.parse(text) for text in anchor or ()]
+        if not public and (mine := noted_anchor(file)) is not None:
+            anchors.append(mine)
+        with opened_store(settings) as opened:
+            verdict = verify(opened, keys, anchors, _Talk())
+    except LienthongError as error:
+        raise Unjudged(error.message, next_step=error.next_step) from error
+    if as_json:
+        last = str(verdict.last) if verdict.last else None
+        print_json({**asdict(verdict), "last": last, "sound": not verdict.flaws})
+    else:
+        _tell(verdict, settings.language)
+    if verdict.flaws:
+        raise typer.Exit(1)
+
+
+def _trusted(public: list[Path] | None, file: Path) -> list[PublicKey]:
+    if public:
+        return [load_public(one) for one in public]
+    beside = public_file(file)
+    return [load_public(beside) if beside.exists() else load_key(file)]
+
+
+class _Talk:
+    """Says every two seconds how far it is."""
+
+    def __init__(self) -> None:
+        self._next = monotonic() + TALK_SECONDS
+
+    def __call__(self, verdict: Verdict) -> None:
+        if monotonic() >= self._next:
+            typer.echo(f"seal {verdict.seals}, {verdict.lines} lines …", err=True)
+            self._next = monotonic() + TALK_SECONDS
+
+
+def _tell(verdict: Verdict, language: str) -> None:
+    words = _WORDS[language]
+    for flaw in verdict.flaws:
+        typer.echo(_line(flaw, words))
+    count = {"lines": verdict.lines, "seals": verdict.seals}
+    if verdict.flaws:
+        typer.echo(words["broken"].format(flaws=len(verdict.flaws), **count), err=True)
+        typer.echo(f"next step: {_NEXT[language]}", err=True)
+    else:
+        typer.echo(words["sound"].format(keys=", ".join(verdict.keys) or "-", **count))
+    waits = verdict.unsealed
+    if waits is not None and waits.lines:
+        typer.echo(words["unsealed"].format(lines=waits.lines, seconds=waits.oldest_seconds), err=True)
+    if verdict.last is not None:
+        typer.echo(words["anchor"].format(anchor=verdict.last), err=True)
+
+
+def _line(flaw: Flaw, words: dict[str, str]) -> str:
+    where = "-" if flaw.seal is None else f"{words['seal']} {flaw.seal}"
+    return f"{words[flaw.what]}\t{where}\t{flaw.text}"
+
+
+@audit.command()
+def export(
+    system: Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")],
+    record: Annotated[str, typer.Argument(metavar="KEY", help="The record's key as its source has it.")],
+    dataset: Annotated[str | None, typer.Option(help="Only needed if several have such a record.")] = None,
+    into: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
+    key: KeyFile = None,
+) -> None:
+    """One record's history as a file that anybody can check: deploy/verify_audit.py and the public key.
+
+    The file names the record. Of other records it tells keyed hashes only. Exit status 1: no such record.
+    """
+    settings = load_settings(StoreSettings)
+    secret = load_key(key or settings.audit_key_file)
+    contracts = load_library(settings.contract_folders).contracts.values()
+    datasets = [dataset] if dataset else sorted({one.dataset for one in contracts if one.system == system})
+    if not datasets:
+        raise SettingsError(f"no contract of a system {system}", next_step="correct it, or give --dataset")
+    with opened_store(settings) as opened:
+        found = history(opened, [secret], system, datasets, record)
+        entries = [one for one in found if one.seal is not None]
+        wanted = {one.seal for one in entries}
+        seals = {one.number: one for one in opened.seals() if one.number in wanted}
+    of = sorted({one.block.dataset for one in entries})
+    if not entries:
+        wait = "its lines are not sealed yet: wait a second" if found else "see: lienthong trace"
+        raise LienthongError(f"the audit chain has no sealed line of this record of {system}", next_step=wait)
+    if len(of) > 1:
+        raise SettingsError(
+            f"several datasets have such a record: {', '.join(of)}", next_step="give --dataset"
+        )
+    text = exported(entries, seals, secret, system, record)
+    if into is None:
+        typer.echo(text, nl=False)
+    else:
+        into.write_text(text)
+        typer.echo(f"{len(entries)} changes written to {into}", err=True)

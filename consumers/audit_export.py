@@ -1,0 +1,102 @@
+"""One record's history from the audit chain, as a file for strangers (``deploy/verify_audit.py`` checks it).
+
+The first line is JSON, the second the signature of the first, hexadecimal. Each change comes with its page of
+lines (the others tell only handles and hashes of other records), the path from there to the root of its
+seal's tree, and the seal. The record's salt is told: who has a version of the record can hash it and compare.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from consumers.audit_key import HANDLE_BYTES, AuditKey
+from consumers.audit_lines import LINE, NO_VERSION, PAGE_LINES, Block, pages_of
+from consumers.audit_tree import path
+from consumers.auditing import FORM, AuditStore, Seal, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a record."""
+
+    seal: int | None  #: None: not sealed yet
+    block: Block
+    place: int  #: of the line in its block, from 0
+    seq: int
+    op: str
+    before: int | None  #: number of the version replaced
+    after: str  #: hash, hexadecimal
+
+    @property
+    def at(self) -> datetime:
+        """When the store wrote it."""
+        return self.block.at
+
+
+def history(
+    store: AuditStore, keys: Sequence[AuditKey], system: str, datasets: Sequence[str], record: str
+) -> list[Entry]:
+    """All lines of a record, as its source names it, in the order of the chain."""
+    found: list[Entry] = []
+    for dataset in datasets:
+        for key in keys:
+            (mark,) = key.marks(system, dataset, [record.encode()])
+            handle = mark[:HANDLE_BYTES]
+            for seal, block in store.blocks_with(handle, system, dataset):
+                found += _entries(seal, block, handle)
+    return found
+
+
+def _entries(seal: int | None, block: Block, handle: bytes) -> Iterator[Entry]:
+    whole = len(block.lines) - len(block.lines) % LINE.size
+    for place, (seq, op, mine, before, after) in enumerate(LINE.iter_unpack(block.lines[:whole])):
+        if mine == handle:
+            replaced = None if before == NO_VERSION else before
+            told = {"seq": seq, "op": op.decode("ascii", "replace"), "before": replaced, "after": after.hex()}
+            yield Entry(seal=seal, block=block, place=place, **told)
+
+
+def exported(
+    entries: Sequence[Entry], seals: Mapping[int, Seal], key: AuditKey, system: str, record: str
+) -> str:
+    """The file. ``entries``: sealed ones, of one dataset."""
+    dataset = entries[0].block.dataset
+    (mark,) = key.marks(system, dataset, [record.encode()])
+    told = {
+        "form": FORM,
+        "record": {"system": system, "dataset": dataset, "key": record},
+        "handle": mark[:HANDLE_BYTES].hex(),
+        "salt": mark[HANDLE_BYTES:].hex(),
+        "changes": [_change(entry, seals) for entry in entries],
+        "seals": {
+            number: {"statement": one.statement, "signature": one.signature.hex()}
+            for number, one in seals.items()
+        },
+    }
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return f"{text}\n{key.sign(text.encode()).hex()}\n"
+
+
+def _change(entry: Entry, seals: Mapping[int, Seal]) -> dict[str, Any]:
+    assert entry.seal is not None
+    seal = seals[entry.seal]
+    page = entry.place // PAGE_LINES
+    before = 0
+    for number, lines in Statement.parse(seal.statement).blocks:
+        if number == entry.block.id:
+            break
+        before += pages_of(lines)
+    return {
+        "seq": entry.seq,
+        "op": entry.op,
+        "before": entry.before,
+        "after": entry.after,
+        "head": entry.block.head.decode(),
+        "page": entry.block.pages()[page].hex(),
+        "line": entry.place % PAGE_LINES,
+        "seal": entry.seal,
+        "leaf": before + page,
+        "path": [one.hex() for one in path(seal.hashes, before + page)],
+    }

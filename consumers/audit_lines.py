@@ -1,0 +1,238 @@
+"""Lines of the audit chain: what each applied change leaves, without any value of a person. Pure.
+
+A line is 65 bytes: sequence number, operation (``u`` written, ``d`` deleted, ``p`` a person's deed), handle
+of the record, sequence number of the version that it replaced (-1: none), and the hash of the record as it
+is then (zeros: deleted). So the line of the version replaced tells the hash before.
+
+A hash is SHA-256 over the record's salt and its row as the store's CSV writes it. Handle and salt are keyed
+(``consumers.audit_key``): without the key nobody can try values until a hash fits.
+
+The lines of a transaction are a block, with what they share in its head. A block is hashed page by page, a
+few lines each with the head: a leaf of a seal's tree costs as much as the hash of a record.
+"""
+
+import io
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from consumers.audit_key import HANDLE_BYTES, AuditKey
+from consumers.audit_tree import leaf
+from consumers.preparing import STAGED
+from consumers.store import Prepared
+from schemas.formats import NationalFormat
+
+LINE = struct.Struct(f">qc{HANDLE_BYTES}sq32s")
+LINES = np.dtype(
+    [("seq", ">i8"), ("op", "S1"), ("handle", f"V{HANDLE_BYTES}"), ("before", ">i8"), ("after", "V32")]
+)
+PAGE_LINES = 8
+NOTHING = bytes(32)
+NO_VERSION = -1
+SHARED = ("lt_system", "lt_dataset", "lt_contract")
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The lines of a batch before the database has judged: one for each of its rows."""
+
+    key: str  #: id of the key that made handles and salts
+    lines: Numbers = field(repr=False)  #: of type ``LINES``, all with ``before`` unknown
+    shared: tuple[tuple[tuple[str, str, str], Numbers | None], ...]
+    """System, dataset, contract, and the rows that share them (None: all)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBlock:
+    """Lines as they are written."""
+
+    key: str  #: id of the audit key; "" for deeds, whose hashes are not keyed
+    format: str  #: full id; "" for deeds
+    system: str
+    dataset: str
+    contract: str  #: id and version, "" if the record told none
+    how_many: int
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Lines as they are stored."""
+
+    id: int
+    at: datetime
+    key: str
+    format: str
+    system: str
+    dataset: str
+    contract: str
+    lines: bytes = field(repr=False)
+
+    @property
+    def head(self) -> bytes:
+        """What all its pages begin with: a JSON array."""
+        at = self.at.astimezone(UTC).isoformat(timespec="microseconds")
+        told = [self.id, at, self.key, self.format, self.system, self.dataset, self.contract]
+        return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def pages(self) -> list[bytes]:
+        """Its lines, some at a time. What is no whole line at the end is part of the last page."""
+        size = LINE.size * PAGE_LINES
+        return [self.lines[at : at + size] for at in range(0, len(self.lines), size)]
+
+    def leaves(self) -> list[bytes]:
+        """The hash of each page."""
+        head = self.head
+        return [leaf(head + b"\n" + page) for page in self.pages()]
+
+
+def pages_of(lines: int) -> int:
+    """Pages of a block with so many lines."""
+    return -(-lines // PAGE_LINES)
+
+
+# --- from a batch ------------------------------------------------------------------------------------
+
+
+def draft(prepared: Prepared, key: AuditKey) -> Draft:
+    """Hash what a batch's rows would become."""
+    rows = prepared.rows
+    shared = _shared(rows)
+    marks = _marks(rows, shared, key)
+    found = contents(prepared)
+    deleted = (rows["lt_op"] == "d").to_list()
+    after = [
+        NOTHING if gone else sha256(mark[HANDLE_BYTES:] + content).digest()
+        for gone, mark, content in zip(deleted, marks, found, strict=True)
+    ]
+    lines = np.zeros(rows.height, dtype=LINES)
+    lines["seq"] = rows["lt_seq"].to_numpy()
+    lines["op"] = np.where(deleted, b"d", b"u")
+    lines["handle"] = np.frombuffer(b"".join([mark[:HANDLE_BYTES] for mark in marks]), f"V{HANDLE_BYTES}")
+    lines["before"] = NO_VERSION
+    lines["after"] = np.frombuffer(b"".join(after), "V32")
+    return Draft(key=key.id, lines=lines, shared=shared)
+
+
+def _shared(rows: pl.DataFrame) -> tuple[tuple[tuple[str, str, str], Numbers | None], ...]:
+    told = rows.select(pl.col(SHARED).fill_null(""))
+    if not rows.height:
+        return ()
+    if all(told[name].n_unique() == 1 for name in SHARED):  # nearly always
+        return ((told.row(0), None),)
+    groups = told.with_row_index("row").partition_by(*SHARED, as_dict=True)
+    return tuple((one, group["row"].to_numpy()) for one, group in groups.items())
+
+
+def _marks(
+    rows: pl.DataFrame, shared: Sequence[tuple[tuple[str, str, str], Numbers | None]], key: AuditKey
+) -> list[bytes]:
+    keys = rows["lt_source_key"].cast(pl.Binary)
+    marks: list[bytes] = [b""] * rows.height
+    for (system, dataset, _), places in shared:
+        if places is None:
+            return key.marks(system, dataset, keys.to_list())
+        for row, mark in zip(places, key.marks(system, dataset, keys[places].to_list()), strict=True):
+            marks[row] = mark
+    return marks
+
+
+def contents(prepared: Prepared) -> list[bytes]:
+    """What is hashed of each row of a batch: the staged ones are written out already."""
+    found: list[bytes] = [b""] * prepared.rows.height
+    for row, content in zip(prepared.staged, _split(prepared.csv), strict=True):
+        found[row] = content
+    if others := [rider.row for rider in prepared.riders]:
+        written = contents_of(prepared.rows[others], prepared.batch.format)
+        for row, content in zip(others, written, strict=True):
+            found[row] = content
+    return found
+
+
+def contents_of(rows: pl.DataFrame, national: NationalFormat) -> list[bytes]:
+    """What is hashed of rows with the wire's columns."""
+    names = [*(name for name, _ in STAGED), *(one.name for one in national.fields)]
+    buffer = io.BytesIO()
+    numbered = rows.select(names).with_row_index("lt_row")
+    numbered.write_csv(buffer, include_header=False, quote_style="non_numeric")
+    return _split(buffer.getvalue())
+
+
+def _split(csv: bytes) -> list[bytes]:
+    """Rows without their number. A format may grow at its end: empty columns there say nothing."""
+    found, open_row = [], b""
+    for piece in csv.split(b"\n")[:-1]:
+        row = open_row + piece
+        if row.count(b'"') % 2:  # a text with a line break
+            open_row = row + b"\n"
+        else:
+            found.append(row.partition(b",")[2].rstrip(b","))
+            open_row = b""
+    return found
+
+
+# --- to what is written ------------------------------------------------------------------------------
+
+
+def blocks_of(
+    prepared: Prepared, drafted: Draft, left_out: Sequence[int], replaced: Mapping[int, int]
+) -> list[NewBlock]:
+    """The lines of the rows that were applied.
+
+    Args:
+        left_out: the other rows, by place in ``prepared.rows``.
+        replaced: the version that a staged row (``lt_row``) replaced, for those that replaced one.
+    """
+    # A copy: a transaction that fails is tried again.
+    lines, applied = drafted.lines.copy(), np.ones(prepared.rows.height, dtype=bool)
+    applied[list(left_out)] = False
+    if replaced:
+        staged = prepared.staged.to_numpy()
+        lines["before"][staged[list(replaced)]] = list(replaced.values())
+    if prepared.riders:
+        _chain_versions(prepared, lines, applied)
+    full_id = prepared.batch.format.full_id
+    blocks = []
+    for (system, dataset, contract), places in drafted.shared:
+        mine = lines[applied] if places is None else lines[places][applied[places]]
+        if mine.size:
+            told = {"format": full_id, "system": system, "dataset": dataset, "contract": contract}
+            blocks.append(NewBlock(key=drafted.key, how_many=mine.size, lines=mine.tobytes(), **told))
+    return blocks
+
+
+def _chain_versions(prepared: Prepared, lines: Numbers, applied: Numbers) -> None:
+    """Versions of a record that came in one batch replaced each other, though not all were staged."""
+    columns = ("lt_key", "lt_system", "lt_dataset", "lt_source_key")
+    repeated = prepared.rows.select(*columns, "lt_seq").with_row_index("row")
+    repeated = repeated.filter(pl.Series(applied) & pl.struct(*columns).is_duplicated())
+    riders = {rider.row for rider in prepared.riders}
+    for versions in repeated.sort("lt_seq").partition_by(*columns, maintain_order=True):
+        found = versions["row"].to_list()
+        staged = [row for row in found if row not in riders]
+        first = lines["before"][staged[0]] if staged else NO_VERSION
+        for row, before in zip(found, [first, *versions["lt_seq"]], strict=False):
+            lines["before"][row] = before
+
+
+def deed_block(numbers: Sequence[int], deed: Mapping[str, str]) -> NewBlock:
+    """What a person did with these rejects. Not keyed: a deed holds names and never values."""
+    blank = bytes(HANDLE_BYTES)
+    lines = [LINE.pack(one, b"p", blank, NO_VERSION, deed_hash(one, deed)) for one in numbers]
+    nothing = dict.fromkeys(("key", "format", "system", "dataset", "contract"), "")
+    return NewBlock(how_many=len(lines), lines=b"".join(lines), **nothing)
+
+
+def deed_hash(number: int, deed: Mapping[str, str]) -> bytes:
+    """Of a row of ``lienthong_audit``; ``deed``: who, action, why, detail."""
+    told = [number, *(deed[name] for name in ("who", "action", "why", "detail"))]
+    return sha256(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()).digest()

@@ -1,0 +1,189 @@
+"""Looks at the whole audit chain of a store: is each line what was sealed, and is none missing?"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from consumers.audit_key import Anchor, PublicKey
+from consumers.audit_lines import LINE, PAGE_LINES, Block, pages_of
+from consumers.audit_tree import root
+from consumers.auditing import NO_SEAL, AuditStore, Seal, Statement, Unsealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """Something that is not as it was sealed."""
+
+    seal: int | None  #: its number; None: the flaw is of no one seal
+    what: str  #: a code: altered, removed, added, forged, chain, truncated, deed
+    text: str  #: where, and what; no personal value
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    """What was found."""
+
+    flaws: list[Flaw]
+    seals: int = 0
+    lines: int = 0
+    keys: tuple[str, ...] = ()  #: ids of the keys that sealed
+    last: Anchor | None = None  #: the last seal, to be remembered elsewhere
+    unsealed: Unsealed | None = None
+
+
+def verify(
+    store: AuditStore,
+    keys: Mapping[str, PublicKey],
+    anchors: Sequence[Anchor],
+    progress: Callable[[Verdict], None] = lambda _: None,
+) -> Verdict:
+    """Look at every seal and every block.
+
+    Args:
+        keys: those that are trusted, by id.
+        anchors: seals that somebody outside the store remembers.
+        progress: called after each seal.
+    """
+    verdict = Verdict(flaws=[])
+    remembered = {one.number: one for one in anchors}
+    deeds: Counter[tuple[int, bytes]] = Counter()
+    before: Anchor | None = None
+    found: set[str] = set()
+    for seal in store.seals():
+        blocks = store.blocks_of(seal.number)
+        verdict.flaws += _chained(seal, before, remembered.get(seal.number))
+        verdict.flaws += _sealed(seal, keys)
+        verdict.flaws += _held(seal, blocks)
+        deeds += _deeds(blocks)
+        before = seal.anchor
+        found.add(seal.key)
+        verdict.seals += 1
+        verdict.lines += sum(len(block.lines) // LINE.size for block in blocks)
+        progress(verdict)
+    deeds += _deeds(store.blocks_of(None))
+    verdict.flaws += _cut_off(before, anchors, store.strange_seals())
+    verdict.flaws += _deeds_kept(deeds, Counter(store.deed_hashes()))
+    verdict.last, verdict.keys, verdict.unsealed = before, tuple(sorted(found)), store.unsealed()
+    return verdict
+
+
+def _chained(seal: Seal, before: Anchor | None, remembered: Anchor | None) -> Iterator[Flaw]:
+    """Whether it follows the one before."""
+    expected = before.number + 1 if before else 1
+    if seal.number > expected:
+        many = (
+            f"seals {expected} to {seal.number - 1} are"
+            if seal.number > expected + 1
+            else f"seal {expected} is"
+        )
+        yield Flaw(seal=expected, what="removed", text=f"{many} missing")
+    try:
+        statement = Statement.parse(seal.statement)
+    except ValueError:
+        return  # told by the signature
+    if statement.number != seal.number:
+        yield Flaw(seal=seal.number, what="chain", text=f"says that it is number {statement.number}")
+    if seal.number == expected and statement.previous != (before.digest if before else NO_SEAL):
+        yield Flaw(
+            seal=seal.number, what="chain", text=f"does not follow seal {seal.number - 1} as it is now"
+        )
+    if remembered is not None and remembered != seal.anchor:
+        yield Flaw(seal=seal.number, what="chain", text="is another one than the anchor remembers")
+
+
+def _sealed(seal: Seal, keys: Mapping[str, PublicKey]) -> Iterator[Flaw]:
+    """Whether a trusted key signed it."""
+    key = keys.get(seal.key)
+    if key is None:
+        yield Flaw(
+            seal=seal.number, what="forged", text=f"is signed by key {seal.key}, which is not trusted here"
+        )
+    elif not key.signed(seal.statement.encode(), seal.signature):
+        yield Flaw(seal=seal.number, what="forged", text=f"key {seal.key} did not sign what it says")
+
+
+def _held(seal: Seal, blocks: Sequence[Block]) -> Iterator[Flaw]:
+    """Whether the blocks are those that were sealed, page by page."""
+    try:
+        statement = Statement.parse(seal.statement)
+    except ValueError:
+        yield Flaw(
+            seal=seal.number, what="forged", text="its statement cannot be read; its blocks are not checked"
+        )
+        return
+    hashes = seal.hashes
+    pages = sum(pages_of(lines) for _, lines in statement.blocks)
+    if not hashes or len(hashes) != pages or root(hashes).hex() != statement.root:
+        text = "the hashes kept beside it were altered; its blocks cannot be told apart"
+        yield Flaw(seal=seal.number, what="altered", text=text)
+        return
+    here = {block.id: block for block in blocks}
+    at = 0
+    for number, lines in statement.blocks:
+        mine, at = hashes[at : at + pages_of(lines)], at + pages_of(lines)
+        if (block := here.pop(number, None)) is None:
+            text = f"block {number} with {lines} lines is missing"
+            yield Flaw(seal=seal.number, what="removed", text=text)
+        else:
+            yield from _pages(seal.number, block, mine, lines)
+    for block in here.values():
+        yield Flaw(seal=seal.number, what="added", text=f"{_named(block)} was put under it later")
+
+
+def _pages(seal: int, block: Block, expected: Sequence[bytes], lines: int) -> Iterator[Flaw]:
+    """Where a block is not as it was sealed."""
+    wrong = [page for page, (a, b) in enumerate(zip(block.leaves(), expected, strict=False)) if a != b]
+    if len(block.lines) != lines * LINE.size:
+        first = (wrong[0] if wrong else len(expected)) * PAGE_LINES + 1
+        text = f"{_named(block)}: of {lines} lines {len(block.lines) / LINE.size:g} are there; the first that"
+        text += f" is not as it was is one of lines {first} to {first + PAGE_LINES - 1}"
+        yield Flaw(seal=seal, what="removed" if len(block.lines) < lines * LINE.size else "added", text=text)
+    elif wrong and len(wrong) == len(expected) > 1:
+        text = f"{_named(block)}: its head, or some of the lines of every page, were altered"
+        yield Flaw(seal=seal, what="altered", text=text)
+    else:
+        for page in wrong:
+            yield Flaw(
+                seal=seal,
+                what="altered",
+                text=f"{_named(block)}: {_which(block, page)} or the head was altered or moved",
+            )
+
+
+def _which(block: Block, page: int) -> str:
+    """The lines of a page, with the numbers that they tell now."""
+    first, seqs = page * PAGE_LINES + 1, [line[0] for line in LINE.iter_unpack(block.pages()[page])]
+    where = f"line {first}" if len(seqs) == 1 else f"one of lines {first} to {first + len(seqs) - 1}"
+    return f"{where} (sequence numbers now {', '.join(map(str, seqs))})"
+
+
+def _named(block: Block) -> str:
+    source = f"{block.system}/{block.dataset} -> {block.format}" if block.format else "deeds of people"
+    return f"block {block.id} ({source}, {block.at.isoformat(timespec='seconds')})"
+
+
+def _cut_off(last: Anchor | None, anchors: Sequence[Anchor], strange: Sequence[int]) -> Iterator[Flaw]:
+    """Whether seals at the end are gone."""
+    end = last.number if last else 0
+    known = max((one.number for one in anchors), default=0)
+    if known > end:
+        text = f"the chain ends at seal {end}, and the anchor remembers seal {known}"
+        yield Flaw(seal=end + 1, what="truncated", text=text)
+    for number in strange:
+        yield Flaw(seal=number, what="removed", text="blocks stand under it, and the seal is missing")
+
+
+def _deeds(blocks: Sequence[Block]) -> Counter[tuple[int, bytes]]:
+    lines = (line for block in blocks if not block.format for line in LINE.iter_unpack(_whole(block.lines)))
+    return Counter((line[0], line[4]) for line in lines)
+
+
+def _whole(lines: bytes) -> bytes:
+    return lines[: len(lines) - len(lines) % LINE.size]
+
+
+def _deeds_kept(lines: Counter[tuple[int, bytes]], rows: Counter[tuple[int, bytes]]) -> Iterator[Flaw]:
+    """Whether ``lienthong_audit`` tells what people did as it was noted."""
+    for number in sorted({number for number, _ in (lines - rows) | (rows - lines)}):
+        text = f"what people did with reject {number} (lienthong_audit) was altered, removed or added"
+        yield Flaw(seal=None, what="deed", text=text)
