@@ -14,6 +14,7 @@ from consumers.auditing import AuditStore
 from consumers.ranges import Ranges
 from consumers.standing import StandingStore
 from consumers.store import NationalStore, Parked, Position, Receipt, Reject, RejectRow, Slice
+from consumers.trace_readings import TraceStore
 
 #: ``retry``: translate it again, as corrected if it was, and then what waits behind it. ``drop``: refuse it
 #: for good and let go what waits. ``supersede``: try the newest change that waits, alone.
@@ -95,7 +96,7 @@ class Mend:
     superseded: Sequence[int] = ()  #: numbers to be answered as superseded
 
 
-class RepairStore(NationalStore, StandingStore, AuditStore, Protocol):
+class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol):
     """A national store whose rejects can be worked on. Errors as of ``NationalStore``."""
 
     # --- for people ----------------------------------------------------------------------------------

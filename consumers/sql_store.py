@@ -35,6 +35,7 @@ from consumers.store import (
     StoreError,
     SyncBatch,
 )
+from consumers.trace_readings import TraceReadings
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat
 
@@ -53,7 +54,7 @@ class Refused(StoreError):
         self.refusal = refusal
 
 
-class SqlStore(Readings, AuditBooks, ABC):
+class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
     """See ``consumers.store.NationalStore`` for every public method."""
 
     ten_minutes_ago: ClassVar[str]

@@ -45,6 +45,12 @@ def open_answers(source: str) -> AnswerBook:
     return AnswerBook(url)
 
 
+def source_url(source: str) -> tuple[URL, str]:
+    """The address, and ``postgresql`` or ``sqlite``. ``SettingsError`` if it is no address of these."""
+    url = _url(source)
+    return url, _kind(url)
+
+
 def _url(source: str) -> URL:
     try:
         return make_url(source)

@@ -18,12 +18,14 @@ from consumers.rejects_commands import rejects
 from consumers.report_commands import report
 from consumers.shadow_command import shadow
 from consumers.status_commands import status
+from consumers.trace_command import trace_command
 from producers.backfill_command import backfill
 from producers.commands import capture
 from producers.draft_commands import contracts
 from producers.receipts_commands import follow
 from producers.settings import SourceSettings
 from producers.side import open_side
+from producers.trail import captured
 from schemas.codes_commands import codes
 from schemas.errors import LienthongError
 from schemas.settings import load_settings
@@ -50,6 +52,7 @@ app.add_typer(reconcile_commands(open_side, lambda: load_settings(SourceSettings
 app.add_typer(registry, name="registry")
 app.command()(backfill)
 app.add_typer(audit, name="audit")
+app.command("trace")(trace_command(captured))  # it may read an agency's outbox
 app.command()(consume)
 app.command()(report)
 app.command()(status)

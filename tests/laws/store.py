@@ -13,6 +13,7 @@ from tests.laws.repairs import RepairLaws
 from tests.laws.rows import RowLaws
 from tests.laws.standing import StandingLaws
 from tests.laws.tables import TableLaws
+from tests.laws.traces import TraceLaws
 from tests.laws.versions import VersionLaws
 
 
@@ -31,5 +32,6 @@ class StoreLaws(
     LookLaws,
     ProofLaws,
     AuditLaws,
+    TraceLaws,
 ):
     """A test class of these needs the fixtures ``address``, ``lab`` and ``guarded``."""

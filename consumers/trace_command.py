@@ -1,0 +1,210 @@
+"""``lienthong trace``: every hop of one record."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consumers.audit_key import AuditKey, load_key
+from consumers.opening import open_store
+from consumers.settings import StoreSettings
+from consumers.topic_search import TopicSearch
+from consumers.tracing import HOPS, Captured, Sources, Trace, trace
+from schemas.documents import suggestion
+from schemas.errors import LienthongError, SettingsError
+from schemas.library import Library, load_library
+from schemas.printing import print_json, print_table
+from schemas.settings import LibrarySettings, load_settings
+
+OutboxReader = Callable[[str, str, str, int], Sequence[Captured]]
+"""From LIENTHONG_SOURCE, a contract's id, a key and a limit to what the outbox has."""
+
+CHANGES = 20  #: of a record, told from its outbox
+LAST = 200_000
+
+_WORDS = {
+    "vi": {
+        "columns": ("chặng", "số", "lúc", "việc", "chi tiết", "nơi"),
+        "hops": {
+            "outbox": "hộp thư đi",
+            "province": "topic tỉnh",
+            "translate": "chuyển đổi",
+            "national": "topic quốc gia",
+            "store": "kho quốc gia",
+            "receipt": "biên nhận",
+            "audit": "nhật ký kiểm toán",
+        },
+        "what": {
+            "captured": "đã ghi nhận",
+            "acknowledged": "đã gửi lên Kafka",
+            "not_published": "chưa gửi",
+            "published": "đã công bố",
+            "not_read": "chưa đọc tới",
+            "translated": "đã chuyển đổi",
+            "rejected": "bị từ chối",
+            "mended": "đã xử lý",
+            "parked": "đang chờ",
+            "in_force": "còn hiệu lực",
+            "deleted": "đã xóa",
+            "applied": "đã áp dụng",
+            "stale": "đã có bản mới hơn",
+            "passed": "không thuộc phạm vi",
+            "sealed": "đã niêm phong",
+            "not_sealed": "chưa niêm phong",
+        },
+        "away": "không xem được",
+        "notes": {
+            "not_set_up": "chưa khai báo ở đây",
+            "no_topic": "không có topic",
+            "no_national_key": "chưa biết khóa quốc gia",
+        },
+        "never": "chưa nơi nào thấy bản ghi này",
+        "unsure": "những nơi trả lời được chưa thấy bản ghi này",
+    },
+    "en": {
+        "columns": ("hop", "number", "at", "what", "detail", "where"),
+        "hops": {
+            "outbox": "outbox",
+            "province": "province topic",
+            "translate": "translate",
+            "national": "national topic",
+            "store": "national store",
+            "receipt": "receipt",
+            "audit": "audit chain",
+        },
+        "what": {
+            "captured": "captured",
+            "acknowledged": "sent to Kafka",
+            "not_published": "not sent yet",
+            "published": "published",
+            "not_read": "not read yet",
+            "translated": "translated",
+            "rejected": "rejected",
+            "mended": "dealt with",
+            "parked": "waits",
+            "in_force": "in force",
+            "deleted": "deleted",
+            "applied": "applied",
+            "stale": "superseded",
+            "passed": "not of its concern",
+            "sealed": "sealed",
+            "not_sealed": "not sealed yet",
+        },
+        "away": "could not be looked at",
+        "notes": {
+            "not_set_up": "not set up here",
+            "no_topic": "no such topic",
+            "no_national_key": "its national key is not known yet",
+        },
+        "never": "nobody has ever seen this record",
+        "unsure": "whoever answers has not seen this record",
+    },
+}  # fmt: skip
+
+
+class _TraceSettings(LibrarySettings):
+    """All parts are optional: what is not set is not looked at."""
+
+    deployment: str = "lienthong"
+    store: str = ""
+    broker: str = ""
+    source: str = ""
+    audit_key: Path = StoreSettings.model_fields["audit_key"].default
+
+
+def trace_command(outbox: OutboxReader) -> Callable[..., None]:
+    """The command, for a composition root that can read an agency's outbox."""
+
+    def command(
+        system: Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")],
+        key: Annotated[str, typer.Argument(help="The record's key; parts of one key are joined with |.")],
+        dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+        last: Annotated[
+            int, typer.Option(min=1, help="How many records at the end of a partition are looked through.")
+        ] = LAST,
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each dataset.")] = False,
+    ) -> None:
+        """Follow one record: outbox, topics, contract, rejects, national row, receipts, audit chain.
+
+        Looks wherever LIENTHONG_SOURCE, LIENTHONG_BROKER and LIENTHONG_STORE lead; a part that is away costs
+        its own hop only. Tells numbers, places and times, no value of the record. Exit status 1: never seen.
+        """
+        settings = load_settings(_TraceSettings)
+        library = load_library(settings.contract_folders)
+        contracts = [one for one in library.contracts.values() if one.system == system]
+        contracts = [one for one in contracts if dataset in (None, one.dataset)]
+        if not contracts:
+            known = sorted({one.system for one in library.contracts.values()})
+            raise SettingsError(
+                f"no contract of {system}{f'/{dataset}' if dataset else ''}",
+                next_step=suggestion(system, known),
+            )
+        with ExitStack() as stack:
+            sources = _sources(settings, library, outbox, last, stack)
+            found = [trace(sources, one, key) for one in sorted(contracts, key=lambda one: one.id)]
+        if as_json:
+            print_json([_as_json(one) for one in found])
+        else:
+            _tell([one for one in found if one.known] or found[:1], settings.language)
+        if not any(one.known for one in found):
+            words = _WORDS[settings.language]
+            typer.echo(str(words["unsure" if any(one.away for one in found) else "never"]), err=True)
+            raise typer.Exit(1)
+
+    return command
+
+
+def _sources(
+    settings: _TraceSettings, library: Library, outbox: OutboxReader, last: int, stack: ExitStack
+) -> Sources:
+    store = stack.enter_context(closing(open_store(settings.store))) if settings.store else None
+    return Sources(
+        library=library,
+        deployment=settings.deployment,
+        outbox=(lambda of, key: outbox(settings.source, of, key, CHANGES)) if settings.source else None,
+        search=(lambda: TopicSearch(settings.broker, last=last, say=_say)) if settings.broker else None,
+        store=store,
+        key=_key(settings) if store is not None else None,
+    )
+
+
+def _key(settings: _TraceSettings) -> AuditKey | None:
+    """The audit key, if this machine has it: an operator's may not."""
+    try:
+        return load_key(settings.audit_key.expanduser())
+    except LienthongError:
+        return None
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _as_json(one: Trace) -> dict[str, Any]:
+    steps = [{**asdict(step), "at": step.at.isoformat() if step.at else None} for step in one.steps]
+    return {"dataset": one.dataset, "steps": steps, "away": one.away, "notes": one.notes}
+
+
+def _tell(found: Sequence[Trace], language: str) -> None:
+    words: Any = _WORDS[language]
+    for one in found:
+        rows = [
+            (
+                words["hops"][step.hop],
+                "-" if step.seq is None else str(step.seq),
+                step.at.isoformat(timespec="milliseconds") if step.at else "-",
+                words["what"].get(step.what, step.what),
+                step.detail,
+                step.where,
+            )
+            for step in one.steps
+        ]
+        print_table(one.dataset, words["columns"], rows)
+        for hop in HOPS:
+            if hop in one.away:
+                _say(f"{words['hops'][hop]}: {words['away']}: {one.away[hop]}")
+            elif hop in one.notes:
+                _say(f"{words['hops'][hop]}: {words['notes'].get(one.notes[hop], one.notes[hop])}")

@@ -1,0 +1,107 @@
+"""``lienthong trace`` without a broker: what it tells; a part that is away costs its own hop only."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from consumers.audit_key import load_key, make_key
+from consumers.opening import open_store
+from schemas.library import load_library
+from streams.cli import app
+from tests.store_lab import Change, Lab
+
+KEY = "hồ|sơ 4711"
+NATIONAL = load_library().formats["hotich.khaisinh.v1"]
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["trace", *words])
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store, an agency's outbox, and a broker that is away."""
+    monkeypatch.setenv("LIENTHONG_LANGUAGE", "en")
+    monkeypatch.setenv("LIENTHONG_STORE", f"sqlite:///{tmp_path}/national.db")
+    monkeypatch.setenv("LIENTHONG_SOURCE", f"sqlite:///{tmp_path}/agency.db")
+    monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
+    monkeypatch.setenv("LIENTHONG_AUDIT_KEY", str(tmp_path / "audit.key"))
+    make_key(tmp_path / "audit.key")
+    url, key = f"sqlite:///{tmp_path}/national.db", load_key(tmp_path / "audit.key")
+    store = open_store(url, audit_key=key)
+    store.migrate([NATIONAL])
+    lab = Lab(store=store, url=url, shift_claims=lambda _: None, national=NATIONAL)
+    lab.apply(Change(key="K1", seq=7, person=KEY, system="hotich_qnam", dataset="khaisinh"))
+    store.seal(key)
+    lab.apply(Change(key="K1", seq=9, person=KEY, system="hotich_qnam", dataset="khaisinh"))
+    lab.close()
+    with sqlite3.connect(tmp_path / "agency.db") as agency:
+        agency.execute(
+            "CREATE TABLE lienthong_outbox (id INTEGER PRIMARY KEY, dataset TEXT, op TEXT, key TEXT,"
+            " changed_at INTEGER, seq INTEGER, published_at INTEGER)"
+        )
+        rows = [
+            ("u", KEY, 1_700_000_000_000, 9, 1_700_000_001_000),
+            ("u", KEY, 1_700_000_002_000, None, None),
+        ]
+        agency.executemany(
+            "INSERT INTO lienthong_outbox (dataset, op, key, changed_at, seq, published_at)"
+            " VALUES ('hotich_qnam/khaisinh', ?, ?, ?, ?, ?)",
+            [*rows, ("c", "another", 1, 1, 1)],
+        )
+    agency.close()
+
+
+def test_every_hop_that_answers_is_told_with_numbers_and_times() -> None:
+    found = run("hotich_qnam", KEY, "--dataset", "khaisinh", "--json")
+    assert found.exit_code == 0, (found.output, found.exception)
+    (told,) = json.loads(found.stdout)
+    steps = [(one["hop"], one["seq"], one["what"]) for one in told["steps"]]
+    assert steps == [
+        ("outbox", 9, "captured"),
+        ("outbox", 9, "acknowledged"),
+        ("outbox", None, "captured"),
+        ("outbox", None, "not_published"),
+        ("store", 9, "in_force"),
+        ("receipt", 9, "applied"),
+        ("audit", 7, "sealed"),
+        ("audit", 9, "not_sealed"),
+    ]
+    assert told["steps"][0]["at"] == "2023-11-14T22:13:20+00:00"
+    assert "before 7" in told["steps"][4]["detail"]
+    assert set(told["away"]) == {"province", "national"}
+
+
+def test_people_get_a_table_and_hear_what_is_away() -> None:
+    found = run("hotich_qnam", KEY)
+    assert found.exit_code == 0, found.output
+    assert "national store\t9\t" in found.stdout
+    assert "national topic: could not be looked at: no broker listens on 127.0.0.1:1" in found.stderr
+    assert "4711" not in found.output, "the key is the operator's; it is not told again"
+
+
+def test_a_key_nobody_ever_saw_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run("hotich_qnam", "nobody")
+    assert found.exit_code == 1
+    assert "whoever answers has not seen this record" in found.stderr
+    monkeypatch.delenv("LIENTHONG_BROKER")
+    found = run("hotich_qnam", "nobody", "--dataset", "khaisinh")
+    assert found.exit_code == 1
+    assert "nobody has ever seen this record" in found.stderr
+    assert "province topic: not set up here" in found.stderr
+
+
+def test_an_agency_that_is_away_costs_its_own_hop_only(tmp_path: Path) -> None:
+    (tmp_path / "agency.db").unlink()
+    (told,) = json.loads(run("hotich_qnam", KEY, "--dataset", "khaisinh", "--json").stdout)
+    assert "outbox" in told["away"]
+    assert {one["hop"] for one in told["steps"]} == {"store", "receipt", "audit"}
+
+
+def test_an_unknown_system_is_a_mistake_of_typing() -> None:
+    error = run("hotich_qnan", KEY).exception
+    assert getattr(error, "exit_code", None) == 2
+    assert "hotich_qnam" in getattr(error, "next_step", "")
