@@ -18,6 +18,8 @@ from consumers.audit_key import (
     public_file,
 )
 from consumers.commands import opened_store
+from consumers.repairs import RepairStore
+from consumers.row_proof import RowProof, prove_rows
 from consumers.settings import StoreSettings
 from consumers.verifying import Flaw, Verdict, verify
 from schemas.errors import LienthongError, SettingsError
@@ -36,6 +38,8 @@ _WORDS = {
         "chain": "chuỗi bị đứt",
         "truncated": "bị cắt phần cuối",
         "deed": "việc của người bị sửa",
+        "row": "dòng dữ liệu bị sửa",
+        "rows": "{rows} dòng dữ liệu còn hiệu lực đã đối chiếu; {older} dòng có từ trước khi có nhật ký",
         "seal": "niêm phong",
         "sound": "nguyên vẹn: {lines} dòng, {seals} niêm phong; khóa {keys}",
         "broken": "{flaws} chỗ không còn như khi niêm phong ({lines} dòng, {seals} niêm phong)",
@@ -50,6 +54,8 @@ _WORDS = {
         "chain": "broken chain",
         "truncated": "cut off",
         "deed": "deeds altered",
+        "row": "row altered",
+        "rows": "{rows} rows in force were compared; {older} are older than the chain",
         "seal": "seal",
         "sound": "sound: {lines} lines, {seals} seals; key {keys}",
         "broken": "{flaws} places are not as they were sealed ({lines} lines, {seals} seals)",
@@ -99,6 +105,10 @@ def verify_(
         list[str] | None,
         typer.Option("--anchor", help="A seal remembered elsewhere, as printed; finds a cut-off end."),
     ] = None,
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help="Compare the national rows with their lines too; needs the key."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Look at every line and seal: altered, removed, put into another order, forged, cut off?
@@ -114,14 +124,21 @@ def verify_(
         if not public and (mine := noted_anchor(file)) is not None:
             anchors.append(mine)
         with opened_store(settings) as opened:
-            verdict = verify(opened, keys, anchors, _Talk())
+            talk = _Talk()
+            verdict = verify(opened, keys, anchors, talk.of)
+            proof = _rows(opened, settings, talk) if rows else None
     except LienthongError as error:
         raise Unjudged(error.message, next_step=error.next_step) from error
+    if proof is not None:
+        verdict.flaws += proof.flaws
     if as_json:
         last = str(verdict.last) if verdict.last else None
-        print_json({**asdict(verdict), "last": last, "sound": not verdict.flaws})
+        told = {"rows": proof.rows, "older_rows": proof.older} if proof else {}
+        print_json({**asdict(verdict), "last": last, "sound": not verdict.flaws, **told})
     else:
         _tell(verdict, settings.language)
+        if proof is not None:
+            typer.echo(_WORDS[settings.language]["rows"].format(rows=proof.rows, older=proof.older), err=True)
     if verdict.flaws:
         raise typer.Exit(1)
 
@@ -133,16 +150,25 @@ def _trusted(public: list[Path] | None, file: Path) -> list[PublicKey]:
     return [load_public(beside) if beside.exists() else load_key(file)]
 
 
+def _rows(opened: RepairStore, settings: StoreSettings, talk: "_Talk") -> RowProof:
+    formats = sorted(load_library(settings.contract_folders).formats.values(), key=lambda one: one.full_id)
+    return prove_rows(opened, formats, load_key(settings.audit_key_file), talk)
+
+
 class _Talk:
     """Says every two seconds how far it is."""
 
     def __init__(self) -> None:
         self._next = monotonic() + TALK_SECONDS
 
-    def __call__(self, verdict: Verdict) -> None:
+    def __call__(self, text: str) -> None:
         if monotonic() >= self._next:
-            typer.echo(f"seal {verdict.seals}, {verdict.lines} lines …", err=True)
+            typer.echo(text, err=True)
             self._next = monotonic() + TALK_SECONDS
+
+    def of(self, verdict: Verdict) -> None:
+        """After each seal."""
+        self(f"seal {verdict.seals}, {verdict.lines} lines …")
 
 
 def _tell(verdict: Verdict, language: str) -> None:
@@ -188,8 +214,8 @@ def export(
     with opened_store(settings) as opened:
         found = history(opened, [secret], system, datasets, record)
         entries = [one for one in found if one.seal is not None]
-        wanted = {one.seal for one in entries}
-        seals = {one.number: one for one in opened.seals() if one.number in wanted}
+        wanted = sorted({one.seal for one in entries if one.seal is not None})
+        seals = {one.number: one for one in opened.seals(wanted)}
     of = sorted({one.block.dataset for one in entries})
     if not entries:
         wait = "its lines are not sealed yet: wait a second" if found else "see: lienthong trace"

@@ -15,6 +15,7 @@ from consumers.audit_key import HANDLE_BYTES, AuditKey
 from consumers.audit_lines import LINE, NO_VERSION, PAGE_LINES, Block, pages_of
 from consumers.audit_tree import path
 from consumers.auditing import FORM, AuditStore, Seal, Statement
+from consumers.verifying import whole_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,7 @@ def history(
 
 
 def _entries(seal: int | None, block: Block, handle: bytes) -> Iterator[Entry]:
-    whole = len(block.lines) - len(block.lines) % LINE.size
-    for place, (seq, op, mine, before, after) in enumerate(LINE.iter_unpack(block.lines[:whole])):
+    for place, (seq, op, mine, before, after) in enumerate(LINE.iter_unpack(whole_lines(block.lines))):
         if mine == handle:
             replaced = None if before == NO_VERSION else before
             told = {"seq": seq, "op": op.decode("ascii", "replace"), "before": replaced, "after": after.hex()}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
+import polars as pl
 import sqlalchemy as sa
 
 from consumers import ddl
@@ -12,10 +13,13 @@ from consumers.audit_key import AuditKey
 from consumers.audit_lines import Block, NewBlock, deed_hash
 from consumers.audit_tables import block, seal
 from consumers.auditing import Seal, Unsealed, seal_blocks
+from consumers.preparing import STAGED
+from schemas.formats import NationalFormat
 
 B, S = block.c, seal.c
 SEALED_AT_ONCE = 100_000  #: lines, so that a seal takes a fraction of a second
 BLOCKS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 20_000
 _BLOCK = tuple(field.name for field in dataclasses.fields(Block))
 _SEAL = tuple(field.name for field in dataclasses.fields(Seal))
 
@@ -72,10 +76,11 @@ class AuditBooks:
 
     # --- looking -------------------------------------------------------------------------------------
 
-    def seals(self) -> Iterator[Seal]:
+    def seals(self, numbers: Sequence[int] | None = None) -> Iterator[Seal]:
         after = 0
+        wanted = sa.true() if numbers is None else S.number.in_(numbers)
         while True:
-            query = sa.select(seal).where(S.number > after).order_by(S.number).limit(100)
+            query = sa.select(seal).where(S.number > after, wanted).order_by(S.number).limit(100)
             with self._transaction() as connection:
                 found = [_seal(row) for row in connection.execute(query)]
             yield from found
@@ -96,6 +101,25 @@ class AuditBooks:
     def _holds(self, handle: bytes) -> sa.ColumnElement[bool]:
         """That a handle stands somewhere in the bytes of a block."""
         raise AssertionError("given by the store")
+
+    def rows_as_sent(self, national: NationalFormat) -> Iterator[pl.DataFrame]:
+        c = ddl.format_table(national).c
+        texts = [name for name, kind in STAGED if kind == "text"]
+        fields = {one.name: c[ddl.column_name(one)] for one in national.fields}
+        columns: dict[str, sa.ColumnElement[Any]] = {
+            **{name: c[name] for name in (*texts, "lt_seq", "lt_committed_at", "lt_applied_at")},
+            "lt_deleted": c.lt_deleted_at.is_not(None),
+            **fields,
+        }
+        times = dict.fromkeys(("lt_committed_at", "lt_applied_at"), pl.Datetime("us", "UTC"))
+        others = {"lt_seq": pl.Int64(), "lt_deleted": pl.Boolean(), **times}
+        schema = dict.fromkeys(columns, pl.String()) | others
+        query = sa.select(*(column.label(name) for name, column in columns.items()))
+        with self._transaction() as connection:
+            found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions()
+            for rows in found:
+                frame = pl.DataFrame([*map(tuple, rows)], schema=schema, orient="row")
+                yield frame.with_columns(lt_committed_ms=pl.col("lt_committed_at").dt.epoch("ms"))
 
     def strange_seals(self) -> list[int]:
         known = sa.select(sa.literal(1)).where(S.number == B.seal).exists()

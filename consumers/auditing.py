@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
+import polars as pl
+
 from consumers.audit_key import Anchor, AuditKey
 from consumers.audit_lines import LINE, Block
 from consumers.audit_tree import root
+from schemas.formats import NationalFormat
 
 FORM = 1  #: of statements and lines
 NO_SEAL = "0" * 64  #: what the first seal says of the one before
@@ -125,14 +128,20 @@ class AuditStore(Protocol):
     def last_seal(self) -> Seal | None:
         """The seal with the highest number."""
 
-    def seals(self) -> Iterator[Seal]:
-        """All seals, by number. Other methods may be called in between."""
+    def seals(self, numbers: Sequence[int] | None = None) -> Iterator[Seal]:
+        """All seals, or those of these numbers, by number. Other methods may be called in between."""
 
     def blocks_of(self, seal: int | None) -> list[Block]:
         """The blocks that a seal's number stands at, by id; ``None``: those without."""
 
     def blocks_with(self, handle: bytes, system: str, dataset: str) -> list[tuple[int | None, Block]]:
         """The blocks in which a handle stands, with their seals; in the order of the chain."""
+
+    def rows_as_sent(self, national: NationalFormat) -> Iterator[pl.DataFrame]:
+        """All rows of a format, some thousands at a time, with the columns that are hashed of them.
+
+        Besides ``lt_deleted`` (a tombstone) and ``lt_applied_at``.
+        """
 
     def strange_seals(self) -> list[int]:
         """Numbers that stand at blocks and are of no seal."""

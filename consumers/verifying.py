@@ -15,7 +15,7 @@ class Flaw:
     """Something that is not as it was sealed."""
 
     seal: int | None  #: its number; None: the flaw is of no one seal
-    what: str  #: a code: altered, removed, added, forged, chain, truncated, deed
+    what: str  #: a code: altered, removed, added, forged, chain, truncated, deed, row
     text: str  #: where, and what; no personal value
 
 
@@ -174,11 +174,14 @@ def _cut_off(last: Anchor | None, anchors: Sequence[Anchor], strange: Sequence[i
 
 
 def _deeds(blocks: Sequence[Block]) -> Counter[tuple[int, bytes]]:
-    lines = (line for block in blocks if not block.format for line in LINE.iter_unpack(_whole(block.lines)))
+    lines = (
+        line for block in blocks if not block.format for line in LINE.iter_unpack(whole_lines(block.lines))
+    )
     return Counter((line[0], line[4]) for line in lines)
 
 
-def _whole(lines: bytes) -> bytes:
+def whole_lines(lines: bytes) -> bytes:
+    """Without what is no whole line at the end: somebody cut it."""
     return lines[: len(lines) - len(lines) % LINE.size]
 
 

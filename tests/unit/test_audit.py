@@ -1,6 +1,7 @@
 """The audit chain on SQLite: what verify finds, and what the script for strangers thinks of an export."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from consumers.audit_lines import LINE
 from consumers.audit_tree import leaf, path, root
 from consumers.opening import open_store
 from schemas.errors import SettingsError
+from schemas.library import load_library
 from streams.cli import app
 from tests.store_lab import BOOK, DATASET, SYSTEM, Lab, delete, numbered, upsert
+from tests.unit.provinces import write_format
 
 SCRIPT = Path(__file__).parents[2] / "deploy/verify_audit.py"
 
@@ -257,3 +260,70 @@ def test_a_key_file_is_its_owners_only_and_never_overwritten(tmp_path: Path) -> 
     file.chmod(0o640)
     with pytest.raises(SettingsError, match="can be read by others"):
         load_key(file)
+
+
+# --- rows --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def province(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that knows the format of the lab."""
+    folder = tmp_path / "library"
+    write_format(folder, "thu.nghiem.v1", "so", "hoTen", "ghiChu")
+    monkeypatch.setenv("LIENTHONG_CONTRACTS", str(folder))
+
+
+@pytest.fixture
+def other_tables(lab: Lab, province: None) -> None:
+    folder = Path(os.environ["LIENTHONG_CONTRACTS"])
+    lab.store.migrate(list(load_library([folder]).formats.values()))
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_rows_fit_their_lines(lab: Lab) -> None:
+    lab.apply(
+        upsert(30, "K30", person="p30", hoTen='Lê "Thử",\nNghiệm', ghiChu=""), upsert(31, "NEW", person="p9")
+    )
+    lab.apply(delete(31, "K9", person="p9", answers=False))
+    found = run("verify", "--rows", "--json")
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    assert (told["rows"], told["older_rows"]) == (20, 0)
+
+
+@pytest.mark.usefixtures("other_tables")
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (
+            "UPDATE {table} SET hoten = 'Khác' WHERE lt_key = 'K2'",
+            "number 21 in thu.nghiem.v1 is not as its",
+        ),
+        (
+            "UPDATE {table} SET lt_seq = 99 WHERE lt_key = 'K4'",
+            "number 99 in thu.nghiem.v1 is not as its line",
+        ),
+        (
+            "UPDATE {table} SET lt_deleted_at = NULL WHERE lt_key = 'K3'",
+            "number 22 in thu.nghiem.v1 is not as",
+        ),
+        ("DELETE FROM {table} WHERE lt_key = 'K5'", "number 5 in thu.nghiem.v1 is gone"),
+    ],
+)
+def test_a_row_altered_behind_the_road_is_found(lab: Lab, statement: str, told: str) -> None:
+    lab.execute(statement.format(table=BOOK.table))
+    assert run("verify").exit_code == 0
+    found = run("verify", "--rows")
+    assert found.exit_code == 1
+    assert told in found.stdout
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_rows_from_before_the_chain_are_counted_apart(lab: Lab) -> None:
+    lab.execute(
+        f"INSERT INTO {BOOK.table} (lt_key, lt_system, lt_dataset, lt_source_key, lt_seq, lt_applied_at)"
+        f" VALUES ('OLD', '{SYSTEM}', '{DATASET}', 'old', 1, '2020-01-01T00:00:00.000000+00:00')"
+    )
+    found = run("verify", "--rows")
+    assert found.exit_code == 0, found.output
+    assert "20 rows in force were compared; 1 are older than the chain" in found.stderr

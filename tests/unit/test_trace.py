@@ -14,7 +14,8 @@ from streams.cli import app
 from tests.store_lab import Change, Lab
 
 KEY = "hồ|sơ 4711"
-NATIONAL = load_library().formats["hotich.khaisinh.v1"]
+FORMATS = load_library().formats
+NATIONAL = FORMATS["hotich.khaisinh.v1"]
 
 
 def run(*words: str) -> Result:
@@ -32,7 +33,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_key(tmp_path / "audit.key")
     url, key = f"sqlite:///{tmp_path}/national.db", load_key(tmp_path / "audit.key")
     store = open_store(url, audit_key=key)
-    store.migrate([NATIONAL])
+    store.migrate(list(FORMATS.values()))
     lab = Lab(store=store, url=url, shift_claims=lambda _: None, national=NATIONAL)
     lab.apply(Change(key="K1", seq=7, person=KEY, system="hotich_qnam", dataset="khaisinh"))
     store.seal(key)

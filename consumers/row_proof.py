@@ -1,0 +1,107 @@
+"""Compares the rows of a store with the lines of its audit chain: is each what its line tells, and none gone?
+
+A line is only as good as its seal: ``consumers.verifying`` looks at those. The hash of a row covers its key,
+source, number, contract and fields, so a row that was altered in the database fits no line any more.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import polars as pl
+
+from consumers.audit_key import HANDLE_BYTES, AuditKey
+from consumers.audit_lines import LINE, Block, contents_of
+from consumers.auditing import AuditStore
+from consumers.verifying import Flaw, whole_lines
+from schemas.formats import NationalFormat
+
+_Version = tuple[str, bytes, int]  # format, handle, number
+#: A row's time may be of the beginning of the transaction that wrote the first block.
+_BEGINNING = timedelta(minutes=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class RowProof:
+    """What was found."""
+
+    flaws: list[Flaw]
+    rows: int = 0  #: in force, compared
+    older: int = 0  #: in force, and written before the chain began: no line tells of them
+
+
+@dataclass(slots=True)
+class _Lines:
+    """What should be in force, by the lines of one key."""
+
+    versions: dict[_Version, tuple[bytes, str]] = field(default_factory=dict)  #: hash, and the source's name
+    since: datetime | None = None
+
+    def add(self, block: Block) -> None:
+        if self.since is None or block.at < self.since:
+            self.since = block.at
+        for seq, op, handle, before, after in LINE.iter_unpack(whole_lines(block.lines)):
+            self.versions.pop((block.format, handle, before), None)
+            if op == b"u":
+                source = f"{block.system}/{block.dataset}"
+                self.versions[block.format, handle, seq] = (after, source)
+
+
+def prove_rows(
+    store: AuditStore, formats: Sequence[NationalFormat], key: AuditKey, say: Callable[[str], None]
+) -> RowProof:
+    """Compare all rows of these formats with the lines that ``key`` made.
+
+    Changes may come meanwhile: what does not fit is looked at a second time, and counts if it stays so.
+    """
+    first = _look(store, formats, key, say)
+    if not first.flaws:
+        return first
+    second = _look(store, formats, key, say)
+    second.flaws = [flaw for flaw in second.flaws if flaw in first.flaws]
+    return second
+
+
+def _look(
+    store: AuditStore, formats: Sequence[NationalFormat], key: AuditKey, say: Callable[[str], None]
+) -> RowProof:
+    lines = _Lines()
+    for number in (*[seal.number for seal in store.seals()], None):
+        for block in store.blocks_of(number):
+            if block.key == key.id:
+                lines.add(block)
+    proof = RowProof(flaws=[])
+    for national in formats:
+        for rows in store.rows_as_sent(national):
+            proof.flaws += _compared(rows, national, key, lines, proof)
+            say(f"{national.full_id}: {proof.rows} rows …")
+    for (full_id, _, seq), (_, source) in lines.versions.items():
+        text = f"the row of {source} number {seq} in {full_id} is gone, or is another one now"
+        proof.flaws.append(Flaw(seal=None, what="row", text=text))
+    return proof
+
+
+def _compared(
+    rows: pl.DataFrame, national: NationalFormat, key: AuditKey, lines: _Lines, proof: RowProof
+) -> Iterator[Flaw]:
+    told = rows.select("lt_system", "lt_dataset", "lt_source_key", "lt_seq", "lt_deleted", "lt_applied_at")
+    for content, row in zip(contents_of(rows, national), told.iter_rows(), strict=True):
+        system, dataset, source_key, seq, deleted, applied_at = row
+        (mark,) = key.marks(system, dataset, [source_key.encode()])
+        version = (national.full_id, mark[:HANDLE_BYTES], seq)
+        expected, _ = lines.versions.get(version, (b"", ""))
+        fits = expected == sha256(mark[HANDLE_BYTES:] + content).digest()
+        if fits:
+            del lines.versions[version]  # what is left in the end is gone
+        if deleted:
+            continue
+        proof.rows += 1
+        if not fits and not expected and (lines.since is None or applied_at < lines.since - _BEGINNING):
+            proof.older += 1
+        elif not fits:
+            lines.versions.pop(version, None)
+            text = (
+                f"the row of {system}/{dataset} number {seq} in {national.full_id} is not as its line tells"
+            )
+            yield Flaw(seal=None, what="row", text=text)
