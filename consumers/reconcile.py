@@ -16,21 +16,22 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from consumers.judging import Judge
 from consumers.proofs import Known, Proof, ProofStore
-from consumers.ranges import Ranges
-from consumers.store import Answers, Left
+from consumers.store import Left
 from schemas.differences import Difference, Kind, Made, compare, made_of
 from schemas.inverse import images_of
 from schemas.library import Library
 from schemas.mapping import Translator
-from schemas.sides import Newest, SourceSide
+from schemas.sides import SourceSide
 from schemas.sums import Adding, Sum, Sums, bucket_of, lots, row_texts, unequal
 
 #: Part of what kept sums follow: counted up when a row's text or its hash is made in another way.
 _METHOD = "2"
 _LOT_ROWS = 50_000
 _LOOK_AT_ONCE = 10_000
-#: A source without an outbox does not tell what is on its way: what differs is looked at once more.
+#: A source without an outbox does not tell what is on its way, nor do answers of another format: what differs
+#: is looked at once more.
 LOOK_AGAIN_SECONDS = 10.0
 
 
@@ -74,6 +75,7 @@ class Comparison:
         self._began = time.monotonic()
         self._refused = store.refused(*self._whose)
         self._last: dict[str, str] = {}  #: last images of records that are gone
+        self._unsure = False
         self._counts: Counter[Kind] = Counter()
         self.in_flight_since_ms = 0  #: of the oldest change on its way; 0: none is known
         self._known: dict[str, Known] = {}
@@ -214,8 +216,9 @@ class Comparison:
     # --- looking at single records -------------------------------------------------------------------
 
     def _looked(self, keys: Sequence[str]) -> list[Difference]:
+        self._unsure = not self._side.captured
         found = self._look(keys)
-        if found and not self._side.captured:
+        if found and self._unsure:
             time.sleep(LOOK_AGAIN_SECONDS)
             again = {(one.format, one.source_key): one for one in self._look(keys)}
             found = [one for one in found if again.get((one.format, one.source_key)) == one]
@@ -227,8 +230,7 @@ class Comparison:
         A change that the source had made and that is answered is in the store by the time that is read.
         """
         rows, newest = self._side.look(keys)
-        answers = {one.format: one for one in self._store.answers(*self._whose)}
-        lost = self._store.gaps(*self._whose)
+        judge = Judge(self._store.answers(*self._whose), self._store.gaps(*self._whose))
         made = made_of(rows, self._translator, self._formats)
         found: list[Difference] = []
         for national in self._formats:
@@ -239,31 +241,10 @@ class Comparison:
                 last = newest.get(one.source_key)
                 if not one.there and last is not None and last.image is not None:
                     self._last[one.source_key] = last.image
-                kind = self._kind(one, last, answers.get(one.format), lost, seqs.get(one.source_key))
+                kind = judge.kind(one, last, seqs.get(one.source_key), self._refused.get(one.source_key))
+                self._unsure |= judge.is_unsure(one, last)
                 found.append(replace(one, kind=kind, since_ms=last.changed_ms if last is not None else None))
         return found
-
-    def _kind(
-        self, one: Difference, last: Newest | None, answers: Answers | None, lost: Ranges, held: int | None
-    ) -> Kind:
-        """``last``: its newest change; ``lost``: numbers that never arrived; ``held``: the store's number."""
-        if last is not None:
-            if last.seq is None:
-                return "in_flight"
-            if last.seq not in lost and (answers is None or last.seq not in answers.known):
-                return "in_flight"
-            if held is not None and held > last.seq:
-                return "in_flight"
-            if answers is not None and (last.seq in answers.rejected or last.seq in answers.parked):
-                return "refused"
-        refused = self._refused.get(one.source_key)
-        if (
-            refused is not None
-            and (last is None or last.seq is None or refused.seq >= last.seq)
-            and (held is None or refused.seq > held)
-        ):
-            return "refused"
-        return one.kind
 
     # --- repairing -----------------------------------------------------------------------------------
 
