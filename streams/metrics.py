@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -29,10 +29,10 @@ class EventTime(Collector):
         self._lock = Lock()
         registry.register(self)
 
-    def observe(self, labels: tuple[str, ...], seconds: pl.Series) -> None:
+    def observe(self, labels: tuple[str, ...], seconds: npt.NDArray[np.float64]) -> None:
         """Count a column of seconds."""
         bounds = self._metric.buckets
-        places = np.searchsorted(bounds, seconds.to_numpy(), side="left")  # a bound is in its own bucket
+        places = np.searchsorted(bounds, seconds, side="left")  # a bound is in its own bucket
         counts = np.bincount(places, minlength=len(bounds) + 1).cumsum().tolist()
         with self._lock:
             mine = self._counts.setdefault(labels, [0] * len(counts))
@@ -111,12 +111,14 @@ class RoadMetrics:
         self.broker_up = Gauge(**working.BROKER_UP.arguments(), registry=registry)
         self.store_up = Gauge(**working.STORE_UP.arguments(), registry=registry)
 
-    def in_store(self, dataset: tuple[str, str], full_id: str, seconds: pl.Series, promise: Promise) -> None:
+    def in_store(
+        self, dataset: tuple[str, str], full_id: str, seconds: npt.NDArray[np.float64], promise: Promise
+    ) -> None:
         """Records of one dataset are in the store, so many seconds after their changes."""
         self.end_to_end.observe((*dataset, full_id), seconds)
         kept = int((seconds <= promise.seconds).sum())
         self.promised.labels(*dataset, "yes").inc(kept)
-        self.promised.labels(*dataset, "no").inc(seconds.len() - kept)
+        self.promised.labels(*dataset, "no").inc(len(seconds) - kept)
 
     def lot(self, hop: str, records: int, seconds: float) -> None:
         """One lot was prepared."""

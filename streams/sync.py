@@ -6,11 +6,13 @@ exactly once in effect, however often it is delivered.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import structlog
 
@@ -25,6 +27,8 @@ from streams.metrics import RoadMetrics
 
 logger = structlog.get_logger(__name__)
 
+Milliseconds = npt.NDArray[np.int64]  # since 1970
+
 
 @dataclass(slots=True, kw_only=True)
 class Load:
@@ -32,7 +36,7 @@ class Load:
 
     format: NationalFormat
     prepared: Prepared
-    changed: pl.DataFrame  #: system, dataset and time at the source of each change
+    committed: Mapping[tuple[str, str], Milliseconds]  #: system, dataset -> when its changes were made
 
 
 class SyncHop:
@@ -93,7 +97,7 @@ class SyncHop:
         return Load(
             format=national,
             prepared=self._store.prepare(batch),
-            changed=rows.select(*WHOSE, "lt_committed_ms"),
+            committed=_committed(rows),
         )
 
     @staticmethod
@@ -140,11 +144,19 @@ class SyncHop:
         metrics.duplicate.labels(name).inc(applied.duplicate)
         for reject in applied.rejected:
             metrics.rejected.labels(reject.system, reject.dataset, reject.rule).inc()
-        seconds = (time.time() - pl.col("lt_committed_ms") / 1000).clip(lower_bound=0)
-        changes = prepared.changed.drop_nulls().select(*WHOSE, seconds=seconds)
-        for (system, dataset), mine in changes.partition_by(*WHOSE, as_dict=True).items():
+        now = time.time()
+        for (system, dataset), moments in prepared.committed.items():
             promise = self._promises.get(f"{system}/{dataset}", Promise())
-            metrics.in_store((system, dataset), name, mine["seconds"], promise)
+            metrics.in_store((system, dataset), name, np.maximum(now - moments / 1000, 0), promise)
+
+
+def _committed(rows: pl.DataFrame) -> dict[tuple[str, str], Milliseconds]:
+    """Made here, in the thread that prepares: the event loop must not wait for a query of Polars."""
+    changes = rows.select(*WHOSE, "lt_committed_ms").drop_nulls()
+    return {
+        (system, dataset): mine["lt_committed_ms"].to_numpy()
+        for (system, dataset), mine in changes.partition_by(*WHOSE, as_dict=True).items()
+    }
 
 
 def _with_all(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
