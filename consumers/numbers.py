@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from consumers.ranges import Ranges, encode
+from consumers.ranges import Ranges, distinct, encode
 from consumers.store import NationalStore
 from schemas.errors import SettingsError
 from schemas.formats import NationalFormat, Running
@@ -113,7 +113,7 @@ def _book(name: tuple[str, ...], entries: pl.DataFrame, due: tuple[int | None, i
 
 
 def _ranges(numbers: pl.Series) -> Ranges:
-    return Ranges.parse([encode(numbers)])
+    return Ranges.parse([encode(distinct(numbers))])
 
 
 def _name(values: tuple[object, ...]) -> tuple[str, ...]:

@@ -243,19 +243,16 @@ def receipt_of(
     at_field: str = "",
 ) -> Receipt:
     """One receipt for a non-empty column of sequence numbers."""
-    distinct = seqs.unique()
-    first, last = distinct.min(), distinct.max()
-    assert isinstance(first, int)
-    assert isinstance(last, int)
+    numbers = ranges.distinct(seqs)
     return Receipt(
         system=system,
         dataset=dataset,
         format=full_id,
         outcome=outcome,
-        seqs=ranges.encode(distinct),
-        first_seq=first,
-        last_seq=last,
-        how_many=distinct.len(),
+        seqs=ranges.encode(numbers),
+        first_seq=int(numbers[0]),
+        last_seq=int(numbers[-1]),
+        how_many=len(numbers),
         rule=rule,
         field=at_field,
     )

@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+Distinct = npt.NDArray[np.int64]  # sorted, each number once
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +83,22 @@ class Ranges:
         return self.spans[-1][1] if self.spans else 0
 
 
-def encode(numbers: pl.Series) -> str:
-    """Distinct numbers of an integer column as text, in order. Empty column: empty text."""
-    ordered = numbers.drop_nulls().unique().sort()
-    begins = ordered.diff().fill_null(0) != 1
-    if begins.sum() == 1:
-        return f"{ordered[0]}-{ordered[-1]}" if ordered.len() > 1 else str(ordered[0])
-    first = ordered.filter(begins).cast(pl.String)
-    last = ordered.filter(begins.shift(-1, fill_value=True)).cast(pl.String)
-    texts = first.zip_with(first == last, first + "-" + last)
-    return str(texts.str.join(",").item())
+def encode(numbers: Distinct) -> str:
+    """Numbers as text; none: empty text. In NumPy: a small lot needs it too, and a query costs more."""
+    if not numbers.size:
+        return ""
+    ends = np.flatnonzero(np.diff(numbers) != 1)
+    spans = zip(
+        numbers[np.concatenate(([0], ends + 1))].tolist(),
+        numbers[np.append(ends, -1)].tolist(),
+        strict=True,
+    )
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def distinct(numbers: pl.Series) -> Distinct:
+    """What numbers there are in an integer column, in order."""
+    return np.unique((numbers.drop_nulls() if numbers.null_count() else numbers).to_numpy())
 
 
 def _join(sorted_pairs: pl.DataFrame) -> pl.DataFrame:
