@@ -133,6 +133,10 @@ def _print(shadow: Shadow, proposal: Path) -> None:
         typer.echo(f"{full_id}: the proposal does not feed it any more")
     for full_id in shadow.added:
         typer.echo(f"{full_id}: only the proposal feeds it")
+    for full_id, columns in shadow.left_out.items():
+        typer.echo(
+            f"{full_id}: LOSS {', '.join(columns)}: left out by the proposal, in no field and not kept"
+        )
     heading = None
     for one in shadow.differences:
         if heading != one.format:

@@ -58,6 +58,11 @@ def kept_columns(contract: Contract, target: Target) -> Sequence[str]:
     return [column for column in without_room(contract, target) if column not in contract.left_out]
 
 
+def left_columns(contract: Contract, target: Target) -> Sequence[str]:
+    """Of the columns without room, those that the contract leaves out by name."""
+    return [column for column in without_room(contract, target) if column in contract.left_out]
+
+
 def lossy_columns(contract: Contract, target: Target) -> Sequence[str]:
     """The columns that a target's rules read, but none so that its values always tell the column again."""
     readers: dict[str, list[Rule]] = {}

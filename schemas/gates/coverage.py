@@ -9,7 +9,7 @@ from schemas.formats import FormatField, NationalFormat, Origin
 from schemas.gates.protection import marked
 from schemas.gates.tables import markdown_row
 from schemas.library import Library
-from schemas.overflow import kept_columns, lossy_columns, without_room
+from schemas.overflow import kept_columns, left_columns, lossy_columns, without_room
 from schemas.reasons import Language
 
 
@@ -98,12 +98,10 @@ def filled(target: Target, national: NationalFormat) -> Filled:
 
 def beyond(contract: Contract, target: Target) -> Beyond:
     """What becomes of the source columns that a target does not tell field by field."""
-    without = without_room(contract, target)
-    left_out = contract.left_out
     return Beyond(
         kept=kept_columns(contract, target),
-        left_out={column: left_out[column] for column in without if column in left_out},
-        not_asked=without if contract.source else [],
+        left_out={column: contract.left_out[column] for column in left_columns(contract, target)},
+        not_asked=without_room(contract, target) if contract.source else [],
         lossy=lossy_columns(contract, target),
     )
 

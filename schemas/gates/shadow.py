@@ -13,6 +13,7 @@ from schemas.codenames import folded
 from schemas.contracts import Contract
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
+from schemas.overflow import left_columns
 
 #: So many places are told for each difference.
 _PLACES = 5
@@ -63,12 +64,14 @@ class Shadow:
     unreadable: Mapping[str, int]
     stopped: Sequence[str]  #: formats that only the present contract feeds
     added: Sequence[str]  #: formats that only the proposed contract feeds
+    #: By format that both feed: columns that only the proposal leaves out; told by no field and not kept.
+    left_out: Mapping[str, Sequence[str]]
     differences: Sequence[Difference]
 
     @property
     def loses(self) -> bool:
         """Whether the proposal would lose anything that the present contract gives."""
-        return bool(self.stopped) or any(one.loss for one in self.differences)
+        return bool(self.stopped or self.left_out) or any(one.loss for one in self.differences)
 
 
 def as_json(shadow: Shadow) -> dict[str, Any]:
@@ -160,8 +163,16 @@ class SideBySide:
             unreadable=self._unreadable,
             stopped=sorted(self._fed[0] - self._fed[1]),
             added=sorted(self._fed[1] - self._fed[0]),
+            left_out={full_id: left for full_id in sorted(self._fields) if (left := self._left_out(full_id))},
             differences=differences,
         )
+
+    def _left_out(self, full_id: str) -> Sequence[str]:
+        before, after = (
+            left_columns(contract, next(one for one in contract.targets if one.format == full_id))
+            for contract in self._contracts
+        )
+        return [column for column in after if column not in before]
 
     def _compared(
         self, before: Translated, after: Translated

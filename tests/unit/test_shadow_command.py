@@ -74,6 +74,18 @@ def test_fields_that_come_out_otherwise(tmp_path: Path) -> None:
     }
 
 
+def test_what_the_proposal_leaves_out_is_lost_whatever_the_changes_hold(tmp_path: Path) -> None:
+    events = past(tmp_path, {})
+    secret = "\nleft_out: {so_dinh_danh: bí mật}\n\ntargets:\n"
+    path = proposal(tmp_path, ("\ntargets:\n", secret))
+    told = shadow(tmp_path, path, "--events", str(events), status=1)
+    assert (told["left_out"], told["differences"]) == ({"hotich.khaisinh.v1": ["so_dinh_danh"]}, [])
+    page = run(tmp_path, "shadow", ID, str(path), "--events", str(events)).stdout
+    assert "LOSS so_dinh_danh: left out by the proposal" in page
+    kept = proposal(tmp_path, ("      trangSo: {rule: copy, from: trang_so}\n", ""))
+    assert shadow(tmp_path, kept, "--events", str(events), status=1)["left_out"] == {}, "a field's, and kept"
+
+
 def test_only_losses_end_it_unless_it_is_asked_for_more(tmp_path: Path) -> None:
     path = proposal(tmp_path, SPELLING)
     words = ("--events", str(past(tmp_path, {})))
