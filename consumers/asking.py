@@ -7,7 +7,8 @@ nor a statement's helps against that. Whoever did not answer the last question i
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Generic, Literal, TypeVar
 
 from consumers.observation import Target
@@ -20,12 +21,13 @@ T = TypeVar("T")
 class _Answer(Generic[T]):
     value: T | None = None
     why: str = ""
-    begun: float = 0.0  # by the clock of the day, as the next
+    begun: float = field(default_factory=time.time)
     ended: float = 0.0
+    came: threading.Event = field(default_factory=threading.Event)
 
 
 class Asking(Generic[T]):
-    """One that is asked again and again.
+    """One that is asked again and again, always in the same thread.
 
     Args:
         ask: what asks; raises ``LienthongError`` if there is no answer.
@@ -35,31 +37,32 @@ class Asking(Generic[T]):
         self.kind = kind
         self.name = name
         self._ask = ask
-        self._thread: threading.Thread | None = None
-        self._answer: _Answer[T] = _Answer()
-
-    @property
-    def busy(self) -> bool:
-        """Whether the last question is still open."""
-        return self._thread is not None and self._thread.is_alive()
+        self._answer: _Answer[T] | None = None
+        self._questions: SimpleQueue[_Answer[T] | None] = SimpleQueue()
 
     def begin(self) -> None:
         """Ask, unless the last question is still open."""
-        if not self.busy:
-            self._answer = _Answer(begun=time.time())
-            self._thread = threading.Thread(target=self._run, args=(self._answer,), daemon=True)
-            self._thread.start()
+        if self._answer is None:
+            threading.Thread(target=self._run, name=f"asks {self.name}", daemon=True).start()
+        elif not self._answer.came.is_set():
+            return
+        self._answer = _Answer()
+        self._questions.put(self._answer)
 
     def answer(self, deadline: float) -> T | None:
         """The answer, or None; at the latest at ``deadline`` (of ``time.monotonic``)."""
-        assert self._thread is not None
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        return None if self._thread.is_alive() else self._answer.value
+        assert self._answer is not None
+        return self._answer.value if self._answer.came.wait(max(0.0, deadline - time.monotonic())) else None
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._questions.put(None)
 
     def target(self, *, told_ms: float | None = None) -> Target:
         """How it answered. ``told_ms``: what its own clock said meanwhile, ms since 1970."""
         answer = self._answer
-        if not answer.ended:
+        assert answer is not None
+        if not answer.came.is_set():
             why = f"no answer for {time.time() - answer.begun:.0f} s"
             return Target(kind=self.kind, name=self.name, up=False, why=why)
         if answer.value is None:
@@ -71,12 +74,13 @@ class Asking(Generic[T]):
         seconds = max(0.0, answer.ended - answer.begun)
         return Target(kind=self.kind, name=self.name, up=True, seconds=seconds, skew_seconds=skew)
 
-    def _run(self, answer: _Answer[T]) -> None:
-        try:
-            value = self._ask()
-            answer.value = value
-        except LienthongError as problem:
-            answer.why = problem.message
-        except Exception as problem:  # whatever it is, the others are told; its text may hold an address
-            answer.why = f"nobody foresaw this: {type(problem).__name__}"
-        answer.ended = time.time()
+    def _run(self) -> None:
+        while (answer := self._questions.get()) is not None:
+            try:
+                answer.value = self._ask()
+            except LienthongError as problem:
+                answer.why = "; ".join(filter(None, (problem.message, problem.next_step)))
+            except Exception as problem:  # whatever it is, the others are told; its text may hold an address
+                answer.why = f"nobody foresaw this: {type(problem).__name__}"
+            answer.ended = time.time()
+            answer.came.set()

@@ -120,7 +120,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupPlace:
-    """How far a Kafka group is in one partition, by what it committed. One that never did is not told."""
+    """How far a Kafka group is in one partition, by what it committed; of ours, by the ledger.
+
+    A group that never committed in a partition is not told.
+    """
 
     position: Position
     offset: int
@@ -134,7 +137,7 @@ class Group:
 
     name: str
     ours: bool  #: workers of this deployment
-    members: int
+    members: int | None  #: None: not known, or not asked for
     places: Sequence[GroupPlace]
 
 

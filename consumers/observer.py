@@ -45,12 +45,11 @@ class Observer:
         self._deployment = deployment
         self._deployments = [deployment, *(inbound_name(deployment, one.id) for one in library.inbound)]
         self._reads = [one for c in library.contracts.values() for one in reads(c, library, deployment)]
-        self._ours = sorted({group_of(one) for one in self._deployments})
         self._sight = sight(
             brokers,
             topics={one.topic for one in self._reads},
             dated={one.topic for one in self._reads if one.hop == "translate"},
-            groups=self._ours,
+            groups=[group_of(one) for one in self._deployments],
         )
         self._record_times = RecordTimes(brokers)
         self._store = store
@@ -58,7 +57,8 @@ class Observer:
         self._kafka = Asking("broker", "cluster", self._sight.look)
         self._national = Asking("store", "store", lambda: store.look(self._deployments))
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
-        self._times: Asking[Mapping[tuple[Position, int], int]] | None = None
+        self._wanted: set[tuple[Position, int]] = set()
+        self._times = Asking("broker", "times", lambda: self._record_times.at(self._wanted))
 
     def look(self) -> Observation:
         """One look. What does not answer is told as away, and nothing else is known of it. Never raises."""
@@ -81,7 +81,7 @@ class Observer:
             seconds=time.monotonic() - begun,
             targets=self._targets(kafka, store, outboxes),
             datasets=datasets(self._library, self._deployment, looks),
-            groups=groups(looks, self._ours),
+            groups=groups(looks, self._deployments),
             bounds={one: (kafka.begins[one], end) for one, end in kafka.ends.items()} if kafka else {},
             disks=dict(kafka.disks) if kafka else {},
             store_busy_seconds=store.longest_seconds if store else None,
@@ -89,9 +89,7 @@ class Observer:
 
     def _dated(self, looks: Looks) -> Looks:
         """With the times of first unread records, where they can be read in time."""
-        wanted = wanted_times(looks, self._reads)
-        if self._times is None or not self._times.busy:
-            self._times = Asking("broker", "times", lambda: self._record_times.at(wanted))
+        self._wanted = wanted_times(looks, self._reads)
         self._times.begin()
         times = self._times.answer(time.monotonic() + TIMES_SECONDS) or {}
         return Looks(at=looks.at, kafka=looks.kafka, store=looks.store, outboxes=looks.outboxes, times=times)
@@ -117,7 +115,9 @@ class Observer:
 
     def close(self) -> None:
         """Give all connections up; what never answered is left behind."""
-        sights = (one.close for one in self._outbox_sights.values())
-        for close in (self._sight.close, self._record_times.close, self._store.close, *sights):
+        closing = [self._kafka.close, self._national.close, self._times.close]
+        closing += [one.close for one in self._outboxes.values()]
+        closing += [one.close for one in self._outbox_sights.values()]
+        for close in (*closing, self._sight.close, self._record_times.close, self._store.close):
             with suppress(Exception):  # at the end nothing is lost any more
                 close()

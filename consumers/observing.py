@@ -204,20 +204,23 @@ def hours_left(
     return min(found, default=None)
 
 
-def groups(looks: Looks, ours: Sequence[str]) -> list[Group]:
-    """Every group that reads our topics, by name; our own also if it read nothing yet."""
+def groups(looks: Looks, deployments: Sequence[str]) -> list[Group]:
+    """Every group that reads our topics, by name; of our own the ledger tells, while the store answers."""
     kafka = looks.kafka
     if kafka is None:
         return []
-    names = {name for name, places in kafka.committed.items() if places} | (set(ours) & set(kafka.members))
+    offsets = {name: places for name, places in kafka.committed.items() if places}
+    ours = {group_of(name): name for name in deployments}
+    for group, deployment in ours.items():
+        if looks.store is not None:
+            rows = looks.store.ledgers.get(deployment, ())
+            offsets[group] = {row.position: row.next_offset for row in rows if row.next_offset is not None}
     found = []
-    for name in sorted(names):
-        places = [
-            _group_place(position, offset, kafka, looks)
-            for position, offset in sorted(kafka.committed.get(name, {}).items())
-        ]
-        members = kafka.members.get(name, ())
-        found.append(Group(name=name, ours=name in ours, members=len(members), places=places))
+    for name in sorted(offsets.keys() | (ours.keys() & kafka.members.keys())):
+        places = [_group_place(*one, kafka, looks) for one in sorted(offsets.get(name, {}).items())]
+        members = kafka.members.get(name)
+        count = len(members) if members is not None else None
+        found.append(Group(name=name, ours=name in ours, members=count, places=places))
     return found
 
 

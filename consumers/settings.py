@@ -53,3 +53,10 @@ class OrphanSettings(StoreSettings):
 
 class ConsumerSettings(BrokerSettings, StoreSettings):
     """For those who need both."""
+
+
+class MonitorSettings(ConsumerSettings):
+    """For the monitor and ``lienthong status``."""
+
+    outboxes: str = ""
+    """File with the agencies' outboxes, a name and an SQLAlchemy URL a line; empty: none is looked at."""

@@ -1,44 +1,200 @@
 """``lienthong status``: how the province's databases stand."""
 
+import logging
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
-from consumers.orphan_table import as_json, table
+from consumers import orphan_table
+from consumers.causes import Verdict
+from consumers.monitor_commands import watching
+from consumers.observation import Dataset, Observation
+from consumers.outboxes import OpenOutbox
 from consumers.outlook import look
-from consumers.settings import OrphanSettings
+from consumers.settings import MonitorSettings, OrphanSettings
+from consumers.states import STATES, Severity
+from consumers.watcher import Watched, Watcher
 from schemas.library import load_library
 from schemas.printing import print_json, print_table
 from schemas.reasons import Language
 from schemas.settings import load_settings
 
+_STYLES: dict[Severity, str] = {"ok": "green", "warning": "yellow", "critical": "bold red"}
+_EXIT: dict[Severity, int] = {"ok": 0, "warning": 1, "critical": 2}
+#: Between the two looks of one ``status``: what stands still and what moves is seen.
+BETWEEN_SECONDS = 3.0
+WATCH_SECONDS = 5.0
 
-def status(
-    orphans: Annotated[
-        bool, typer.Option("--orphans", help="Tell how near each system is to becoming an orphan.")
-    ],
-    lang: Annotated[
-        Language | None, typer.Option("--lang", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-    ] = None,
-    json_wanted: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
-) -> None:
-    """Tell how each system stands, those in danger first.
 
-    With --orphans: the orphan index, 0 to 100. 0: the database cannot become an orphan unnoticed. Beside it
-    the points of its four risks: coverage of the newest national format, freshness, matched rows, age of the
-    last proof. Today's index is kept in the store. Exit status 1 if the store could not be asked; ">=" is
-    what is known then.
-    """
-    assert orphans  # asked for by name: there is no other way to call it
+def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
+    """The command; ``open_outbox`` comes from the room that knows outboxes."""
+
+    def status(
+        orphans: Annotated[
+            bool, typer.Option("--orphans", help="Tell how near each system is to becoming an orphan.")
+        ] = False,
+        watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+        lang: Annotated[
+            Language | None, typer.Option("--lang", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
+        ] = None,
+        json_wanted: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
+    ) -> None:
+        """Tell how each dataset stands, the most urgent first: its state, the cause, the next step.
+
+        Exit status: 0 all is well, 1 somebody should look, 2 somebody should look now.
+
+        With --orphans: the orphan index, 0 to 100. 0: the database cannot become an orphan unnoticed. Beside
+        it the points of its four risks: coverage of the newest national format, freshness, matched rows, age
+        of the last proof. Today's index is kept in the store. Exit status 1 if the store could not be asked;
+        ">=" is what is known then.
+        """
+        if orphans:
+            _show_orphans(lang, json_wanted=json_wanted)
+            return
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        settings = load_settings(MonitorSettings)
+        language = lang or settings.language
+        with watching(settings, open_outbox) as watcher:
+            watcher.look()
+            time.sleep(BETWEEN_SECONDS)
+            if watch:
+                _keep_showing(watcher, language)
+                return
+            watched = watcher.look()
+        if json_wanted:
+            print_json(as_document(watched, language))
+        else:
+            _print(watched, language)
+        raise typer.Exit(max((_EXIT[one.severity] for one in watched.verdicts.values()), default=0))
+
+    return status
+
+
+def _show_orphans(lang: Language | None, *, json_wanted: bool) -> None:
     settings = load_settings(OrphanSettings)
     outlook = look(settings, load_library(settings.contract_folders), datetime.now(UTC))
     if json_wanted:
-        print_json(as_json(outlook))
+        print_json(orphan_table.as_json(outlook))
     else:
-        heads, lines = table(outlook, lang or settings.language)
+        heads, lines = orphan_table.table(outlook, lang or settings.language)
         print_table("", heads, lines)
     if outlook.problem is not None:
         typer.echo(f"not known: {outlook.problem}", err=True)
         typer.echo("next step: lienthong doctor", err=True)
         raise typer.Exit(1)
+
+
+# --- printing ------------------------------------------------------------------------------------------
+
+_COLUMNS: dict[Language, Sequence[str]] = {
+    "vi": (
+        "tập dữ liệu",
+        "trạng thái",
+        "đang chờ",
+        "giây",
+        "hộp gửi",
+        "từ chối",
+        "nguyên nhân",
+        "việc cần làm",
+    ),
+    "en": ("dataset", "state", "waiting", "seconds", "outbox", "rejects", "cause", "next step"),
+}
+
+
+def _urgent_first(watched: Watched) -> list[tuple[Dataset, Verdict]]:
+    pairs = [(one, watched.verdicts[one.id]) for one in watched.seen.datasets]
+    return sorted(pairs, key=lambda pair: -_EXIT[pair[1].severity])
+
+
+def _cells(dataset: Dataset, verdict: Verdict, language: Language) -> list[str]:
+    lag, seconds = waiting(dataset)
+    box, rejects = dataset.outbox, dataset.open_rejects
+    return [
+        dataset.id,
+        STATES[verdict.state].words(language).name,
+        _told(lag),
+        _told(round(seconds) if seconds is not None else None),
+        _told(box.waiting if box is not None else None),
+        _told(sum(rejects.values()) if rejects is not None else None),
+        verdict.cause(language),
+        verdict.next_step(language),
+    ]
+
+
+def _told(value: int | None) -> str:
+    return "?" if value is None else str(value)
+
+
+def waiting(dataset: Dataset) -> tuple[int | None, float | None]:
+    """Unread records of all hops, and the age of the oldest; None: not known."""
+    lags = [hop.lag for hop in dataset.hops]
+    ages = [hop.lag_seconds for hop in dataset.hops]
+    lag = None if None in lags else sum(one or 0 for one in lags)
+    return lag, None if None in ages else max((one or 0.0 for one in ages), default=0.0)
+
+
+def _print(watched: Watched, language: Language) -> None:
+    if Console().is_terminal:
+        Console().print(_page(watched, language))
+        return
+    rows = [_cells(*pair, language) for pair in _urgent_first(watched)]
+    print_table("", _COLUMNS[language], rows)
+
+
+def _page(watched: Watched, language: Language) -> Group:
+    table = Table(show_edge=False)
+    for name in _COLUMNS[language]:
+        table.add_column(name, overflow="fold")
+    for dataset, verdict in _urgent_first(watched):
+        cells = [Text(cell) for cell in _cells(dataset, verdict, language)]
+        cells[1].stylize(_STYLES[verdict.severity])
+        table.add_row(*cells)
+    return Group(table, Text(_targets(watched.seen)))
+
+
+def _targets(seen: Observation) -> str:
+    return "  ".join(f"{'✓' if one.up else '✗'} {one.kind} {one.name}" for one in seen.targets)
+
+
+def _keep_showing(watcher: Watcher, language: Language) -> None:
+    try:
+        with Live(console=Console(), screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(_page(watcher.look(), language), refresh=True)
+                time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+def as_document(watched: Watched, language: Language) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {
+        "at": watched.seen.at.isoformat(timespec="seconds"),
+        "targets": [
+            {"kind": one.kind, "name": one.name, "up": one.up, "why": one.why} for one in watched.seen.targets
+        ],
+        "datasets": [_as_json(*pair, language) for pair in _urgent_first(watched)],
+    }
+
+
+def _as_json(dataset: Dataset, verdict: Verdict, language: Language) -> dict[str, Any]:
+    lag, seconds = waiting(dataset)
+    return {
+        "dataset": dataset.id,
+        "owner": dataset.owner,
+        "state": verdict.state,
+        "severity": verdict.severity,
+        "cause": verdict.cause(language),
+        "next_step": verdict.next_step(language),
+        "waiting": lag,
+        "waiting_seconds": seconds,
+        "outbox_waiting": dataset.outbox.waiting if dataset.outbox is not None else None,
+        "open_rejects": dataset.open_rejects,
+    }

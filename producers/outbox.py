@@ -207,6 +207,9 @@ class Site(Protocol):
     def waiting(self, newest: int) -> int:
         """How many of the ``newest`` outbox rows wait to be published."""
 
+    def now_ms(self) -> int:
+        """The present by the database's clock, ms since 1970."""
+
     def close(self) -> None:
         """Never raises; safe to repeat."""
 

@@ -180,6 +180,10 @@ class PostgresSite:
     def waiting(self, newest: int) -> int:
         return waiting(self._session, newest)
 
+    def now_ms(self) -> int:
+        query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+        return int(self._session.rows(query)[0][0])
+
     def close(self) -> None:
         self._session.close()
 

@@ -133,6 +133,10 @@ class SqliteSite:
     def waiting(self, newest: int) -> int:
         return waiting(self._session, newest)
 
+    def now_ms(self) -> int:
+        query = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+        return int(self._session.rows(query)[0][0])
+
     def close(self) -> None:
         self._session.close()
 

@@ -11,13 +11,15 @@ import typer
 from consumers.audit_commands import audit
 from consumers.commands import consume, receipts
 from consumers.impact_command import impact
+from consumers.monitor_commands import monitor_app
 from consumers.numbers_commands import store
+from consumers.outboxes import OutboxLook, OutboxState
 from consumers.reconcile_commands import reconcile_commands
 from consumers.registry_commands import registry
 from consumers.rejects_commands import rejects
 from consumers.report_commands import report
 from consumers.shadow_command import shadow
-from consumers.status_commands import status
+from consumers.status_commands import status_command
 from consumers.trace_command import trace_command
 from producers.backfill_command import backfill
 from producers.commands import capture
@@ -26,11 +28,34 @@ from producers.receipts_commands import follow
 from producers.settings import SourceSettings
 from producers.side import open_side
 from producers.trail import captured
+from producers.watching import Watch
 from schemas.codes_commands import codes
 from schemas.errors import LienthongError
 from schemas.settings import load_settings
 from streams.commands import road
 from streams.doctor import doctor
+
+
+class _Outbox:
+    """An agency's outbox as the monitor wants it."""
+
+    def __init__(self, url: str) -> None:
+        self._watch = Watch(url)
+        self.close = self._watch.close
+
+    def look(self) -> OutboxLook:
+        seen = self._watch.look()
+        states = [
+            OutboxState(
+                dataset=one.capture.dataset,
+                waiting=one.waiting,
+                oldest_seconds=one.oldest_seconds,
+                in_place=one.in_place,
+            )
+            for one in seen.states
+        ]
+        return OutboxLook(states=states, now_ms=seen.now_ms)
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,8 +80,9 @@ app.add_typer(audit, name="audit")
 app.command("trace")(trace_command(captured))  # it may read an agency's outbox
 app.command()(consume)
 app.command()(report)
-app.command()(status)
 app.command()(doctor)
+app.add_typer(monitor_app(_Outbox), name="monitor")
+app.command()(status_command(_Outbox))
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ import json
 import random
 from dataclasses import replace
 from threading import Event, Thread
-from time import sleep
+from time import sleep, time
 
 import pytest
 
@@ -229,6 +229,7 @@ class CaptureLaws:
         (state,) = lab.outbox.states()
         assert (state.waiting, state.next_seq) == (4, 7)
         assert (lab.site.waiting(3), lab.site.waiting(100)) == (3, 4)
+        assert abs(lab.site.now_ms() - time() * 1000) < 60_000
 
     def test_no_more_is_taken_at_once_than_memory_may_hold(self, lab: CaptureLab) -> None:
         lab.install()

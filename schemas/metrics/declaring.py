@@ -33,7 +33,7 @@ LABELS: Mapping[str, Label] = {
     "kind": Label("what kind of thing it is", 3),
     "outcome": Label("what became of it", 5),
     "target": Label("a broker, a store or an outbox by its name, never its address", 141),
-    "state": Label("one of the states of `lienthong status`", 16),
+    "state": Label("one of the states of `lienthong status`", 18),
     "kept": Label("`yes` or `no`", 2),
 }
 

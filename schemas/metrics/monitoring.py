@@ -33,6 +33,17 @@ SKEW = gauge(
     once=("kind",),
     text="How far the target's clock is ahead of the monitor's; behind: below 0.",
 )
+DISK_USED = gauge(
+    name="lienthong_broker_disk_used_share",
+    unit="share",
+    labels=("target",),
+    text="Used share of the fullest disk of a broker, 0 to 1; asked once a minute.",
+)
+BUSY = gauge(
+    name="lienthong_store_longest_statement_seconds",
+    unit="seconds",
+    text="How long the longest statement of a worker has been running in the store now.",
+)
 LOOK_SECONDS = gauge(
     name="lienthong_monitor_look_seconds", unit="seconds", text="How long the last look at everything took."
 )
@@ -133,7 +144,7 @@ GROUP_LAG = gauge(
     name="kafka_consumergroup_lag",
     unit="records",
     labels=_GROUP,
-    text="Records behind the group's committed offset.",
+    text="Records behind the group's committed offset; of the road's own groups, behind the ledger's.",
 )
 GROUP_LAG_SECONDS = gauge(
     name="kafka_consumergroup_lag_seconds",
@@ -145,7 +156,7 @@ GROUP_OFFSET = gauge(
     name="kafka_consumergroup_current_offset",
     unit="offset",
     labels=_GROUP,
-    text="What the group has committed.",
+    text="What the group has committed; of the road's own groups, the ledger's offset.",
 )
 TOPIC_END = gauge(
     name="kafka_topic_partition_current_offset",

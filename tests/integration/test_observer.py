@@ -60,6 +60,9 @@ def test_lag_and_age_are_told_though_every_worker_is_dead(lab: WatchLab) -> None
     assert translate.places[1].hours_left is None
     assert 0 < seen.disks["1"] < 1
     # The offset stays and the record is not read again; the age grows all the same.
+    assert [(one.name, one.ours, [place.lag for place in one.places]) for one in seen.groups] == [
+        (f"{lab.name}-road", True, [2, 0])  # the ledger tells, though Kafka knows of no commit
+    ]
     before = translate.lag_seconds or 0
     time.sleep(0.2)
     after = hops(lab.look())[0].lag_seconds or 0

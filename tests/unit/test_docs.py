@@ -7,7 +7,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from consumers.settings import ConsumerSettings, OrphanSettings
+from consumers.settings import MonitorSettings, OrphanSettings
 from producers.settings import RelaySettings
 from schemas.settings import LibrarySettings
 from streams.cli import app
@@ -20,7 +20,7 @@ def test_every_setting_is_in_env_example_and_nothing_else() -> None:
     told = set(re.findall(r"^LIENTHONG_([A-Z_]+)=", (ROOT / "deploy/env.example").read_text(), re.MULTILINE))
     known = {
         name.upper()
-        for cls in (LibrarySettings, ConsumerSettings, OrphanSettings, RelaySettings, RoadSettings)
+        for cls in (LibrarySettings, MonitorSettings, OrphanSettings, RelaySettings, RoadSettings)
         for name in cls.model_fields
     }
     assert told == known

@@ -66,10 +66,11 @@ def test_a_list_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_who_never_answers_is_waited_for_until_the_deadline_and_not_asked_again() -> None:
-    answering, asked = threading.Event(), []
+    answering, asking, asked = threading.Event(), threading.Event(), []
 
     def slow() -> int:
         asked.append(1)
+        asking.set()
         answering.wait(60)
         return 7
 
@@ -77,6 +78,7 @@ def test_who_never_answers_is_waited_for_until_the_deadline_and_not_asked_again(
     one.begin()
     assert one.answer(time.monotonic()) is None
     assert (one.target().up, one.target().why[:13]) == (False, "no answer for")
+    assert asking.wait(60)
     one.begin()
     assert asked == [1]
     answering.set()

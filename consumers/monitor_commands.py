@@ -1,0 +1,70 @@
+"""``lienthong monitor run``: eyes that need no worker and no relay to live."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Annotated
+
+import structlog
+import typer
+from prometheus_client import CollectorRegistry
+
+from consumers.metrics import serve_metrics
+from consumers.monitor_metrics import MonitorMetrics
+from consumers.observer import Observer
+from consumers.opening import open_store
+from consumers.outboxes import OpenOutbox, read_outboxes
+from consumers.settings import MonitorSettings
+from consumers.watcher import Watcher, monitor
+from schemas.library import load_library
+from schemas.logs import configure_logs
+from schemas.settings import load_settings
+
+logger = structlog.get_logger(__name__)
+
+
+def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
+    """The group ``lienthong monitor``; ``open_outbox`` comes from the room that knows outboxes."""
+    app = typer.Typer(no_args_is_help=True, help="Watch the road: lag, states and their causes.")
+
+    @app.command()
+    def run(
+        every: Annotated[float, typer.Option(help="Seconds between two looks.", min=5, max=50)] = 15.0,
+        json_logs: Annotated[
+            bool, typer.Option("--json-logs", help="One JSON object a line, for a log collector.")
+        ] = False,
+    ) -> None:
+        """Serve lag, states and their causes for Prometheus until SIGTERM, though every worker be dead."""
+        configure_logs(json_lines=json_logs)
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the metrics tell that a broker is away
+        settings = load_settings(MonitorSettings)
+        stop = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        registry = CollectorRegistry()
+        metrics = MonitorMetrics(registry)
+        with watching(settings, open_outbox) as watcher:
+            port = serve_metrics(registry, settings.metrics_port)
+            logger.info("watching", metrics=f"http://127.0.0.1:{port}/metrics")
+            monitor(watcher, metrics, every_seconds=every, language=settings.language, stop=stop)
+        logger.info("ended")
+
+    return app
+
+
+@contextmanager
+def watching(settings: MonitorSettings, open_outbox: OpenOutbox) -> Iterator[Watcher]:
+    """What looks at all that the settings name; closed afterwards."""
+    observer = Observer(
+        load_library(settings.contract_folders),
+        deployment=settings.deployment,
+        brokers=settings.broker,
+        store=open_store(settings.store),
+        outboxes={name: open_outbox(url) for name, url in read_outboxes(settings.outboxes).items()},
+    )
+    try:
+        yield Watcher(observer)
+    finally:
+        observer.close()
