@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from consumers.asking import Asking
+from consumers.causes import UNLIKELY
 from consumers.kafka_look import KafkaLook, KafkaSight
-from consumers.observation import Observation, Target
+from consumers.observation import Dataset, Observation, Silence, Target
 from consumers.observing import Looks, datasets, group_of, groups, reads, wanted_times
 from consumers.outboxes import OutboxLook, OutboxSight, OutboxState
 from consumers.record_times import RecordTimes
+from consumers.silence import Habits, silent_hours, without_days_off
 from consumers.store import Position, inbound_name
 from consumers.store_look import StoreLook, WatchedStore
 from schemas.library import Library
@@ -58,6 +61,9 @@ class Observer:
         self._national = Asking("store", "store", lambda: store.look(self._deployments))
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
         self._wanted: set[tuple[Position, int]] = set()
+        self._habits = Habits(self._sight)
+        self._ask_habits: Callable[[], Mapping[str, Silence]] = dict
+        self._silences = Asking("broker", "habits", lambda: self._ask_habits())
         self._times = Asking("broker", "times", lambda: self._record_times.at(self._wanted))
 
     def look(self) -> Observation:
@@ -76,11 +82,12 @@ class Observer:
                 states[state.dataset] = (name, state)
         looks = Looks(at=datetime.now(UTC), kafka=kafka, store=store, outboxes=states, times={})
         looks = self._dated(looks)
+        heard = self._heard(datasets(self._library, self._deployment, looks), looks)
         return Observation(
             at=looks.at,
             seconds=time.monotonic() - begun,
             targets=self._targets(kafka, store, outboxes),
-            datasets=datasets(self._library, self._deployment, looks),
+            datasets=heard,
             groups=groups(looks, self._deployments),
             bounds={one: (kafka.begins[one], end) for one, end in kafka.ends.items()} if kafka else {},
             disks=dict(kafka.disks) if kafka else {},
@@ -93,6 +100,28 @@ class Observer:
         self._times.begin()
         times = self._times.answer(time.monotonic() + TIMES_SECONDS) or {}
         return Looks(at=looks.at, kafka=looks.kafka, store=looks.store, outboxes=looks.outboxes, times=times)
+
+    def _heard(self, seen: list[Dataset], looks: Looks) -> list[Dataset]:
+        """With the silence of those from whom nothing came for long."""
+        kafka = looks.kafka
+        if kafka is None:
+            return seen
+        silent = {
+            one.id: (hop.newest, [p for p in kafka.ends if p.topic == hop.topic])
+            for one in seen
+            for hop in one.hops[:1]
+            if hop.newest is not None
+            and not hop.silent
+            and not one.inbound
+            and silent_hours(hop.newest, looks.at)
+        }
+        if not silent:
+            return seen
+        self._ask_habits = lambda: self._habits.learn(silent, kafka, looks.at)
+        self._silences.begin()
+        found = self._silences.answer(time.monotonic() + TIMES_SECONDS) or {}
+        heard = [replace(one, silence=found.get(one.id)) for one in seen]
+        return without_days_off(heard, UNLIKELY)
 
     def _targets(
         self,
@@ -115,7 +144,7 @@ class Observer:
 
     def close(self) -> None:
         """Give all connections up; what never answered is left behind."""
-        closing = [self._kafka.close, self._national.close, self._times.close]
+        closing = [self._kafka.close, self._national.close, self._times.close, self._silences.close]
         closing += [one.close for one in self._outboxes.values()]
         closing += [one.close for one in self._outbox_sights.values()]
         for close in (*closing, self._sight.close, self._record_times.close, self._store.close):

@@ -1,0 +1,137 @@
+"""Whether an agency is silent, by its own habit: learned from the times of the records in its topic.
+
+For each full hour in which nothing came, the same hour of the earlier days that the topic still holds tells
+how often something came then; workdays and weekends by themselves. The odds of all silent hours together are
+their product. Nights and weekends tell nothing, because nothing came then before. On a day off most agencies
+are silent at once: then none of them is told.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+from consumers.kafka_look import KafkaLook, KafkaSight
+from consumers.observation import Dataset, Silence
+from consumers.store import Position
+
+VIETNAM = timezone(timedelta(hours=7))  # without summer time
+HOUR = timedelta(hours=1)
+EARLIER_DAYS = 28  #: as far as the topic holds them
+LONGEST_HOURS = 48  #: of a silence that are looked at
+FEWEST_DAYS = 3  #: fewer earlier days are no habit
+#: Unlikely silences of more than this share of agencies, and of three at least, are a day off.
+DAY_OFF_SHARE = 0.5
+#: Requests for offsets at a moment that one look may make.
+MARKS_AT_ONCE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What the same hour was like on earlier days."""
+
+    active: int  #: days on which something came
+    days: int  #: that are known
+
+
+def silent_hours(since: datetime, now: datetime) -> list[datetime]:
+    """The begins of the full hours since then, the last ``LONGEST_HOURS`` of them at most."""
+    first = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + HOUR
+    hours = []
+    at = max(first, (now - LONGEST_HOURS * HOUR).astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+    while at + HOUR <= now:
+        hours.append(at)
+        at += HOUR
+    return hours
+
+
+def same_hours(hour: datetime, since: datetime) -> list[datetime]:
+    """The same hour on earlier days of its kind (workday or weekend), before the silence."""
+    days = (hour - timedelta(days=back) for back in range(1, EARLIER_DAYS + 1))
+    return [one for one in days if _weekend(one) == _weekend(hour) and one + HOUR <= since]
+
+
+def _weekend(moment: datetime) -> bool:
+    return moment.astimezone(VIETNAM).weekday() >= 5
+
+
+def odds(habits: Iterable[Habit]) -> float:
+    """How likely it is that nothing came in any of these hours; 0 to 1."""
+    product = 1.0
+    for one in habits:
+        if one.days >= FEWEST_DAYS:
+            product *= 1 - (one.active + 0.5) / (one.days + 1)
+    return product
+
+
+def without_days_off(datasets: Sequence[Dataset], unlikely: float) -> list[Dataset]:
+    """Take the silences away if most agencies are silent at once."""
+    known = [one for one in datasets if any(hop.newest for hop in one.hops)]
+    silent = [one for one in known if one.silence is not None and one.silence.unlikely < unlikely]
+    if len(silent) >= 3 and len(silent) > DAY_OFF_SHARE * len(known):
+        return [replace(one, silence=None) for one in datasets]
+    return list(datasets)
+
+
+class Habits:
+    """Learns how many records a topic held at each full hour, and remembers it. For one thread at a time."""
+
+    def __init__(self, sight: KafkaSight) -> None:
+        self._sight = sight
+        self._held: dict[datetime, dict[Position, int]] = {}
+
+    def learn(
+        self, silent: Mapping[str, tuple[datetime, Sequence[Position]]], look: KafkaLook, now: datetime
+    ) -> Mapping[str, Silence]:
+        """How unusual each silence is; those that are not known yet are left out, and known after some looks.
+
+        Args:
+            silent: by dataset, when its newest record came, and the partitions of its topic.
+
+        Raises ``TryAgain`` if a broker does not answer.
+        """
+        wanted: dict[datetime, set[Position]] = {}
+        for since, positions in silent.values():
+            for hour in silent_hours(since, now):
+                for earlier in same_hours(hour, since):
+                    for mark in (earlier, earlier + HOUR):
+                        wanted.setdefault(mark, set()).update(positions)
+        self._held = {mark: held for mark, held in self._held.items() if mark in wanted}
+        self._ask(wanted, look)
+        found = {}
+        for name, (since, positions) in silent.items():
+            habits = [self._habit(hour, since, positions, look) for hour in silent_hours(since, now)]
+            if None not in habits:
+                found[name] = Silence(since=since, unlikely=odds(one for one in habits if one is not None))
+        return found
+
+    def _ask(self, wanted: Mapping[datetime, set[Position]], look: KafkaLook) -> None:
+        asked = 0
+        for mark in sorted(wanted, reverse=True):
+            missing = wanted[mark] - self._held.get(mark, {}).keys()
+            if not missing:
+                continue
+            if asked == MARKS_AT_ONCE:
+                return
+            asked += 1
+            at = self._sight.offsets_at(missing, int(mark.timestamp() * 1000))
+            held = self._held.setdefault(mark, {})
+            for position, offset in at.items():
+                held[position] = look.ends[position] if offset is None else offset
+
+    def _habit(
+        self, hour: datetime, since: datetime, positions: Sequence[Position], look: KafkaLook
+    ) -> Habit | None:
+        active = days = 0
+        begin = sum(look.begins[one] for one in positions)
+        for earlier in same_hours(hour, since):
+            before, after = self._count(earlier, positions), self._count(earlier + HOUR, positions)
+            if before is None or after is None:
+                return None
+            if after > begin:  # the topic reaches back so far
+                days += 1
+                active += after > before
+        return Habit(active, days)
+
+    def _count(self, mark: datetime, positions: Sequence[Position]) -> int | None:
+        held = self._held.get(mark, {})
+        return sum(held[one] for one in positions) if all(one in held for one in positions) else None
