@@ -1,6 +1,6 @@
 """From an observation to one state for each dataset, with its cause. Pure: no clock, no memory of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumers.observation import Dataset, Observation, Place
@@ -12,7 +12,7 @@ RETENTION_HOURS = 24.0
 STILL_SECONDS = 60.0  #: a worker whose ledger stands still for so long, with work to do, counts as dead
 SLOW_STATEMENT_SECONDS = 5.0
 SLOW_ANSWER_SECONDS = 3.0
-WAITING_SECONDS = 60.0  #: a change that waits in an outbox for longer
+WAITING_SECONDS = 30.0  #: a change that waits in an outbox for longer
 GROWING = 100  #: changes that an outbox must have, to count as growing
 SKEW_SECONDS = 2.0  #: as ``lienthong doctor`` has it
 REFUSED_SHARE, REFUSED_CHANGES = 0.2, 3  #: of late changes; fewer are a clerk's matter
@@ -47,16 +47,22 @@ class Verdict:
         return STATES[self.state].words(language).next_step.format_map(self.details)
 
 
-def decide(dataset: Dataset, now: Observation, before: Observation | None) -> Verdict:
+def decide(dataset: Dataset, now: Observation, earlier: Sequence[Observation] = ()) -> Verdict:
     """The most urgent state that fits.
 
     Args:
         dataset: one of ``now``.
-        before: an observation of about a minute ago, or of some seconds ago; None: there is none, and what
-            needs two is not told.
+        earlier: the observations of the last minute, the oldest first; none: what needs two is not told.
     """
-    earlier = {one.id: one for one in before.datasets} if before is not None else {}
-    seen = _Seen(dataset=dataset, now=now, before=earlier.get(dataset.id))
+    before = next((one for seen in earlier[:1] for one in seen.datasets if one.id == dataset.id), None)
+    looks = (*earlier, now)
+    seen = _Seen(
+        dataset=dataset,
+        now=now,
+        before=before,
+        busy_seconds=max(one.store_busy_seconds or 0.0 for one in looks),
+        answer_seconds=max(t.seconds or 0.0 for one in looks for t in one.targets if t.kind == "store"),
+    )
     for state, fits in _TESTS:
         details = fits(seen)
         if details is not None:
@@ -69,6 +75,9 @@ class _Seen:
     dataset: Dataset
     now: Observation
     before: Dataset | None
+    #: Of the last minute. A worker that waits for a lock gives up now and then, and tries again.
+    busy_seconds: float
+    answer_seconds: float
 
 
 def _broker_away(seen: _Seen) -> Details | None:
@@ -130,20 +139,14 @@ def _breaker_open(seen: _Seen) -> Details | None:
 
 
 def _slow(seen: _Seen) -> bool:
-    busy = seen.now.store_busy_seconds or 0.0
-    return busy > SLOW_STATEMENT_SECONDS or _answer_seconds(seen) > SLOW_ANSWER_SECONDS
-
-
-def _answer_seconds(seen: _Seen) -> float:
-    return max((one.seconds or 0.0 for one in seen.now.targets if one.kind == "store"), default=0.0)
+    return seen.busy_seconds > SLOW_STATEMENT_SECONDS or seen.answer_seconds > SLOW_ANSWER_SECONDS
 
 
 def _store_slow(seen: _Seen) -> Details | None:
     lag = sum(hop.lag or 0 for hop in seen.dataset.hops)
     if not lag or not _slow(seen):
         return None
-    busy = round(seen.now.store_busy_seconds or 0.0, 1)
-    return {"busy": busy, "seconds": round(_answer_seconds(seen), 1), "lag": lag}
+    return {"busy": round(seen.busy_seconds, 1), "seconds": round(seen.answer_seconds, 1), "lag": lag}
 
 
 def _published(seen: _Seen) -> bool | None:

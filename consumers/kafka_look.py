@@ -1,7 +1,7 @@
 """What a monitor sees of Kafka in one look, by few requests, each for all of a broker.
 
 A broker that does not answer takes its own partitions and groups out of the look, and no others. Offsets are
-asked for each time, what changes rarely (leaders, retention, sizes, begins, groups) once a minute.
+asked for each time, what changes rarely (leaders, retention, sizes, begins, groups) every half minute.
 """
 
 import logging
@@ -24,7 +24,7 @@ from schemas.errors import TryAgain
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
-REFRESH_SECONDS = 60.0
+REFRESH_SECONDS = 30.0
 #: The target that stands for all brokers together: whether any of them tells about the cluster.
 CLUSTER = "cluster"
 
@@ -64,7 +64,7 @@ class KafkaLook:
 
 @dataclass(slots=True)
 class _Known:
-    """What is asked once a minute."""
+    """What is asked twice a minute."""
 
     at: float = -REFRESH_SECONDS
     leaders: dict[Position, str] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class KafkaSight:
         self._admin = None
         self._known.at = -REFRESH_SECONDS
 
-    # --- once a minute -------------------------------------------------------------------------------
+    # --- twice a minute ------------------------------------------------------------------------------
 
     def _refresh(self, now: float) -> None:
         admin = self._admin
@@ -179,7 +179,7 @@ class KafkaSight:
         self._known = known
 
     def _per_hour(self, look: KafkaLook, *, anew: bool) -> Mapping[Position, float]:
-        """How many records came in the last minute or so, as an hour's worth."""
+        """How many records came in the last half minute, as an hour's worth."""
         known = self._known
         if anew:
             hours = REFRESH_SECONDS / 3600
@@ -220,7 +220,8 @@ class KafkaSight:
             return Target(kind="broker", name=broker, up=False, why=problem.message)
         look.ends |= ends
         look.begins |= {one: self._known.begins[one] for one in ends if one in self._known.begins}
-        look.newest_ms |= {one: self._newest[one][1] for one in ends if one in self._newest}
+        there = [one for one, end in ends.items() if end > look.begins.get(one, end) and one in self._newest]
+        look.newest_ms |= {one: self._newest[one][1] for one in there}
         return _target(broker, begun)
 
     def _offsets(self, positions: Iterable[Position], spec: Any) -> dict[Position, int]:
@@ -232,7 +233,7 @@ class KafkaSight:
             return {}
         try:
             found = self._admin.list_partition_offsets(wanted)
-        except UnknownTopicOrPartitionError:  # a topic was deleted since the last minute's look
+        except UnknownTopicOrPartitionError:  # a topic was deleted since they were last listed
             self._refresh(self._known.at)
             wanted = {tp: spec for tp in wanted if _position(tp) in self._known.leaders}
             found = self._admin.list_partition_offsets(wanted) if wanted else {}

@@ -133,12 +133,12 @@ STATES: dict[State, Meaning] = {
         severity="warning",
         vi=Words(
             "kho chậm",
-            "một câu lệnh đang chạy {busy} giây, kho trả lời sau {seconds} giây, {lag} thay đổi đang chờ",
+            "một câu lệnh chạy {busy} giây, kho trả lời sau {seconds} giây, {lag} thay đổi đang chờ",
             "xem pg_stat_activity và khóa trong kho: ai đang giữ bảng, đĩa có chậm không",
         ),
         en=Words(
             "store slow",
-            "a statement has run for {busy} s, the store answers in {seconds} s, {lag} changes wait",
+            "a statement ran for {busy} s, the store answered in {seconds} s, {lag} changes wait",
             "see pg_stat_activity and the locks of the store: who holds a table, is the disk slow",
         ),
     ),

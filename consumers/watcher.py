@@ -49,9 +49,9 @@ class Watcher:
         now = self._clock()
         while self._looks and now - self._looks[0][0] > BEFORE_SECONDS:
             self._looks.popleft()
-        before = self._looks[0][1] if self._looks else None
+        earlier = [one for _, one in self._looks]
         self._looks.append((now, seen))
-        return Watched(seen=seen, verdicts={one.id: decide(one, seen, before) for one in seen.datasets})
+        return Watched(seen=seen, verdicts={one.id: decide(one, seen, earlier) for one in seen.datasets})
 
 
 def monitor(

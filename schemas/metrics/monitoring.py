@@ -37,7 +37,7 @@ DISK_USED = gauge(
     name="lienthong_broker_disk_used_share",
     unit="share",
     labels=("target",),
-    text="Used share of the fullest disk of a broker, 0 to 1; asked once a minute.",
+    text="Used share of the fullest disk of a broker, 0 to 1; asked twice a minute.",
 )
 BUSY = gauge(
     name="lienthong_store_longest_statement_seconds",

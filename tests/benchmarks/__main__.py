@@ -20,7 +20,7 @@ from rich.table import Table
 
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
-from tests.benchmarks import parts, reconcile, rejects
+from tests.benchmarks import parts, reconcile, rejects, watching
 from tests.benchmarks.audit import audit_share
 from tests.benchmarks.measure import Measure
 
@@ -32,6 +32,7 @@ def main() -> int:
     """Run the wanted parts; exit status 1 if one failed."""
     only = os.environ.get("ONLY", "")
     every = {**parts.PARTS, **rejects.PARTS, **reconcile.PARTS, "audit_share": audit_share}
+    every["monitor"] = watching.monitor
     wanted = {name: part for name, part in every.items() if name.startswith(only)}
     if not wanted:
         talk.print(f"error: no part begins with {only!r}; there are: {', '.join(every)}")

@@ -33,7 +33,7 @@ PAUSED = Breaker(
 
 def state(seen: Observation, before: Observation | None = None) -> str:
     (one,) = seen.datasets
-    return decide(one, seen, before).state
+    return decide(one, seen, [before] if before else ()).state
 
 
 def of(*hops: Any, **more: Any) -> Observation:
@@ -156,6 +156,14 @@ def test_an_outbox_that_grows_though_changes_are_published() -> None:
     assert state(of(outbox=outbox(5000, 20.0)), before) == "healthy"  # a large import, just begun
 
 
+def test_a_worker_that_gives_up_a_lock_and_tries_again_still_waits_for_the_store() -> None:
+    seen = of(hop("sync", waits(5, seconds=90, still_seconds=90)))
+    locked = observation(store_busy_seconds=9.0)
+    (one,) = seen.datasets
+    assert decide(one, seen, [observation(), locked, observation()]).state == "store_slow"
+    assert decide(one, seen, [observation()]).state == "worker_dead"
+
+
 def test_every_state_can_be_said_in_both_languages_with_a_next_step() -> None:
     seen = [case for case, _ in CASES.values()]
     grown = of(outbox=outbox(5000, 300.0))
@@ -164,8 +172,8 @@ def test_every_state_can_be_said_in_both_languages_with_a_next_step() -> None:
         hop("sync"),
         outbox=outbox(4000),
     )
-    verdicts = [decide(one.datasets[0], one, None) for one in seen]
-    verdicts.append(decide(grown.datasets[0], grown, before))
+    verdicts = [decide(one.datasets[0], one) for one in seen]
+    verdicts.append(decide(grown.datasets[0], grown, [before]))
     assert {one.state for one in verdicts} == set(STATES)
     for verdict in verdicts:
         for language in ("vi", "en"):
@@ -211,7 +219,7 @@ def test_whatever_is_seen_has_one_state_that_can_be_told(
     one: Dataset, targets: Any, before: Dataset | None
 ) -> None:
     seen = observation(one, targets=targets)
-    verdict = decide(one, seen, observation(before) if before else None)
+    verdict = decide(one, seen, [observation(before)] if before else ())
     assert "{" not in verdict.cause("vi") + verdict.next_step("en")
     if not all(target.up for target in targets if target.kind == "store"):
         assert verdict.state in ("store_away", "broker_away")
@@ -223,4 +231,4 @@ def test_whatever_is_seen_has_one_state_that_can_be_told(
 
 def test_a_national_topic_is_named_where_it_is_the_cause() -> None:
     seen = of(hop("translate"), hop("sync", missing=True))
-    assert NATIONAL in decide(seen.datasets[0], seen, None).cause("vi")
+    assert NATIONAL in decide(seen.datasets[0], seen).cause("vi")

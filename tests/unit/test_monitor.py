@@ -31,7 +31,7 @@ class Shown:
         self.metrics = MonitorMetrics(self.registry, lambda: self.now)
 
     def show(self, seen: Observation) -> None:
-        self.metrics.show(seen, {one.id: decide(one, seen, None) for one in seen.datasets})
+        self.metrics.show(seen, {one.id: decide(one, seen) for one in seen.datasets})
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
