@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from threading import Event
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from consumers.monitor_metrics import MonitorMetrics
 from consumers.observer import Observer
 from consumers.opening import open_store
 from consumers.outboxes import OpenOutbox, read_outboxes
+from consumers.outlook import look
 from consumers.settings import MonitorSettings
 from consumers.watcher import Watcher, monitor
 from schemas.library import load_library
@@ -57,12 +59,14 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
 @contextmanager
 def watching(settings: MonitorSettings, open_outbox: OpenOutbox) -> Iterator[Watcher]:
     """What looks at all that the settings name; closed afterwards."""
+    library = load_library(settings.contract_folders)
     observer = Observer(
-        load_library(settings.contract_folders),
+        library,
         deployment=settings.deployment,
         brokers=settings.broker,
         store=open_store(settings.store),
         outboxes={name: open_outbox(url) for name, url in read_outboxes(settings.outboxes).items()},
+        outlook=lambda: look(settings, library, datetime.now(UTC)),
     )
     try:
         yield Watcher(observer)

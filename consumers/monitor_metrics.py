@@ -88,6 +88,10 @@ def _datasets(samples: _Samples, seen: Observation) -> None:
             samples.add(monitoring.OUTBOX_WAITING, mine, dataset.outbox.waiting)
             samples.add(monitoring.OUTBOX_OLDEST, mine, dataset.outbox.oldest_seconds)
             samples.add(monitoring.OUTBOX_IN_PLACE, mine, int(dataset.outbox.in_place))
+        if dataset.proof is not None:
+            samples.add(monitoring.PROOF_AGE, mine, (seen.at - dataset.proof.at).total_seconds())
+            samples.add(monitoring.PROOF_ROWS, mine, dataset.proof.rows)
+            samples.add(monitoring.DRIFT, mine, dataset.proof.drift)
         for rule, count in (dataset.open_rejects or {}).items():
             samples.add(monitoring.OPEN_REJECTS, (*mine, rule), count)
         for hop in dataset.hops:
@@ -115,6 +119,8 @@ def _groups(samples: _Samples, seen: Observation) -> None:
 
 
 def _states(samples: _Samples, seen: Observation, verdicts: dict[str, Verdict]) -> None:
+    for system, index in seen.orphan_indices.items():
+        samples.add(monitoring.ORPHAN, (system,), index)
     for dataset in seen.datasets:
         verdict = verdicts[dataset.id]
         for state in STATES:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from consumers.proofs import Proof
 from consumers.repairs import Breaker
 from consumers.store import Position
 from schemas.contracts import Promise
@@ -110,6 +111,7 @@ class Dataset:
     open_rejects: Mapping[str, int] | None = None  #: by rule; None: the store is away
     refused_lately: Mapping[str, int] = field(default_factory=dict)  #: by rule, of the open ones
     good_lately: int = 0
+    proof: Proof | None = None  #: the last comparison with the store; None: never, or not known
     silence: Silence | None = None  #: None: not silent for long, or not known
 
     @property
@@ -153,6 +155,7 @@ class Observation:
     bounds: Mapping[Position, tuple[int, int]]  #: begin and end of each partition that is known
     disks: Mapping[str, float]  #: by broker: used share of its fullest disk, 0 to 1
     store_busy_seconds: float | None  #: how long the longest statement of a worker has been running
+    orphan_indices: Mapping[str, int]  #: by system, as of some minutes ago; none while the store is away
 
     def away(self, kind: str) -> Sequence[Target]:
         """The targets of this kind that did not answer."""

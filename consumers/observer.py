@@ -12,15 +12,19 @@ from consumers.kafka_look import KafkaLook, KafkaSight
 from consumers.observation import Dataset, Observation, Silence, Target
 from consumers.observing import Looks, datasets, group_of, groups, reads, wanted_times
 from consumers.outboxes import OutboxLook, OutboxSight, OutboxState
+from consumers.outlook import Outlook
+from consumers.proofs import Proof, ProofStore
 from consumers.record_times import RecordTimes
 from consumers.silence import Habits, silent_hours, without_days_off
 from consumers.store import Position, inbound_name
-from consumers.store_look import StoreLook, WatchedStore
+from consumers.store_look import StoreLook
 from schemas.library import Library
 
 #: For what is asked at once, and then for the times of records.
 LOOK_SECONDS = 10.0
 TIMES_SECONDS = 6.0
+#: Between two questions for the orphan index, which reads all receipts.
+OUTLOOK_SECONDS = 600.0
 
 
 class Observer:
@@ -32,6 +36,7 @@ class Observer:
         brokers: Kafka's bootstrap servers.
         store: not connected yet.
         outboxes: by name.
+        outlook: gives the orphan index of each system.
     """
 
     def __init__(
@@ -40,8 +45,9 @@ class Observer:
         *,
         deployment: str,
         brokers: str,
-        store: WatchedStore,
+        store: ProofStore,
         outboxes: Mapping[str, OutboxSight],
+        outlook: Callable[[], Outlook],
         sight: Callable[..., KafkaSight] = KafkaSight,
     ) -> None:
         self._library = library
@@ -58,7 +64,10 @@ class Observer:
         self._store = store
         self._outbox_sights = outboxes
         self._kafka = Asking("broker", "cluster", self._sight.look)
-        self._national = Asking("store", "store", lambda: store.look(self._deployments))
+        self._national = Asking("store", "store", self._ask_store)
+        self._outlook = Asking("store", "outlook", outlook)
+        self._outlook_at = -OUTLOOK_SECONDS
+        self._indices: Mapping[str, int] = {}
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
         self._wanted: set[tuple[Position, int]] = set()
         self._habits = Habits(self._sight)
@@ -74,13 +83,21 @@ class Observer:
         for one in self._outboxes.values():
             one.begin()
         deadline = begun + LOOK_SECONDS
-        kafka, store = self._kafka.answer(deadline), self._national.answer(deadline)
+        kafka, national = self._kafka.answer(deadline), self._national.answer(deadline)
+        store, proofs = national or (None, [])
         outboxes = {name: one.answer(deadline) for name, one in self._outboxes.items()}
         states: dict[str, tuple[str, OutboxState]] = {}
         for name, found in outboxes.items():
             for state in found.states if found is not None else ():
                 states[state.dataset] = (name, state)
-        looks = Looks(at=datetime.now(UTC), kafka=kafka, store=store, outboxes=states, times={})
+        looks = Looks(
+            at=datetime.now(UTC),
+            kafka=kafka,
+            store=store,
+            outboxes=states,
+            times={},
+            proofs={(one.system, one.dataset): one for one in proofs},
+        )
         looks = self._dated(looks)
         heard = self._heard(datasets(self._library, self._deployment, looks), looks)
         return Observation(
@@ -92,14 +109,29 @@ class Observer:
             bounds={one: (kafka.begins[one], end) for one, end in kafka.ends.items()} if kafka else {},
             disks=dict(kafka.disks) if kafka else {},
             store_busy_seconds=store.longest_seconds if store else None,
+            orphan_indices=self._orphans() if store else {},
         )
+
+    def _ask_store(self) -> tuple[StoreLook, list[Proof]]:
+        return self._store.look(self._deployments), self._store.proofs()
+
+    def _orphans(self) -> Mapping[str, int]:
+        """The orphan index of each system: asked for every some minutes, in the background."""
+        now = time.monotonic()
+        if now - self._outlook_at >= OUTLOOK_SECONDS:
+            self._outlook_at = now
+            self._outlook.begin()
+        found = self._outlook.answer(now)
+        if found is not None:
+            self._indices = {one.system: one.value for one in found.systems if one.value is not None}
+        return self._indices
 
     def _dated(self, looks: Looks) -> Looks:
         """With the times of first unread records, where they can be read in time."""
         self._wanted = wanted_times(looks, self._reads)
         self._times.begin()
         times = self._times.answer(time.monotonic() + TIMES_SECONDS) or {}
-        return Looks(at=looks.at, kafka=looks.kafka, store=looks.store, outboxes=looks.outboxes, times=times)
+        return replace(looks, times=times)
 
     def _heard(self, seen: list[Dataset], looks: Looks) -> list[Dataset]:
         """With the silence of those from whom nothing came for long."""
@@ -144,7 +176,13 @@ class Observer:
 
     def close(self) -> None:
         """Give all connections up; what never answered is left behind."""
-        closing = [self._kafka.close, self._national.close, self._times.close, self._silences.close]
+        closing = [
+            self._outlook.close,
+            self._kafka.close,
+            self._national.close,
+            self._times.close,
+            self._silences.close,
+        ]
         closing += [one.close for one in self._outboxes.values()]
         closing += [one.close for one in self._outbox_sights.values()]
         for close in (*closing, self._sight.close, self._record_times.close, self._store.close):

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from consumers.kafka_look import KafkaLook, Retention
 from consumers.observation import Dataset, Group, GroupPlace, Hop, HopName, Outbox, Place
 from consumers.outboxes import OutboxState
+from consumers.proofs import Proof
 from consumers.store import LedgerRow, Position, inbound_name
-from consumers.store_look import StoreLook
+from consumers.store_look import Source, StoreLook
 from schemas.contracts import Contract
 from schemas.library import Library
 
@@ -50,6 +51,7 @@ class Looks:
     at: datetime  #: by our clock
     kafka: KafkaLook | None
     store: StoreLook | None
+    proofs: Mapping[Source, Proof]  #: the last of each dataset
     outboxes: Mapping[str, tuple[str, OutboxState]]  #: by dataset: name of the outbox, and what waits
     times: Mapping[tuple[Position, int], int]  #: of first records at or behind an offset, ms since 1970
 
@@ -121,6 +123,7 @@ def _dataset(
         breaker=next((one for one in paused if (one.system, one.dataset) == source), None),
         open_rejects=store.open_rejects.get(source, {}) if store else None,
         refused_lately=store.refused_lately.get(source, {}) if store else {},
+        proof=looks.proofs.get(source),
         good_lately=store.good_lately.get(source, 0) if store else 0,
     )
 

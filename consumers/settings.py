@@ -55,7 +55,7 @@ class ConsumerSettings(BrokerSettings, StoreSettings):
     """For those who need both."""
 
 
-class MonitorSettings(ConsumerSettings):
+class MonitorSettings(ConsumerSettings, OrphanSettings):
     """For the monitor and ``lienthong status``."""
 
     outboxes: str = ""

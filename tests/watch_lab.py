@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kafka import KafkaProducer
@@ -12,6 +13,8 @@ from consumers.observation import Dataset, Hop, Observation, Target
 from consumers.observer import Observer
 from consumers.opening import open_store
 from consumers.outboxes import OutboxLook, OutboxState
+from consumers.outlook import Outlook, look
+from consumers.settings import OrphanSettings
 from consumers.store import Position
 from schemas.errors import TryAgain
 from schemas.library import Library, load_library
@@ -70,7 +73,12 @@ class WatchLab:
             brokers=self.broker,
             store=self.store,
             outboxes={"so_tu_phap": self.box},
+            outlook=self.outlook,
         )
+
+    def outlook(self) -> Outlook:
+        settings = OrphanSettings(store=self.url)
+        return look(settings, self.library, datetime.now(UTC))
 
     def make(self, *topics: str) -> None:
         """Create topics and wait for their leaders."""

@@ -106,6 +106,24 @@ OPEN_REJECTS = gauge(
     labels=(*_DATASET, "rule"),
     text="Rejects that nobody mended yet, by rule.",
 )
+PROOF_AGE = gauge(
+    name="lienthong_proof_age_seconds",
+    unit="seconds",
+    labels=_DATASET,
+    text="Since the dataset was last compared with the store (`lienthong reconcile`); no series if never.",
+)
+PROOF_ROWS = gauge(
+    name="lienthong_proof_records",
+    unit="records",
+    labels=_DATASET,
+    text="Records of the source that the last comparison looked at.",
+)
+DRIFT = gauge(
+    name="lienthong_drift_records",
+    unit="records",
+    labels=_DATASET,
+    text="National records that it found missing, too many, or not as the contract makes them.",
+)
 WORKERS = gauge(
     name="lienthong_workers",
     unit="workers",

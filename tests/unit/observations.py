@@ -56,7 +56,7 @@ TARGETS = (
 def observation(*datasets: Dataset, **more: Any) -> Observation:
     known: dict[str, Any] = {
         "at": NOW, "seconds": 0.2, "targets": TARGETS, "groups": (), "bounds": {}, "disks": {"1": 0.5},
-        "store_busy_seconds": 0.0,
+        "store_busy_seconds": 0.0, "orphan_indices": {},
     }  # fmt: skip
     return Observation(datasets=datasets or (dataset(),), **known | more)
 

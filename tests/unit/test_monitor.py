@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,12 +14,17 @@ from consumers import monitor_commands, status_commands
 from consumers.causes import decide
 from consumers.monitor_metrics import FRESH_SECONDS, MonitorMetrics
 from consumers.observation import Group, GroupPlace, Observation
+from consumers.proofs import Proof
 from consumers.store import Position
 from consumers.watcher import BEFORE_SECONDS, Watcher
 from schemas.metrics import CATALOGUE
-from tests.unit.observations import NATIONAL, away, dataset, hop, observation, outbox, place, waits
+from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
 
 ME = {"system": "ho_tich", "dataset": "khai_sinh"}
+PROOF = Proof(
+    system="ho_tich", dataset="khai_sinh", at=NOW - timedelta(hours=1), took_ms=1, rows=9, translated=0,
+    missing=1, extra=0, different=2, refused=4, in_flight=5,
+)  # fmt: skip
 POSITION = Position(topic=NATIONAL, partition=0)
 
 
@@ -47,8 +53,10 @@ def everything() -> Observation:
     national = hop("sync", waits(7, seconds=30.0), place(1), lost)
     places = [GroupPlace(position=POSITION, offset=3, lag=4, lag_seconds=5.0)]
     ours = Group(name="lienthong-road", ours=True, members=2, places=places)
-    mine = dataset(hop("translate"), national, outbox=outbox(9, 40.0), open_rejects={"code_unknown": 2})
-    return observation(mine, groups=[ours], bounds={POSITION: (1, 7)})
+    mine = dataset(
+        hop("translate"), national, outbox=outbox(9, 40.0), open_rejects={"code_unknown": 2}, proof=PROOF
+    )
+    return observation(mine, groups=[ours], bounds={POSITION: (1, 7)}, orphan_indices={"ho_tich": 12})
 
 
 def test_each_declared_metric_can_be_seen_and_no_other() -> None:
@@ -59,6 +67,9 @@ def test_each_declared_metric_can_be_seen_and_no_other() -> None:
     assert shown.value("lienthong_hop_lag_changes", **hop_place) == 7
     assert shown.value("lienthong_hop_lag_seconds", **hop_place) == 30
     assert shown.value("lienthong_hop_lost_changes", **{**hop_place, "partition": "2"}) == 100
+    assert shown.value("lienthong_proof_age_seconds", **ME) == 3600
+    assert shown.value("lienthong_drift_records", **ME) == 3
+    assert shown.value("lienthong_orphan_index", system="ho_tich") == 12
     group = {"consumergroup": "lienthong-road", "topic": NATIONAL, "partition": "0"}
     assert shown.value("kafka_consumergroup_lag", **group) == 4
     assert shown.value("kafka_topic_partition_current_offset", topic=NATIONAL, partition="0") == 7
