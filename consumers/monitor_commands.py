@@ -47,7 +47,7 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
             signal.signal(number, lambda *_: stop.set())
         registry = CollectorRegistry()
         metrics = MonitorMetrics(registry)
-        with watching(settings, open_outbox) as watcher:
+        with watching(settings, open_outbox, orphans=True) as watcher:
             port = serve_metrics(registry, settings.metrics_port)
             logger.info("watching", metrics=f"http://127.0.0.1:{port}/metrics")
             monitor(watcher, metrics, every_seconds=every, language=settings.language, stop=stop)
@@ -57,8 +57,10 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
 
 
 @contextmanager
-def watching(settings: MonitorSettings, open_outbox: OpenOutbox) -> Iterator[Watcher]:
-    """What looks at all that the settings name; closed afterwards."""
+def watching(
+    settings: MonitorSettings, open_outbox: OpenOutbox, *, orphans: bool = False
+) -> Iterator[Watcher]:
+    """What looks at all that the settings name, with the orphan index if wanted; closed afterwards."""
     library = load_library(settings.contract_folders)
     observer = Observer(
         library,
@@ -66,7 +68,7 @@ def watching(settings: MonitorSettings, open_outbox: OpenOutbox) -> Iterator[Wat
         brokers=settings.broker,
         store=open_store(settings.store),
         outboxes={name: open_outbox(url) for name, url in read_outboxes(settings.outboxes).items()},
-        outlook=lambda: look(settings, library, datetime.now(UTC)),
+        outlook=(lambda: look(settings, library, datetime.now(UTC))) if orphans else None,
     )
     try:
         yield Watcher(observer)

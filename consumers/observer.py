@@ -36,7 +36,7 @@ class Observer:
         brokers: Kafka's bootstrap servers.
         store: not connected yet.
         outboxes: by name.
-        outlook: gives the orphan index of each system.
+        outlook: gives the orphan index of each system; None: it is not wanted.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Observer:
         brokers: str,
         store: ProofStore,
         outboxes: Mapping[str, OutboxSight],
-        outlook: Callable[[], Outlook],
+        outlook: Callable[[], Outlook] | None = None,
         sight: Callable[..., KafkaSight] = KafkaSight,
     ) -> None:
         self._library = library
@@ -65,7 +65,7 @@ class Observer:
         self._outbox_sights = outboxes
         self._kafka = Asking("broker", "cluster", self._sight.look)
         self._national = Asking("store", "store", self._ask_store)
-        self._outlook = Asking("store", "outlook", outlook)
+        self._outlook = Asking("store", "outlook", outlook) if outlook is not None else None
         self._outlook_at = -OUTLOOK_SECONDS
         self._indices: Mapping[str, int] = {}
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
@@ -117,6 +117,8 @@ class Observer:
 
     def _orphans(self) -> Mapping[str, int]:
         """The orphan index of each system: asked for every some minutes, in the background."""
+        if self._outlook is None:
+            return {}
         now = time.monotonic()
         if now - self._outlook_at >= OUTLOOK_SECONDS:
             self._outlook_at = now
@@ -176,14 +178,9 @@ class Observer:
 
     def close(self) -> None:
         """Give all connections up; what never answered is left behind."""
-        closing = [
-            self._outlook.close,
-            self._kafka.close,
-            self._national.close,
-            self._times.close,
-            self._silences.close,
-        ]
+        closing = [self._kafka.close, self._national.close, self._times.close, self._silences.close]
         closing += [one.close for one in self._outboxes.values()]
+        closing += [self._outlook.close] if self._outlook is not None else []
         closing += [one.close for one in self._outbox_sights.values()]
         for close in (*closing, self._sight.close, self._record_times.close, self._store.close):
             with suppress(Exception):  # at the end nothing is lost any more

@@ -12,6 +12,7 @@ from producers.clock import SystemClock
 from producers.opening import open_outbox
 from producers.outbox import Capture
 from producers.snapshot import take_snapshot
+from producers.watching import Watch
 from schemas.errors import LienthongError
 from tests.capture_lab import COLUMNS, SOHO, CaptureLab, Hand, a_contract, replayed
 from tests.road import wait_for
@@ -230,6 +231,22 @@ class CaptureLaws:
         assert (state.waiting, state.next_seq) == (4, 7)
         assert (lab.site.waiting(3), lab.site.waiting(100)) == (3, 4)
         assert abs(lab.site.now_ms() - time() * 1000) < 60_000
+
+    def test_a_monitor_sees_what_waits_and_what_time_it_is_there(self, lab: CaptureLab) -> None:
+        watch = Watch(lab.source)
+        with pytest.raises(LienthongError, match="nothing is captured"):
+            watch.look()
+        lab.install()
+        lab.insert(1)
+        seen = watch.look()
+        assert [(one.capture.dataset, one.waiting, one.in_place) for one in seen.states] == [
+            (SOHO.dataset, 1, True)
+        ]
+        assert abs(seen.now_ms - time() * 1000) < 60_000
+        lab.site.run(lab.site.removal(SOHO))  # a person's decision, and nothing to watch any more
+        with pytest.raises(LienthongError, match="nothing is captured"):
+            watch.look()
+        watch.close()
 
     def test_no_more_is_taken_at_once_than_memory_may_hold(self, lab: CaptureLab) -> None:
         lab.install()

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from consumers.monitor_metrics import FRESH_SECONDS, MonitorMetrics
 from consumers.observation import Group, GroupPlace, Observation
 from consumers.proofs import Proof
 from consumers.store import Position
-from consumers.watcher import BEFORE_SECONDS, Watcher
+from consumers.watcher import BEFORE_SECONDS, Watcher, monitor
 from schemas.metrics import CATALOGUE
 from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
 
@@ -144,6 +145,21 @@ def test_a_look_is_compared_with_one_of_a_minute_ago_at_most() -> None:
     now[0] += BEFORE_SECONDS + 1
     (third,) = watcher.look().verdicts.values()
     assert [one.state for one in (first, second, third)] == ["healthy", "capture_stuck", "healthy"]
+
+
+def test_the_monitor_shows_each_look_until_it_is_told_to_stop() -> None:
+    shown, stop = Shown(), Event()
+    dead = observation(dataset(hop("translate", group_members=0)))
+
+    class Last(Looks):
+        def look(self) -> Observation:
+            if len(self.seen) == 1:
+                stop.set()
+            return super().look()
+
+    watcher = Watcher(Last(observation(), dead))
+    monitor(watcher, shown.metrics, every_seconds=0.0, language="vi", stop=stop)
+    assert shown.value("lienthong_system_state", **ME, state="worker_dead") == 1
 
 
 # --- status ----------------------------------------------------------------------------------------------
