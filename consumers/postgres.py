@@ -134,6 +134,9 @@ class PostgresStore(ProvingStore):
         text = f"array_to_string(ARRAY[{', '.join(columns)}], chr({ord(BETWEEN)}), chr({ord(MISSING)}))"
         return f"sum(('x' || substr(md5({text}), 1, 16))::bit(64)::bigint)::text"
 
+    def _keep_alone(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("LOCK TABLE lienthong_proof_bucket IN SHARE ROW EXCLUSIVE MODE")
+
     @contextmanager
     def _unhurried(self) -> Iterator[sa.Connection]:
         with self._transaction(reads=True) as connection:

@@ -64,6 +64,9 @@ class ProvingStore(LookingStore, ABC):
         """A transaction that only reads, and may take long."""
         return self._transaction(reads=True)
 
+    def _keep_alone(self, connection: sa.Connection) -> None:
+        """Wait until no other comparison keeps what it found."""
+
     # --- what stands in the store --------------------------------------------------------------------
 
     def national_sums(self, national: NationalFormat, system: str, dataset: str) -> Sums:
@@ -155,6 +158,7 @@ class ProvingStore(LookingStore, ABC):
         c = buckets_known.c
         mine = (c.system == sa.bindparam("s"), c.dataset == sa.bindparam("d"), c.bucket == sa.bindparam("b"))
         with self._transaction() as connection:
+            self._keep_alone(connection)
             stale = (c.system == proof.system, c.dataset == proof.dataset, c.fingerprint != fingerprint)
             connection.execute(sa.delete(buckets_known).where(*stale))
             if gone:

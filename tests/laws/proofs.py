@@ -1,5 +1,6 @@
 """Laws of a national store: its sums are those of its rows, and what was proved is kept."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,6 +87,17 @@ class ProofLaws:
         assert lab.store.known(SYSTEM, DATASET, "f1") == [newer]
         lab.store.keep(a_proof(), "f2", [], [])
         assert lab.store.known(SYSTEM, DATASET, "f1") == []
+
+    def test_two_comparisons_may_keep_the_same_at_once(self, lab: Lab) -> None:
+        known = [
+            Known(bucket=f"{n:03x}", source=Sum(1, n), refused=0, national={BOOK.full_id: Sum(1, n)})
+            for n in range(500)
+        ]
+        with ThreadPoolExecutor(max_workers=3) as threads:
+            keeping = [threads.submit(lab.store.keep, a_proof(rows=n), "f", known, []) for n in range(3)]
+        for one in keeping:
+            one.result()
+        assert len(lab.store.known(SYSTEM, DATASET, "f")) == 500
 
     def test_the_last_proof_of_each_dataset_is_told(self, lab: Lab) -> None:
         assert lab.store.proofs() == []
