@@ -29,7 +29,7 @@ VICTIM: Final = "w1"
 KILL_AT: Final = 0.15  #: of the snapshot in the store
 TRANSACTIONS_PER_SECOND: Final = 150
 LATE_VERSIONS: Final = 30
-PATIENCE_SECONDS: Final = 90.0  #: without any progress
+PATIENCE_SECONDS: Final = 180.0  #: without any progress
 RECEIPT_LINES: Final = 12
 
 

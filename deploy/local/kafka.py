@@ -72,7 +72,7 @@ class KafkaNode(Node):
         """The address for clients."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 90) -> None:
+    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 300) -> None:
         """Return when the broker answers. A running one is found; a hanging or half-made one is replaced.
 
         Raises ``StackError`` if a jar cannot be had or verified, another program took the port, or the

@@ -47,7 +47,7 @@ class PostgresNode(Node):
         """The SQLAlchemy address of a database, with psycopg 3 as driver."""
         return f"postgresql+psycopg://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
 
-    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 60) -> None:
+    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 300) -> None:
         """Return when the server takes connections. A running one is found, a hanging one is replaced.
 
         After a crash the server repairs its data first. Raises ``StackError`` if it does not come up.
