@@ -24,7 +24,7 @@ def ground(
         yield made
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + 10))
 def test_nothing_is_lost_doubled_or_stale_whatever_goes_wrong(ground: Ground, seed: int) -> None:
     """Again: ``make campaign SCENARIOS=1 SEED=…``."""

@@ -15,12 +15,12 @@ from kafka.errors import KafkaError
 from deploy.demo.observe import Observer
 from deploy.demo.oracle import Oracle
 from deploy.demo.supervisor import Supervisor, command_line, environment
-from tests.campaign.ground import Ground, Scene, execute, plain
+from tests.campaign.ground import START_SECONDS, Ground, Scene, execute, plain
 from tests.campaign.plan import WORKER, Fault
 from tests.campaign.traffic import Traffic
 from tests.road import wait_for
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class Trouble:
         if fault.target == "broker":
             self.ground.kafka.kill()
             time.sleep(fault.lasts)
-            self.ground.kafka.start()
+            self.ground.kafka.start(timeout_seconds=START_SECONDS)
             return
         before = self.crew.restarts()[fault.target]
         self._signal(fault.target, signal.SIGKILL, fault.lasts)
@@ -118,12 +118,12 @@ class Trouble:
         if fault.target == "store":
             self.ground.store.stop("immediate")
             time.sleep(fault.lasts)
-            self.ground.store.start()
+            self.ground.store.start(timeout_seconds=START_SECONDS)
             return
         with self.traffic.held():
             self.ground.agency.stop("immediate")
             time.sleep(fault.lasts)
-            self.ground.agency.start()
+            self.ground.agency.start(timeout_seconds=START_SECONDS)
 
     def fill_disk(self, fault: Fault) -> None:
         store = plain(self.scene.addresses.store)

@@ -28,6 +28,8 @@ TOPICS: Final = (
     "rejected.national",
 )
 TEMPLATE: Final = "campaign_template"
+#: On a machine with much else to do.
+START_SECONDS: Final = 300.0
 #: Of a server that is stopped, but whose machine stays on: what it wrote is in the machine's memory.
 SERVER: Final = {"fsync": "off"}
 #: Tables of the store that meet a full disk.
@@ -86,7 +88,7 @@ class Ground:
     def start(self) -> None:
         """Start the servers and prepare what scenarios copy: a migrated store and an agency under capture."""
         for server in (self.kafka, self.store, self.agency):
-            server.start()
+            server.start(timeout_seconds=START_SECONDS)
         for server in (self.store, self.agency):
             server.drop_database(TEMPLATE)
         addresses = Addresses(
@@ -114,7 +116,7 @@ class Ground:
         folder = self.folder / f"seed-{seed}"
         shutil.rmtree(folder, ignore_errors=True)
         for server in (self.kafka, self.store, self.agency):
-            server.start()
+            server.start(timeout_seconds=START_SECONDS)
         delete_topics(self.kafka.bootstrap, self.library, TOPICS)
         create_topics(self.kafka.bootstrap, plan_topics(self.library), replication=1)
         addresses = Addresses(

@@ -27,7 +27,7 @@ from tests.campaign.plan import CLOCK_SECONDS, Plan
 from tests.campaign.traffic import Answers, Traffic
 from tests.road import wait_for
 
-SETTLE_SECONDS: Final = 180.0
+SETTLE_SECONDS: Final = 300.0
 RESTARTS_ALLOWED: Final = 100
 #: The demo sends late versions on purpose and counts them; here copies come at any time.
 UNTOLD: Final = "older versions that came late changed nothing"

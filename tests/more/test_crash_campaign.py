@@ -13,7 +13,7 @@ from tests.campaign.plan import many_kills
 from tests.campaign.scenario import play
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_nothing_is_lost_doubled_or_stale_however_often_processes_die(
     kafka: KafkaNode, postgres: PostgresNode, tmp_path: Path
 ) -> None:
