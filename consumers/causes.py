@@ -81,11 +81,12 @@ class _Seen:
 
 
 def _broker_away(seen: _Seen) -> Details | None:
+    if not any(hop.silent is None or hop.silent for hop in seen.dataset.hops):
+        return None
     away = seen.now.away("broker")
-    if away and any(hop.silent is None or hop.silent for hop in seen.dataset.hops):
-        who = ", ".join(f"Kafka {one.name}" for one in away)
-        return {"who": who, "why": next((one.why for one in away if one.why), "?")}
-    return None
+    who = ", ".join(f"Kafka {one.name}" for one in away) or "Kafka"
+    without = sum(hop.silent or 0 for hop in seen.dataset.hops)
+    return {"who": who, "why": next((one.why for one in away if one.why), f"{without} × leader = -1")}
 
 
 def _store_away(seen: _Seen) -> Details | None:

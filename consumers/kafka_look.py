@@ -13,7 +13,7 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, NotLeaderForPartitionError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import OffsetSpec
 
 from consumers.brokers import require_listener
@@ -27,6 +27,8 @@ ANSWER_SECONDS = 5.0
 REFRESH_SECONDS = 30.0
 #: The target that stands for all brokers together: whether any of them tells about the cluster.
 CLUSTER = "cluster"
+#: Who leads a partition that has no leader, as Kafka tells it.
+NOBODY = "-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,9 +235,10 @@ class KafkaSight:
             return {}
         try:
             found = self._admin.list_partition_offsets(wanted)
-        except UnknownTopicOrPartitionError:  # a topic was deleted since they were last listed
+        except (UnknownTopicOrPartitionError, NotLeaderForPartitionError):
+            # A topic was deleted since they were last listed, or partitions have lost their leader.
             self._refresh(self._known.at)
-            wanted = {tp: spec for tp in wanted if _position(tp) in self._known.leaders}
+            wanted = {tp: spec for tp in wanted if self._known.leaders.get(_position(tp), NOBODY) != NOBODY}
             found = self._admin.list_partition_offsets(wanted) if wanted else {}
         return {_position(tp): one for tp, one in found.items()}
 

@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Observation, str]] = {
         observation(dataset(hop("translate", silent=3)), targets=away("1")),
         "broker_away",
     ),
+    "partitions that nobody leads": (of(hop("translate", silent=2)), "broker_away"),
     "a broker that leads nothing of ours": (observation(targets=away("1")), "healthy"),
     "no store": (observation(dataset(open_rejects=None), targets=away("store")), "store_away"),
     "an outbox away is told by its target": (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata, OffsetAndTimestamp
 
 from consumers.kafka_look import KafkaSight
@@ -19,6 +19,7 @@ class Cluster:
     def __init__(self, *topics: str) -> None:
         self.topics = list(topics)
         self.late: set[int | str] = set()
+        self.leaders = [1, 2]
         self.asked: list[str] = []
         self.ends = {(topic, partition): 10 + partition for topic in topics for partition in (0, 1)}
 
@@ -32,7 +33,7 @@ class Cluster:
         return {"brokers": [{"broker_id": 1}, {"broker_id": 2}]}
 
     def describe_topics(self, names: list[str]) -> list[Mapping[str, Any]]:
-        parts = [{"partition_index": at, "leader_id": at + 1} for at in (0, 1)]
+        parts = [{"partition_index": at, "leader_id": self.leaders[at]} for at in (0, 1)]
         return [
             {"name": one, "error_code": 0 if one in self.topics else 3, "partitions": parts} for one in names
         ]
@@ -55,6 +56,8 @@ class Cluster:
         self._answer(next(iter(wanted)).partition + 1, f"offsets {int(next(iter(wanted.values())))}")
         if {tp.topic for tp in wanted} - set(self.topics):
             raise UnknownTopicOrPartitionError
+        if any(self.leaders[tp.partition] < 0 for tp in wanted):
+            raise NotLeaderForPartitionError
         return {
             tp: OffsetAndTimestamp(3 if spec == -2 else self.ends[tp], 77 if spec == -3 else -1, None)
             for tp, spec in wanted.items()
@@ -161,3 +164,14 @@ def test_a_topic_that_is_deleted_in_between_is_noticed_at_once() -> None:
     assert look.missing == frozenset({"u"})
     assert set(look.ends) == {at(0), at(1)}
     assert all(one.up for one in look.targets)
+
+
+def test_partitions_without_a_leader_are_silent_and_take_nothing_else_away() -> None:
+    cluster = Cluster("t")
+    watching = sight(cluster)
+    watching.look()
+    cluster.leaders[1] = -1
+    look = watching.look()
+    assert all(one.up for one in look.targets)
+    assert look.ends == {at(0): 10}
+    assert look.silent == frozenset({at(1)})
