@@ -5,6 +5,7 @@ message at a time (82 to 104 µs a record, against 3 µs here); so the road owns
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from streams.partitioner import partitions_of
 
 START_SECONDS = 30.0
 IN_TRANSACTION_SECONDS = 30.0  # below the store's idle_in_transaction timeout (60 s)
+HEARSAY_SECONDS = 20.0  # until every broker knows of a topic that was just made
 MAX_BATCH_BYTES = 900_000  # below Kafka's default of 1 MB for a message batch
 
 
@@ -87,16 +89,24 @@ class Publisher:
     async def require(self, topics: Sequence[str]) -> None:
         """See that these topics exist: a missing one is told now and not by an endless wait.
 
+        A broker may hear of topics that were just made some seconds after they were made: it is asked again.
+
         Raises:
             StopTheLine: names the first missing topic.
         """
-        metadata = await self._ready.client.fetch_all_metadata()
-        missing = [topic for topic in topics if topic not in metadata.topics()]
-        if missing:
+        deadline = time.monotonic() + HEARSAY_SECONDS
+        while missing := await self._missing(topics):
+            if time.monotonic() < deadline:
+                await asyncio.sleep(1)
+                continue
             raise StopTheLine(
                 f"topic {missing[0]} does not exist ({len(missing)} of {len(topics)} are missing)",
                 next_step="create them: lienthong road topics",
             )
+
+    async def _missing(self, topics: Sequence[str]) -> list[str]:
+        metadata = await self._ready.client.fetch_all_metadata()
+        return [topic for topic in topics if topic not in metadata.topics()]
 
     async def publish(self, topic: str, records: Sequence[Outgoing]) -> None:
         """Publish and wait for all acknowledgements.

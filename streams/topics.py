@@ -1,5 +1,6 @@
 """The topics a contract library needs, and how they are created."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from schemas.errors import LienthongError, TryAgain
 from schemas.library import Library
 
 PARTITIONS = 6  # as many workers can share one dataset; changing it later would break order per key
+HEARSAY_SECONDS = 60.0  # until the broker we ask knows of a topic that was just made
 WEEK_MS = 7 * 24 * 3600 * 1000
 
 
@@ -71,6 +73,7 @@ def create_topics(broker: str, plans: Iterable[TopicPlan], *, replication: int) 
             except TopicAlreadyExistsError:
                 continue
             created.append(plan.name)
+        _wait_until_told(admin, created)
     except KafkaError as error:
         raise LienthongError(
             f"the broker {broker} refused a topic: {type(error).__name__}",
@@ -79,3 +82,10 @@ def create_topics(broker: str, plans: Iterable[TopicPlan], *, replication: int) 
     finally:
         admin.close()
     return created
+
+
+def _wait_until_told(admin: KafkaAdminClient, created: Iterable[str]) -> None:
+    """Return when the broker names them: the controller has made them before a busy broker hears of it."""
+    deadline = time.monotonic() + HEARSAY_SECONDS
+    while set(created) - set(admin.list_topics()) and time.monotonic() < deadline:
+        time.sleep(0.1)
