@@ -74,7 +74,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "now": "moments",
         "minutes": "{n} min",
         "hours": "{n} h",
-        "days": "{n} d",
+        "days": "{n} days",
         "equal": "{rows} rows, all equal",
         "differing": "{differing} of {rows} rows differ",
         "proved": "proved {age} ago",

@@ -75,8 +75,8 @@ def _leave(console: Console, stage: Stage, *, keep: bool, keep_files: bool) -> N
     if not keep or stage.kafka.pid is None or stage.postgres.pid is None:
         stage.close(keep_files=keep_files)
         return
+    stage.watch()
     stage.leave()
-    stage.name_targets()
     console.print("\n[bold]Left running[/] (KEEP). Nobody restarts a worker that dies now.")
     console.print(Text(f"  Kafka       {stage.kafka.bootstrap}"))
     console.print(Text(f"  PostgreSQL  port {stage.postgres.port}, databases hotich_qnam and quocgia"))

@@ -54,6 +54,7 @@ class Stage:
         self.postgres = PostgresNode(STATE / "postgres")
         self.supervisor = Supervisor(STATE / "run", self.logs, ROOT, say)
         self.metrics: dict[str, str] = {}  #: program -> address of its metrics
+        self.addresses: Addresses | None = None  #: None: not started
 
     def clear(self) -> None:
         """End what an earlier demo left running and begin with empty folders."""
@@ -66,7 +67,7 @@ class Stage:
         """Kafka and PostgreSQL, each with its own folder and port, and the two databases."""
         self.kafka.start(say=self._say)
         self.postgres.start(say=self._say)
-        addresses = Addresses(
+        self.addresses = addresses = Addresses(
             broker=self.kafka.bootstrap,
             store=self.postgres.create_database(NATIONAL_DATABASE),
             source=self.postgres.create_database(AGENCY_DATABASE),
@@ -79,11 +80,11 @@ class Stage:
     def env_file(self) -> Path:
         return STATE / "env"
 
-    def start_program(self, name: str, *arguments: str, addresses: Addresses) -> None:
+    def start_program(self, name: str, *arguments: str, addresses: Addresses, **more: str) -> None:
         """``lienthong <arguments>`` under the supervisor, with its metrics on a known port."""
         port = free_port()
         self.metrics[name] = f"http://127.0.0.1:{port}/metrics"
-        settings = addresses.settings | {"LIENTHONG_METRICS_PORT": str(port)}
+        settings = addresses.settings | {"LIENTHONG_METRICS_PORT": str(port)} | more
         self.supervisor.start(name, command_line(*arguments), environment(settings))
 
     def command(self, *arguments: str, addresses: Addresses, **settings: str) -> str:
@@ -97,11 +98,18 @@ class Stage:
         self.postgres.stop("immediate")
         self.postgres.start(say=self._say)
 
-    def name_targets(self) -> None:
-        """Tell the Prometheus of ``make up`` where the programs' metrics are."""
+    def watch(self) -> None:
+        """Start the monitor, and tell the Prometheus of ``make up`` where all programs' metrics are."""
+        if self.addresses is None:
+            return  # the story broke off before there was anything to watch
+        outboxes = STATE / "outboxes"
+        outboxes.write_text(f"{AGENCY_DATABASE} {self.addresses.source}\n")
+        self.start_program(
+            "monitor", "monitor", "run", addresses=self.addresses, LIENTHONG_OUTBOXES=str(outboxes)
+        )
         jobs: dict[str, list[str]] = {}
         for name, address in self.metrics.items():
-            job = "lienthong-capture" if name == "capture" else "lienthong-road"
+            job = f"lienthong-{name}" if name in ("capture", "monitor") else "lienthong-road"
             jobs.setdefault(job, []).append(urlsplit(address).netloc)
         write_targets(STATE / "targets", "demo", jobs)
 

@@ -282,6 +282,20 @@ SYSTEM = Dashboard(
                 queries=[(_by("dataset", f"lienthong_blocked_records{{{_ONE}}}"), "{{dataset}}")],
             ),
             Panel(
+                title="Bản ghi quốc gia khác với đơn vị, lần đối soát gần nhất",
+                queries=[(f"lienthong_drift_records{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                kind="stat",
+                width=6,
+                steps=GOOD_BAD,
+            ),
+            Panel(
+                title="Từ lần đối soát gần nhất",
+                queries=[(f"lienthong_proof_age_seconds{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                kind="stat",
+                width=6,
+                steps=((None, "green"), (7 * 86400, "yellow"), (30 * 86400, "red")),
+            ),
+            Panel(
                 title="Sửa chữa mỗi giây, theo kết quả",
                 queries=[
                     (_by("outcome", f"rate(lienthong_repairs_total{{{_ONE}}}[{_RATE}])"), "{{outcome}}")

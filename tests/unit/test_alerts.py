@@ -12,6 +12,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from consumers.states import STATES
 from deploy.grafana.__main__ import text
 from deploy.grafana.dashboards import EVERY
 from schemas.metrics import SERIES
@@ -79,6 +80,11 @@ def test_an_alert_names_its_cause_its_impact_and_a_runbook(name: str) -> None:
     assert ALERTS[name]["labels"]["severity"] in ("page", "ticket")
     labels = [set(re.findall(r"\$labels\.(\w+)", told[of])) for of in ("cause", "nguyen_nhan")]
     assert labels[0] == labels[1]
+
+
+def test_every_state_but_health_rings_once() -> None:
+    told = [state for rule in ALERTS.values() for state in re.findall(r'state="(\w+)"', rule["expr"])]
+    assert sorted(told) == sorted(STATES.keys() - {"healthy"})
 
 
 def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
