@@ -1,23 +1,26 @@
 """Both sides proved equal, on real Kafka and PostgreSQL, by the commands that people type."""
 
 import json
+import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
 import pytest
 
-from deploy.demo.agency import create_table, load
+from deploy.demo.agency import TABLE, create_table, load
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.integration.test_road import good_rows
 from tests.road import LIENTHONG, Road, road, wait_for
 
 DATASET, NATIONAL = "hotich_qnam/khaisinh", "hotich_khaisinh_v1"
+CLERKS, PEOPLE = 3, 60
 
 
 @pytest.fixture
@@ -159,3 +162,68 @@ def test_a_repair_that_is_killed_goes_on_when_it_is_run_again(one: Road, agency:
     settled(one, agency)
     assert compared(one, 0)["equal"]
     assert count_of(one) == 3_000
+
+
+@pytest.mark.timeout(1800)
+def test_backfills_and_snapshots_racing_with_live_changes_deletes_and_ties(one: Road, agency: str) -> None:
+    begin(one, agency, PEOPLE)
+    rows = good_rows(PEOPLE)
+    stop = Event()
+    mine = [rows[number::CLERKS] for number in range(CLERKS)]
+    clerks = [Thread(target=work, args=(agency, part, stop, seed)) for seed, part in enumerate(mine)]
+    for clerk in clerks:
+        clerk.start()
+    try:
+        for words in (
+            ("backfill", DATASET, "--all"),
+            ("capture", "snapshot", DATASET),
+            ("backfill", DATASET, "--where", "id % 2 = 0"),
+            ("backfill", DATASET, "--since", "2020-01-01T00:00+07:00"),
+            ("reconcile", "repair", DATASET),
+        ):
+            done = typed(one, *words)
+            assert done.returncode == 0, f"{words}: {done.stderr}"
+        raced = typed(one, "reconcile", "run", DATASET)
+    finally:
+        stop.set()
+        for clerk in clerks:
+            clerk.join()
+    assert raced.returncode == 0, f"{raced.stdout}\n{raced.stderr}"  # what is on its way is no drift
+    settled(one, agency)
+    with psycopg.connect(libpq(agency)) as connection:
+        held: dict[str, str] = dict(
+            connection.execute(f"SELECT id::text, trang_so FROM {TABLE}".encode()).fetchall()
+        )
+        newest: dict[str, int] = dict(
+            connection.execute(b"SELECT key, max(seq) FROM lienthong_outbox GROUP BY key").fetchall()
+        )
+    for table in (NATIONAL, "hotich_khaisinh_v2"):
+        national = one.query(f"SELECT lt_source_key, trangso, lt_seq FROM {table}_current")
+        assert {key: page for key, page, _ in national} == held
+        assert all(newest[key] == seq for key, _, seq in national)
+    assert outbox(agency, "op = 'r'") > 2 * PEOPLE
+    assert outbox(agency, "op = 'd'") > 0
+    assert compared(one, 0)["equal"]
+
+
+def work(agency: str, rows: Sequence[dict[str, Any]], stop: Event, seed: int) -> None:
+    """A clerk: changes, deletes, writes anew; two changes in one transaction are of the same millisecond."""
+    rng = random.Random(seed)
+    names = ", ".join(rows[0])
+    insert = f"INSERT INTO {TABLE} ({names}) VALUES ({', '.join('%s' for _ in rows[0])})".encode()
+    update, delete = (
+        text.encode()
+        for text in (f"UPDATE {TABLE} SET trang_so = %s WHERE id = %s", f"DELETE FROM {TABLE} WHERE id = %s")
+    )
+    version = 0
+    with psycopg.connect(libpq(agency), autocommit=True) as connection:
+        while not stop.wait(0.02):
+            row = rng.choice(rows)
+            with connection.transaction():
+                for _ in range(rng.choice((1, 1, 2, 3))):
+                    version += 1
+                    page = f"{seed}-{version}"
+                    if not connection.execute(update, (page, row["id"])).rowcount:
+                        connection.execute(insert, list({**row, "trang_so": page}.values()))
+                    elif rng.random() < 0.3:
+                        connection.execute(delete, (row["id"],))
