@@ -82,6 +82,7 @@ def national_rows(width: int, count: int, *, first: int, version: int) -> pl.Dat
             "lt_answers": pl.repeat(True, count, eager=True),
             "lt_contract": [f"bench/wide{width}@1"] * count,
             "lt_warnings": pl.repeat(None, count, dtype=pl.String, eager=True),
+            "lt_overflow": pl.repeat(None, count, dtype=pl.String, eager=True),
             "f01": keys,
             **text,
         }
