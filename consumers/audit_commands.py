@@ -11,6 +11,7 @@ from consumers.audit_export import exported, history
 from consumers.audit_key import (
     Anchor,
     PublicKey,
+    anchor_file,
     load_key,
     load_public,
     make_key,
@@ -113,7 +114,7 @@ def verify_(
 ) -> None:
     """Look at every line and seal: altered, removed, put into another order, forged, cut off?
 
-    The last seal that this machine's worker made is an anchor by itself (<LIENTHONG_AUDIT_KEY>.last).
+    The last seal that this machine's worker made is an anchor by itself (a file beside the key).
     Exit status 0: sound, 1: not, 2: could not be judged.
     """
     try:
@@ -121,7 +122,7 @@ def verify_(
         file = settings.audit_key_file
         keys = {one.id: one for one in _trusted(public, file)}
         anchors = [Anchor.parse(text) for text in anchor or ()]
-        if not public and (mine := noted_anchor(file)) is not None:
+        if not public and (mine := noted_anchor(anchor_file(file, settings.store))) is not None:
             anchors.append(mine)
         with opened_store(settings) as opened:
             talk = _Talk()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from consumers.audit_key import HANDLE_BYTES, AuditKey
+from consumers.audit_key import AuditKey
 from consumers.audit_lines import LINE, NO_VERSION, PAGE_LINES, Block, pages_of
 from consumers.audit_tree import path
 from consumers.auditing import FORM, AuditStore, Seal, Statement
@@ -43,8 +43,7 @@ def history(
     found: list[Entry] = []
     for dataset in datasets:
         for key in keys:
-            (mark,) = key.marks(system, dataset, [record.encode()])
-            handle = mark[:HANDLE_BYTES]
+            handle = key.marks(system, dataset, [record.encode()]).handles
             for seal, block in store.blocks_with(handle, system, dataset):
                 found += _entries(seal, block, handle)
     return found
@@ -63,12 +62,12 @@ def exported(
 ) -> str:
     """The file. ``entries``: sealed ones, of one dataset."""
     dataset = entries[0].block.dataset
-    (mark,) = key.marks(system, dataset, [record.encode()])
+    mark = key.marks(system, dataset, [record.encode()])
     told = {
         "form": FORM,
         "record": {"system": system, "dataset": dataset, "key": record},
-        "handle": mark[:HANDLE_BYTES].hex(),
-        "salt": mark[HANDLE_BYTES:].hex(),
+        "handle": mark.handles.hex(),
+        "salt": mark.salts.hex(),
         "changes": [_change(entry, seals) for entry in entries],
         "seals": {
             number: {"statement": one.statement, "signature": one.signature.hex()}

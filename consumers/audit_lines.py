@@ -4,8 +4,8 @@ A line is 65 bytes: sequence number, operation (``u`` written, ``d`` deleted, ``
 of the record, sequence number of the version that it replaced (-1: none), and the hash of the record as it
 is then (zeros: deleted). So the line of the version replaced tells the hash before.
 
-A hash is SHA-256 over the record's salt and its row as the store's CSV writes it. Handle and salt are keyed
-(``consumers.audit_key``): without the key nobody can try values until a hash fits.
+A hash is BLAKE2b (32 bytes), with the record's salt, over its row as the store's CSV writes it. Handle and
+salt are keyed (``consumers.audit_key``): without the key nobody can try values until a hash fits.
 
 The lines of a transaction are a block, with what they share in its head. A block is hashed page by page, a
 few lines each with the head: a leaf of a seal's tree costs as much as the hash of a record.
@@ -17,23 +17,23 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from consumers.audit_key import HANDLE_BYTES, AuditKey
+from consumers.audit_key import BLOCK_BYTES, AuditKey, Marks
 from consumers.audit_tree import leaf
 from consumers.preparing import STAGED
 from consumers.store import Prepared
 from schemas.formats import NationalFormat
 
-LINE = struct.Struct(f">qc{HANDLE_BYTES}sq32s")
+LINE = struct.Struct(f">qc{BLOCK_BYTES}sq32s")
 LINES = np.dtype(
-    [("seq", ">i8"), ("op", "S1"), ("handle", f"V{HANDLE_BYTES}"), ("before", ">i8"), ("after", "V32")]
+    [("seq", ">i8"), ("op", "S1"), ("handle", f"V{BLOCK_BYTES}"), ("before", ">i8"), ("after", "V32")]
 )
-PAGE_LINES = 8
+PAGE_LINES = 16
 NOTHING = bytes(32)
 NO_VERSION = -1
 SHARED = ("lt_system", "lt_dataset", "lt_contract")
@@ -108,19 +108,25 @@ def draft(prepared: Prepared, key: AuditKey) -> Draft:
     rows = prepared.rows
     shared = _shared(rows)
     marks = _marks(rows, shared, key)
-    found = contents(prepared)
-    deleted = (rows["lt_op"] == "d").to_list()
+    deleted = rows["lt_op"] == "d"
     after = [
-        NOTHING if gone else sha256(mark[HANDLE_BYTES:] + content).digest()
-        for gone, mark, content in zip(deleted, marks, found, strict=True)
+        hash_of(content, marks.salts[at : at + BLOCK_BYTES])
+        for at, content in zip(range(0, len(marks.salts), BLOCK_BYTES), contents(prepared), strict=True)
     ]
+    for row in deleted.arg_true():
+        after[row] = NOTHING
     lines = np.zeros(rows.height, dtype=LINES)
     lines["seq"] = rows["lt_seq"].to_numpy()
-    lines["op"] = np.where(deleted, b"d", b"u")
-    lines["handle"] = np.frombuffer(b"".join([mark[:HANDLE_BYTES] for mark in marks]), f"V{HANDLE_BYTES}")
+    lines["op"] = np.where(deleted.to_numpy(), b"d", b"u")
+    lines["handle"] = np.frombuffer(marks.handles, f"V{BLOCK_BYTES}")
     lines["before"] = NO_VERSION
     lines["after"] = np.frombuffer(b"".join(after), "V32")
     return Draft(key=key.id, lines=lines, shared=shared)
+
+
+def hash_of(content: bytes, salt: bytes) -> bytes:
+    """Of a record as it is after a change."""
+    return blake2b(content, digest_size=32, salt=salt).digest()
 
 
 def _shared(rows: pl.DataFrame) -> tuple[tuple[tuple[str, str, str], Numbers | None], ...]:
@@ -135,26 +141,30 @@ def _shared(rows: pl.DataFrame) -> tuple[tuple[tuple[str, str, str], Numbers | N
 
 def _marks(
     rows: pl.DataFrame, shared: Sequence[tuple[tuple[str, str, str], Numbers | None]], key: AuditKey
-) -> list[bytes]:
+) -> Marks:
     keys = rows["lt_source_key"].cast(pl.Binary)
-    marks: list[bytes] = [b""] * rows.height
+    if len(shared) == 1:
+        ((system, dataset, _), _), *_ = shared
+        return key.marks(system, dataset, keys.to_list())
+    handles = np.zeros(rows.height, dtype=f"V{BLOCK_BYTES}")
+    salts = np.zeros_like(handles)
     for (system, dataset, _), places in shared:
-        if places is None:
-            return key.marks(system, dataset, keys.to_list())
-        for row, mark in zip(places, key.marks(system, dataset, keys[places].to_list()), strict=True):
-            marks[row] = mark
-    return marks
+        assert places is not None  # there are several groups
+        made = key.marks(system, dataset, keys[places].to_list())
+        handles[places] = np.frombuffer(made.handles, handles.dtype)
+        salts[places] = np.frombuffer(made.salts, salts.dtype)
+    return Marks(handles=handles.tobytes(), salts=salts.tobytes())
 
 
 def contents(prepared: Prepared) -> list[bytes]:
     """What is hashed of each row of a batch: the staged ones are written out already."""
-    found: list[bytes] = [b""] * prepared.rows.height
-    for row, content in zip(prepared.staged, _split(prepared.csv), strict=True):
-        found[row] = content
+    written, rows = _split(prepared.csv, len(prepared.staged)), prepared.staged.to_list()
     if others := [rider.row for rider in prepared.riders]:
-        written = contents_of(prepared.rows[others], prepared.batch.format)
-        for row, content in zip(others, written, strict=True):
-            found[row] = content
+        written += contents_of(prepared.rows[others], prepared.batch.format)
+        rows += others
+    found = [b""] * len(rows)
+    for row, content in zip(rows, written, strict=True):
+        found[row] = content
     return found
 
 
@@ -164,18 +174,25 @@ def contents_of(rows: pl.DataFrame, national: NationalFormat) -> list[bytes]:
     buffer = io.BytesIO()
     numbered = rows.select(names).with_row_index("lt_row")
     numbered.write_csv(buffer, include_header=False, quote_style="non_numeric")
-    return _split(buffer.getvalue())
+    return _split(buffer.getvalue(), rows.height)
 
 
-def _split(csv: bytes) -> list[bytes]:
+def _split(csv: bytes, count: int) -> list[bytes]:
     """Rows without their number. A format may grow at its end: empty columns there say nothing."""
+    pieces = csv.split(b"\n")[:-1]
+    rows = pieces if len(pieces) == count else _joined(pieces)
+    return [row.partition(b",")[2].rstrip(b",") for row in rows]
+
+
+def _joined(pieces: Sequence[bytes]) -> list[bytes]:
+    """Rows some of which have texts with line breaks."""
     found, open_row = [], b""
-    for piece in csv.split(b"\n")[:-1]:
+    for piece in pieces:
         row = open_row + piece
-        if row.count(b'"') % 2:  # a text with a line break
+        if row.count(b'"') % 2:
             open_row = row + b"\n"
         else:
-            found.append(row.partition(b",")[2].rstrip(b","))
+            found.append(row)
             open_row = b""
     return found
 
@@ -184,20 +201,23 @@ def _split(csv: bytes) -> list[bytes]:
 
 
 def blocks_of(
-    prepared: Prepared, drafted: Draft, left_out: Sequence[int], replaced: Mapping[int, int]
+    prepared: Prepared,
+    drafted: Draft,
+    left_out: Sequence[int],
+    replaced: Sequence[tuple[Sequence[int], Numbers]],
 ) -> list[NewBlock]:
     """The lines of the rows that were applied.
 
     Args:
         left_out: the other rows, by place in ``prepared.rows``.
-        replaced: the version that a staged row (``lt_row``) replaced, for those that replaced one.
+        replaced: staged rows (``lt_row``) with the version that each replaced, -1 for none.
     """
     # A copy: a transaction that fails is tried again.
     lines, applied = drafted.lines.copy(), np.ones(prepared.rows.height, dtype=bool)
     applied[list(left_out)] = False
-    if replaced:
-        staged = prepared.staged.to_numpy()
-        lines["before"][staged[list(replaced)]] = list(replaced.values())
+    staged = prepared.staged.to_numpy()
+    for lt_rows, versions in replaced:
+        lines["before"][staged[lt_rows]] = versions
     if prepared.riders:
         _chain_versions(prepared, lines, applied)
     full_id = prepared.batch.format.full_id
@@ -226,7 +246,7 @@ def _chain_versions(prepared: Prepared, lines: Numbers, applied: Numbers) -> Non
 
 def deed_block(numbers: Sequence[int], deed: Mapping[str, str]) -> NewBlock:
     """What a person did with these rejects. Not keyed: a deed holds names and never values."""
-    blank = bytes(HANDLE_BYTES)
+    blank = bytes(BLOCK_BYTES)
     lines = [LINE.pack(one, b"p", blank, NO_VERSION, deed_hash(one, deed)) for one in numbers]
     nothing = dict.fromkeys(("key", "format", "system", "dataset", "contract"), "")
     return NewBlock(how_many=len(lines), lines=b"".join(lines), **nothing)

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
 from consumers.preparing import WHOSE, receipt_of, receipts_of_rejects, rejects_of_rows
@@ -27,12 +28,8 @@ class Tally:
     prepared: Prepared
     verdicts: dict[int, Verdict] = field(default_factory=dict)  #: by place in ``rows``; absent: applied
     refusals: dict[int, Refusal] = field(default_factory=dict)
-    replaced: dict[int, int] = field(default_factory=dict)
-    """For staged rows (``lt_row``) that were written: number of the version replaced, if there was one."""
-
-    def wrote(self, lt_rows: Sequence[int], replaced: Sequence[int]) -> None:
-        """Staged rows that a merge wrote, and the version that each replaced (-1: none)."""
-        self.replaced |= {row: seq for row, seq in zip(lt_rows, replaced, strict=True) if seq >= 0}
+    replaced: list[tuple[Sequence[int], "np.ndarray[Any, Any]"]] = field(default_factory=list)
+    """Staged rows (``lt_row``) that were written, with the version that each replaced, -1 for none."""
 
     def lost(self, losers: Sequence[tuple[int, Verdict]]) -> None:
         """Staged rows (``lt_row``) that a merge did not write."""

@@ -7,12 +7,11 @@ source, number, contract and fields, so a row that was altered in the database f
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import polars as pl
 
-from consumers.audit_key import HANDLE_BYTES, AuditKey
-from consumers.audit_lines import LINE, Block, contents_of
+from consumers.audit_key import AuditKey
+from consumers.audit_lines import LINE, Block, contents_of, hash_of
 from consumers.auditing import AuditStore
 from consumers.verifying import Flaw, whole_lines
 from schemas.formats import NationalFormat
@@ -88,10 +87,10 @@ def _compared(
     told = rows.select("lt_system", "lt_dataset", "lt_source_key", "lt_seq", "lt_deleted", "lt_applied_at")
     for content, row in zip(contents_of(rows, national), told.iter_rows(), strict=True):
         system, dataset, source_key, seq, deleted, applied_at = row
-        (mark,) = key.marks(system, dataset, [source_key.encode()])
-        version = (national.full_id, mark[:HANDLE_BYTES], seq)
+        mark = key.marks(system, dataset, [source_key.encode()])
+        version = (national.full_id, mark.handles, seq)
         expected, _ = lines.versions.get(version, (b"", ""))
-        fits = expected == sha256(mark[HANDLE_BYTES:] + content).digest()
+        fits = expected == hash_of(content, mark.salts)
         if fits:
             del lines.versions[version]  # what is left in the end is gone
         if deleted:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import numpy as np
 import sqlalchemy as sa
 
 from consumers import ddl
@@ -286,14 +287,15 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
         bounds = (step.start, step.stop)
         told = connection.exec_driver_sql(self.dialect.telling.replace("{merge}", text), bounds).scalars()
         # In the order of lt_row, in which the staged rows are read.
-        replaced = [int(seq) for texts in told if texts for seq in texts.split(",")]
+        text = ",".join(filter(None, told))
+        replaced = np.fromstring(text, dtype=np.int64, sep=",") if text else np.empty(0, dtype=np.int64)
         written: Sequence[int] = range(step.start, step.stop)
         if len(replaced) < len(written):
-            text = sql.losers.replace("{now}", moment)
-            lost = [(lt_row, verdict) for lt_row, verdict in connection.exec_driver_sql(text, bounds)]
+            found = connection.exec_driver_sql(sql.losers.replace("{now}", moment), bounds)
+            lost = [(lt_row, verdict) for lt_row, verdict in found]
             tally.lost(lost)
             written = sorted({*written} - {lt_row for lt_row, _ in lost})
-        tally.wrote(written, replaced)
+        tally.replaced.append((written, replaced))
 
     def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str) -> None:
         """Delete what a record holds under a key that it has left; hardly ever is there one.

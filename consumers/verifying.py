@@ -1,13 +1,15 @@
 """Looks at the whole audit chain of a store: is each line what was sealed, and is none missing?"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumers.audit_key import Anchor, PublicKey
 from consumers.audit_lines import LINE, PAGE_LINES, Block, pages_of
 from consumers.audit_tree import root
 from consumers.auditing import NO_SEAL, AuditStore, Seal, Statement, Unsealed
+
+_Deed = tuple[int, bytes]  # reject and hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,9 @@ def verify(
     """
     verdict = Verdict(flaws=[])
     remembered = {one.number: one for one in anchors}
-    deeds: Counter[tuple[int, bytes]] = Counter()
+    written = Counter(store.deed_hashes())
+    # First: what is sealed while we look stands under a seal then, and is seen there again.
+    deeds = {block.id: _deeds([block]) for block in store.blocks_of(None)}
     before: Anchor | None = None
     found: set[str] = set()
     for seal in store.seals():
@@ -54,15 +58,14 @@ def verify(
         verdict.flaws += _chained(seal, before, remembered.get(seal.number))
         verdict.flaws += _sealed(seal, keys)
         verdict.flaws += _held(seal, blocks)
-        deeds += _deeds(blocks)
+        deeds |= {block.id: _deeds([block]) for block in blocks if not block.format}
         before = seal.anchor
         found.add(seal.key)
         verdict.seals += 1
         verdict.lines += sum(len(block.lines) // LINE.size for block in blocks)
         progress(verdict)
-    deeds += _deeds(store.blocks_of(None))
     verdict.flaws += _cut_off(before, anchors, store.strange_seals())
-    verdict.flaws += _deeds_kept(deeds, Counter(store.deed_hashes()))
+    verdict.flaws += _deeds_kept(deeds.values(), written, Counter(store.deed_hashes()))
     verdict.last, verdict.keys, verdict.unsealed = before, tuple(sorted(found)), store.unsealed()
     return verdict
 
@@ -173,7 +176,7 @@ def _cut_off(last: Anchor | None, anchors: Sequence[Anchor], strange: Sequence[i
         yield Flaw(seal=number, what="removed", text="blocks stand under it, and the seal is missing")
 
 
-def _deeds(blocks: Sequence[Block]) -> Counter[tuple[int, bytes]]:
+def _deeds(blocks: Sequence[Block]) -> Counter[_Deed]:
     lines = (
         line for block in blocks if not block.format for line in LINE.iter_unpack(whole_lines(block.lines))
     )
@@ -185,8 +188,11 @@ def whole_lines(lines: bytes) -> bytes:
     return lines[: len(lines) - len(lines) % LINE.size]
 
 
-def _deeds_kept(lines: Counter[tuple[int, bytes]], rows: Counter[tuple[int, bytes]]) -> Iterator[Flaw]:
-    """Whether ``lienthong_audit`` tells what people did as it was noted."""
-    for number in sorted({number for number, _ in (lines - rows) | (rows - lines)}):
+def _deeds_kept(
+    blocks: Iterable[Counter[_Deed]], before: Counter[_Deed], after: Counter[_Deed]
+) -> Iterator[Flaw]:
+    """Whether ``lienthong_audit`` tells what people did as it was noted; read before the lines, and after."""
+    lines: Counter[_Deed] = sum(blocks, Counter())
+    for number in sorted({number for number, _ in (lines - after) | (before - lines)}):
         text = f"what people did with reject {number} (lienthong_audit) was altered, removed or added"
         yield Flaw(seal=None, what="deed", text=text)

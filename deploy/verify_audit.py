@@ -8,7 +8,7 @@ audit key (PEM), which you should have from elsewhere than the file. Exit status
 What is checked: the file is signed by the key; each change stands in a page of lines whose hash leads to the
 root of a tree (RFC 6962) that a seal signs; each change but the first of a format follows an earlier one.
 What cannot be: whether later changes were left out, and which person a hash means. Who has a version of the
-record as the store's CSV writes it can compare SHA-256(salt + row) with "after".
+record as the store's CSV writes it can compare hashlib.blake2b(row, digest_size=32, salt=salt) with "after".
 """
 
 import json
@@ -28,7 +28,7 @@ except ImportError:
 
 LINE = struct.Struct(">qc16sq32s")  # number, operation, handle, number of the version replaced, hash
 NONE = -1
-PAGE_LINES = 8
+PAGE_LINES = 16
 
 
 class Wrong(Exception):

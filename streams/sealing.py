@@ -38,7 +38,7 @@ class Sealer(Looker):
     """One for a worker.
 
     Args:
-        file: of the key; the last seal is remembered beside it.
+        anchor: the file that remembers the last seal.
     """
 
     waiting = "sealing waits"
@@ -48,7 +48,7 @@ class Sealer(Looker):
         *,
         store: AuditStore,
         key: AuditKey,
-        file: Path,
+        anchor: Path,
         metrics: RoadMetrics,
         executor: Executor,
         stop_the_line: Callable[[BaseException], None],
@@ -56,7 +56,7 @@ class Sealer(Looker):
         super().__init__(seconds=SEAL_SECONDS, executor=executor, stop_the_line=stop_the_line)
         self._store = store
         self._key = key
-        self._file = file
+        self._anchor = anchor
         self._metrics = metrics
         self._known = ""  # the key of the last seal
         self._remembers = True
@@ -84,7 +84,7 @@ class Sealer(Looker):
 
     def _sealed(self, made: Seal) -> int:
         try:
-            note_anchor(self._file, made.anchor)
+            note_anchor(self._anchor, made.anchor)
         except SettingsError as error:
             if self._remembers:
                 logger.warning("the last seal is not remembered outside the store", why=error.message)

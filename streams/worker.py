@@ -21,6 +21,7 @@ from faust.transport.drivers import TRANSPORTS
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from consumers.audit_key import anchor_file
 from consumers.metrics import serve_metrics
 from consumers.opening import open_store
 from consumers.repairs import RepairStore
@@ -132,7 +133,7 @@ class Worker:
                 sealer = Sealer(
                     store=store,
                     key=key,
-                    file=settings.audit_key_file,
+                    anchor=anchor_file(settings.audit_key_file, settings.store),
                     metrics=self._metrics,
                     executor=store_threads,
                     stop_the_line=self._end,

@@ -1,11 +1,10 @@
 """Laws of a national store: what each applied change leaves in the audit chain."""
 
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import blake2b
 
 import pytest
 
-from consumers.audit_key import HANDLE_BYTES
 from consumers.audit_lines import LINE, NOTHING, contents_of
 from consumers.store import Fenced
 from tests.store_lab import BOOK, DATASET, SYSTEM, Change, Lab, a_reject, delete, frame, numbered, upsert
@@ -62,11 +61,11 @@ class AuditLaws:
         lab.apply(change, delete(2, "K2", person="p2"))
         (block,) = lab.store.blocks_of(None)
         (_, _, handle, _, after), (_, _, other, _, gone) = LINE.iter_unpack(block.lines)
-        mark, second = lab.key.marks(SYSTEM, DATASET, [b"p1", b"p2"])
+        marks = lab.key.marks(SYSTEM, DATASET, [b"p1", b"p2"])
         (content,) = contents_of(frame(BOOK, [change], [(0, 0)]), BOOK)
         assert "Phạm".encode() in content
-        assert (handle, other) == (mark[:HANDLE_BYTES], second[:HANDLE_BYTES])
-        assert (after, gone) == (sha256(mark[HANDLE_BYTES:] + content).digest(), NOTHING)
+        assert handle + other == marks.handles
+        assert (after, gone) == (blake2b(content, digest_size=32, salt=marks.salts[:16]).digest(), NOTHING)
         assert (block.key, block.format, block.contract) == (
             lab.key.id,
             BOOK.full_id,
@@ -106,7 +105,7 @@ class AuditLaws:
         lab.apply(*numbered(3))
         lab.store.seal(lab.key)
         lab.apply(upsert(4, "K2", person="p2"))
-        handle = lab.key.marks(SYSTEM, DATASET, [b"p2"])[0][:HANDLE_BYTES]
+        handle = lab.key.marks(SYSTEM, DATASET, [b"p2"]).handles
         found = lab.store.blocks_with(handle, SYSTEM, DATASET)
         assert [(seal, len(block.lines) // LINE.size) for seal, block in found] == [(1, 3), (None, 1)]
         assert lab.store.blocks_with(handle, SYSTEM, "khac") == []

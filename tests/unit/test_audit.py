@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from consumers.audit_key import AuditKey, load_key, make_key, note_anchor, obtain_key, public_file
+from consumers.audit_key import (
+    AuditKey,
+    anchor_file,
+    load_key,
+    make_key,
+    note_anchor,
+    obtain_key,
+    public_file,
+)
 from consumers.audit_lines import LINE
 from consumers.audit_tree import leaf, path, root
 from consumers.opening import open_store
@@ -55,7 +63,7 @@ def lab(tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 def seal(lab: Lab, key_file: Path) -> None:
     made = lab.store.seal(lab.key)
     assert made is not None
-    note_anchor(key_file, made.anchor)
+    note_anchor(anchor_file(key_file, lab.url), made.anchor)
 
 
 def run(*words: str) -> Result:
@@ -98,7 +106,7 @@ def test_lines_that_were_tampered_with_are_found_and_placed(lab: Lab, how: str) 
     (flaw,) = flaws
     assert flaw["what"] == {"put elsewhere": "altered"}.get(how, how)
     if flaw["what"] == "altered":
-        assert "one of lines 9 to 16" in flaw["text"]
+        assert "one of lines 1 to 16" in flaw["text"]
         assert f"{SYSTEM}/{DATASET} -> {BOOK.full_id}" in flaw["text"]
 
 
@@ -245,6 +253,19 @@ def test_the_tree_is_that_of_rfc_6962() -> None:
     assert path(leaves, 3) == [c, g, m]
     assert path(leaves, 4) == [f, j, k]
     assert path(leaves, 6) == [i, k]
+
+
+def test_marks_are_equal_one_by_one_and_together_and_differ_by_source_and_length() -> None:
+    key = AuditKey.generate()
+    records = [b"", b"1", b"2", b"x" * 15, b"x" * 16, b"x" * 17, b"x" * 33, "hồ sơ".encode() * 9]
+    together = key.marks("a", "b", records)
+    one_by_one = [key.marks("a", "b", [record]) for record in records]
+    assert together.handles == b"".join(one.handles for one in one_by_one)
+    assert together.salts == b"".join(one.salts for one in one_by_one)
+    others = [key.marks("a", "c", records), AuditKey.generate().marks("a", "b", records)]
+    texts = [text for marks in (together, *others) for text in (marks.handles, marks.salts)]
+    pieces = [text[at : at + 16] for text in texts for at in range(0, len(text), 16)]
+    assert len(set(pieces)) == len(pieces)
 
 
 def test_a_key_file_is_its_owners_only_and_never_overwritten(tmp_path: Path) -> None:
