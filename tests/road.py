@@ -171,9 +171,18 @@ def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int
 
 
 def fresh_topics(broker: str, library: Library, names: Collection[str] | None = None) -> None:
-    """Delete the library's topics, or some of them, and create them again."""
+    """Delete the library's topics, or some of them, and create them again; returns when they are there.
+
+    A broker that is busy knows a topic some time after the controller has made it.
+    """
     delete_topics(broker, library, names)
-    create_topics(broker, plan_topics(library), replication=1)
+    plans = plan_topics(library)
+    create_topics(broker, plans, replication=1)
+    wanted, admin = {plan.name for plan in plans}, KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        wait_for("new topics there", lambda: wanted <= set(admin.list_topics()))
+    finally:
+        admin.close()
 
 
 def delete_topics(broker: str, library: Library, only: Collection[str] | None = None) -> None:
