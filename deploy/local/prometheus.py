@@ -34,7 +34,7 @@ class PrometheusNode(Node):
         """Where people and programs ask it."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 60) -> None:
+    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 300) -> None:
         if self._found(say):
             return
         self.stop()
