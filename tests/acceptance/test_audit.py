@@ -15,7 +15,7 @@ from consumers.audit_key import AuditKey, load_key, public_file
 from consumers.audit_lines import LINE
 from consumers.opening import open_store
 from deploy.local.kafka import KafkaNode
-from tests.benchmarks.parts import events_of
+from tests.changes import Events
 from tests.integration.test_road import good_rows
 from tests.road import Road, road, wait_for
 
@@ -23,6 +23,7 @@ SCRIPT = Path(__file__).parents[2] / "deploy/verify_audit.py"
 SEALER = "SELECT pg_advisory_xact_lock(hashtext('lienthong audit seal'))"
 LINES = "SELECT COALESCE(sum(how_many), 0) FROM lienthong_audit_block"
 UNSEALED = f"{LINES} WHERE seal IS NULL"
+FIRST = f"{LINES} WHERE format = 'hotich.khaisinh.v1'"  # the births feed other layouts beside it
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -30,6 +31,11 @@ pytestmark = pytest.mark.timeout(600)
 def one(kafka: KafkaNode, database: str, tmp_path: Path) -> Iterator[Road]:
     with road(kafka.bootstrap, database, tmp_path / "road", LIENTHONG_LANGUAGE="en") as made:
         yield made
+
+
+def events_of(one: Road) -> Events:
+    contract = one.library.contracts["hotich_qnam/khaisinh"]
+    return Events(contract, one.library.registry.current(contract.subject), one.broker)
 
 
 def test_lines_survive_a_kill_and_tampering_is_found(one: Road, tmp_path: Path) -> None:
@@ -40,19 +46,19 @@ def test_lines_survive_a_kill_and_tampering_is_found(one: Road, tmp_path: Path) 
         one.worker("w1")
         events.write_all(rows)
         events.producer.flush()
-        wait_for("all lines", lambda: one.one(LINES) == len(rows), seconds=120)
+        wait_for("all lines", lambda: one.one(FIRST) == len(rows), seconds=180)
         one.end("w1", signal.SIGKILL)
-    assert one.one(UNSEALED) == len(rows)
+    assert one.one(UNSEALED) == one.one(LINES) >= len(rows)
     one.worker("w2")
-    wait_for("the next worker seals", lambda: one.one(UNSEALED) == 0, seconds=120)
+    wait_for("the next worker seals", lambda: one.one(UNSEALED) == 0, seconds=180)
     changed = str(rows[0]["id"])
     events.write(rows[0])
     events.close()
-    wait_for("one more seal", lambda: one.one(LINES) == len(rows) + 1 and not one.one(UNSEALED), seconds=120)
+    wait_for("one more line", lambda: one.one(FIRST) == len(rows) + 1, seconds=180)
+    wait_for("one more seal", lambda: one.one(UNSEALED) == 0, seconds=180)
     wait_for("the metric", lambda: "lienthong_audit_unsealed_seconds 0.0" in one.metrics("w2"), seconds=60)
     one.end("w2")
-    told = one.run("audit", "verify").stdout
-    assert f"sound: {len(rows) + 1} lines" in told
+    assert f"sound: {one.one(LINES)} lines" in one.run("audit", "verify").stdout
 
     _a_stranger_checks(one, changed, tmp_path)
     for tamper, what in _tampering().items():
@@ -102,7 +108,7 @@ def test_a_seal_forged_with_another_key_is_found(one: Road) -> None:
     events = events_of(one)
     events.write_all(good_rows(3))
     events.close()
-    wait_for("sealed lines", lambda: one.one(LINES) == 3 and not one.one(UNSEALED), seconds=120)
+    wait_for("sealed lines", lambda: one.one(FIRST) == 3 and not one.one(UNSEALED), seconds=180)
     one.end("w1")
     store, forger = open_store(one.store), AuditKey.generate()
     with one.engine.begin() as connection:
@@ -141,7 +147,8 @@ def _a_stranger_checks(one: Road, record: str, tmp_path: Path) -> None:
 
     told = check()
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "OK: 2 changes of a record of hotich_qnam/khaisinh" in told.stdout
+    assert "changes of a record of hotich_qnam/khaisinh" in told.stdout
+    assert len([line for line in told.stdout.splitlines() if "  hotich.khaisinh.v1  " in line]) == 2
     whole = file.read_bytes()
     for place in (0, len(whole) // 3, len(whole) // 2, len(whole) - 2):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])

@@ -52,7 +52,8 @@ def test_a_record_is_followed_through_every_hop(
             return {"audit", "receipt"} <= {step["hop"] for step in steps}
 
         wait_for("a whole trace", whole, seconds=180, every=1)
-        assert [(step["hop"], step["what"]) for step in steps if step["what"] != "not_sealed"][:5] == [
+        told = dict.fromkeys((step["hop"], step["what"]) for step in steps)
+        assert list(told)[:5] == [
             ("outbox", "captured"),
             ("outbox", "acknowledged"),
             ("province", "published"),
