@@ -1,0 +1,309 @@
+"""Faults planted one at a time on the real stack: the monitor names the cause, and raises no other alarm.
+
+The measured times go to ``build/faults.json``; no test asserts one.
+"""
+
+import json
+import re
+import signal
+import sqlite3
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+from deploy.local.kafka import KafkaNode
+from deploy.local.postgres import PostgresNode
+from tests.acceptance.test_repairs import CODES, CONTRACT, national_format
+from tests.changes import Events
+from tests.road import Road, end_offsets, wait_for
+
+pytestmark = pytest.mark.timeout(1500)
+
+#: The captured dataset, one whose agency falls silent, and one whose clock is wrong.
+MAIN, SILENT, SKEWED = "chinh", "imlang", "giolech"
+STATE = re.compile(r'lienthong_system_state\{dataset="(\w+)",state="(\w+)",system="(\w+)"\} 1\.0')
+RESULTS = Path(__file__).parents[2] / "build/faults.json"
+
+
+def write_library(folder: Path) -> None:
+    """Three datasets of one shape, each with a format of its own."""
+    for system in (MAIN, SILENT, SKEWED):
+        national = national_format() | {"namespace": f"thu.{system}.v1"}
+        files = {
+            f"formats/thu/{system}/v1.avsc": json.dumps(national, ensure_ascii=False),
+            f"contracts/{system}/nguoi.yaml": CONTRACT.format(version=1, aliases="{}").replace(
+                "thu.nguoi.v1", f"thu.{system}.v1"
+            ),
+            "codes/thu.loai.csv": CODES,
+        }
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+
+@dataclass
+class Stack:
+    """Broker, store, agency, worker, relay and monitor."""
+
+    one: Road
+    kafka: KafkaNode
+    postgres: PostgresNode
+    agency: sqlite3.Connection
+    ids: int = 0
+    took: dict[str, float] = field(default_factory=dict)
+
+    def insert(self, count: int, *, loai: str = "Một", ngay: str = "01/02/2016") -> None:
+        """A clerk writes records in one transaction."""
+        with self.agency:
+            for _ in range(count):
+                self.ids += 1
+                self.agency.execute(
+                    "INSERT INTO nguoi VALUES (?, ?, ?, ?)", (self.ids, "Người Thử", loai, ngay)
+                )
+
+    def events(self, system: str) -> Events:
+        """What publishes changes of a dataset without a relay."""
+        contract = self.one.library.contracts[f"{system}/nguoi"]
+        return Events(contract, self.one.library.registry.current(contract.subject), self.one.broker)
+
+    def supervise(self) -> None:
+        """Start what does not run, as a supervisor would."""
+        for name, start in self.starters.items():
+            process = self.one.processes.get(name)
+            if process is None or process.poll() is not None:
+                start()
+
+    @property
+    def starters(self) -> dict[str, Callable[[], Any]]:
+        return {
+            "w1": self.one.worker,
+            "relay": lambda: self.one.start("relay", "capture", "run"),
+            "monitor": lambda: self.one.start("monitor", "monitor", "run", "--every", "5"),
+        }
+
+    def states(self) -> dict[str, str]:
+        """Dataset to state, as the monitor's page says."""
+        return {f"{found[2]}/{found[0]}": found[1] for found in STATE.findall(self.one.metrics("monitor"))}
+
+    def recover(self) -> None:
+        """Wait until all is well."""
+
+        def well() -> bool:
+            self.supervise()
+            return set(self.states().values()) == {"healthy"}
+
+        wait_for("every dataset healthy", well, seconds=420, every=1)
+
+    def expect(self, state: str, *systems: str, on_the_way: str = "") -> None:
+        """Wait for this state of these systems, or of all; nothing else may be told meanwhile."""
+        began, strangers = time.monotonic(), set()
+
+        def told() -> bool:
+            states = self.states()
+            mine = {one: s for one, s in states.items() if not systems or one.split("/")[0] in systems}
+            for one, found in states.items():
+                if found not in ("healthy", state if one in mine else "healthy", on_the_way):
+                    strangers.add((one, found))
+            return bool(mine) and set(mine.values()) == {state}
+
+        wait_for(f"{state} of {systems or 'all'}; told: {strangers}", told, seconds=240, every=0.5)
+        self.took[state] = round(time.monotonic() - began, 1)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(self.took, indent=2))
+        assert not strangers
+
+    def drop_rejects(self) -> None:
+        self.one.run("rejects", "drop", "--system", MAIN, "--yes", "--why", "thử nghiệm xong")
+
+    def settings(self, topic: str, **settings: str) -> None:
+        """Change settings of a topic."""
+        told = {name.replace("_", "."): value for name, value in settings.items()}
+        admin = KafkaAdminClient(bootstrap_servers=self.one.broker)
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=told)])
+        admin.close()
+
+
+@pytest.fixture(scope="module")
+def whole(
+    kafka: KafkaNode, postgres: PostgresNode, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("faults")
+    write_library(folder / "library")
+    database = postgres.create_database("faults")
+    agency = sqlite3.connect(folder / "agency.db")
+    agency.execute("CREATE TABLE nguoi (id INTEGER PRIMARY KEY, ten TEXT, loai TEXT, ngay TEXT)")
+    source = f"sqlite:///{folder}/agency.db"
+    (folder / "outboxes").write_text(f"phong_thu {source}\n")
+    made = Road(
+        broker=kafka.bootstrap,
+        store=database,
+        folder=folder / "logs",
+        contracts=str(folder / "library"),
+        settings={
+            "LIENTHONG_SOURCE": source,
+            "LIENTHONG_OUTBOXES": str(folder / "outboxes"),
+            "LIENTHONG_FLOOD_CONSECUTIVE": "100",
+            "LIENTHONG_FLOOD_PAUSE_SECONDS": "3600",
+            "LIENTHONG_STALL_SECONDS": "1200",
+        },
+    )
+    try:
+        made.run("contracts", "register")
+        made.prepare()
+        made.run("capture", "install", f"{MAIN}/nguoi")
+        stack = Stack(one=made, kafka=kafka, postgres=postgres, agency=agency)
+        stack.supervise()
+        stack.insert(10)
+        wait_for(
+            "the first records", lambda: made.one(f"SELECT count(*) FROM thu_{MAIN}_v1") == 10, seconds=300
+        )
+        yield stack
+    finally:
+        made.close()
+        agency.close()
+
+
+@pytest.fixture
+def stack(whole: Stack) -> Iterator[Stack]:
+    whole.recover()
+    yield whole
+    whole.kafka.start()
+    whole.postgres.start()
+
+
+def test_a_dead_worker(stack: Stack) -> None:
+    stack.one.end("w1", signal.SIGKILL)
+    stack.expect("worker_dead")
+
+
+def test_a_broker_that_is_away(stack: Stack) -> None:
+    stack.kafka.kill()
+    stack.expect("broker_away")
+
+
+def test_a_store_that_is_away(stack: Stack) -> None:
+    stack.postgres.stop("immediate")
+    stack.expect("store_away")
+
+
+def test_a_slow_store(stack: Stack) -> None:
+    with locked(stack, f"thu_{MAIN}_v1"):
+        stack.insert(5)
+        stack.expect("store_slow", MAIN)
+
+
+@contextmanager
+def locked(stack: Stack, table: str) -> Iterator[None]:
+    """Somebody else holds a table of the store."""
+    with psycopg.connect(stack.one.store.replace("+psycopg", "")) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def test_a_capture_that_is_stuck(stack: Stack) -> None:
+    stack.one.end("relay", signal.SIGKILL)
+    stack.insert(5)
+    stack.expect("capture_stuck", MAIN)
+
+
+def test_triggers_that_are_gone(stack: Stack) -> None:
+    names = stack.agency.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'nguoi'"
+    )
+    with stack.agency:
+        stack.agency.execute(f'DROP TRIGGER "{names.fetchall()[0][0]}"')
+    stack.expect("capture_stuck", MAIN)
+    stack.one.run("capture", "install", f"{MAIN}/nguoi")
+
+
+def test_a_schema_that_is_not_known(stack: Stack) -> None:
+    events = stack.events(MAIN)
+    for number in range(20):
+        events.raw(struct.pack(">bI", 0, 7777) + b"fictional", key=f"la-{number}")
+    events.close()
+    stack.expect("schema_unknown", MAIN)
+    stack.drop_rejects()
+
+
+@pytest.mark.parametrize(
+    ("state", "wrong"), [("code_unknown", {"loai": "Ba"}), ("mapping_refuses", {"ngay": "30/02/2016"})]
+)
+def test_changes_that_are_refused(stack: Stack, state: str, wrong: dict[str, str]) -> None:
+    stack.insert(60, **wrong)
+    stack.expect(state, MAIN)
+    stack.drop_rejects()
+
+
+@contextmanager
+def paused(stack: Stack) -> Iterator[None]:
+    """A flood of rejects has opened the breaker of the captured dataset."""
+    stack.insert(600, loai="Ba")
+    stack.expect("breaker_open", MAIN, on_the_way="code_unknown")
+    yield
+    stack.drop_rejects()
+    stack.one.run("road", "resume", f"{MAIN}/nguoi")
+
+
+def test_an_open_breaker(stack: Stack) -> None:
+    with paused(stack):
+        pass
+
+
+def test_unread_data_that_retention_is_about_to_delete(stack: Stack) -> None:
+    topic = f"province.{MAIN}.nguoi"
+    with paused(stack):
+        stack.insert(20)
+        stack.settings(topic, retention_ms="600000")
+        stack.expect("retention", MAIN, on_the_way="breaker_open")
+        stack.settings(topic, retention_ms="604800000")
+
+
+def test_a_clock_that_is_ahead(stack: Stack) -> None:
+    events, topic = stack.events(SKEWED), f"province.{SKEWED}.nguoi"
+    stack.settings(topic, message_timestamp_type="CreateTime")
+    ahead = int((time.time() + 600) * 1000)
+    row = {"id": 1, "ten": "Người Thử", "loai": "Một", "ngay": "2016"}
+    sent = events.producer.send(
+        topic, key=b"1", value=events.value("c", None, row, 1), headers=list(events.headers(1).items()),
+        timestamp_ms=ahead,
+    )  # fmt: skip
+    sent.get(60)
+    events.close()
+    stack.expect("clock_skew", SKEWED)
+    wait_for("the record is read", lambda: stack.one.backlog(topic) == 0, seconds=120)
+    admin = KafkaAdminClient(bootstrap_servers=stack.one.broker)
+    admin.delete_records(
+        {TopicPartition(*where): end for where, end in end_offsets(stack.one.broker, [topic]).items() if end}
+    )
+    admin.close()
+
+
+def test_an_agency_that_is_silent_against_its_habit(stack: Stack) -> None:
+    events, topic = stack.events(SILENT), f"province.{SILENT}.nguoi"
+    stack.settings(topic, message_timestamp_type="CreateTime", retention_ms="-1")
+    last = datetime.now(UTC) - timedelta(hours=8)
+    for back in range(28 * 24, -1, -1):
+        events.seq += 1
+        row = {"id": events.seq, "ten": "Người Thử", "loai": "Một", "ngay": "2016"}
+        events.producer.send(
+            topic,
+            key=str(events.seq).encode(),
+            value=events.value("c", None, row, events.seq),
+            headers=list(events.headers(events.seq).items()),
+            timestamp_ms=int((last - timedelta(hours=back)).timestamp() * 1000),
+        )
+    events.producer.flush()
+    stack.expect("agency_silent", SILENT, on_the_way="behind")
+    events.write({"id": 10_000, "ten": "Người Thử", "loai": "Một", "ngay": "2016"})
+    events.close()
