@@ -113,7 +113,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def broker_known(self) -> bool:
         """Whether the group's coordinator answers; False while the broker is away."""
-        return self._consumer is not None and self._consumer._coordinator.coordinator_id is not None
+        # The consumer is there some moments before it is started and has a coordinator.
+        coordinator = self._consumer._coordinator if self._consumer is not None else None
+        return coordinator is not None and coordinator.coordinator_id is not None
 
     def assignment(self) -> set[TP]:
         """What is assigned. Faust asks for each partition it commits, and makes the set anew each time."""
