@@ -1,7 +1,8 @@
 """``make soak``: the road under the calm traffic of a whole province, for as long as wanted.
 
-141 simulated systems, two workers, nothing that goes wrong: no alarm, no growth, every change applied.
-Prints a report and writes ``build/soak.json``; exit status 0 only if the soak was calm.
+141 simulated systems, two workers, a monitor, and nothing that goes wrong: every dataset is healthy, every
+change applied in time, memory flat. Prints a report and writes ``build/soak.json``; exit status 0 only if the
+soak was calm.
 """
 
 import argparse
@@ -32,6 +33,8 @@ SEED: Final = 2026
 WORKERS: Final = ("w1", "w2")
 SETTLE_SECONDS: Final = 300.0
 MEMORY_SECONDS: Final = 5.0
+STATE_SECONDS: Final = 15.0
+MONITOR: Final = "monitor"
 MINUTE: Final = 60.0
 talk = Console(markup=False, highlight=False, soft_wrap=True)
 
@@ -87,7 +90,8 @@ def _soak(one: Road, made: Sequence[System], producer: Any, minutes: float) -> W
 def _live(
     one: Road, made: Sequence[System], producer: Any, watch: Watch, rng: random.Random, seconds: float
 ) -> None:
-    begun, next_memory, next_word = time.monotonic(), 0.0, MINUTE
+    one.start(MONITOR, "monitor", "run")
+    begun, next_memory, next_word, next_states = time.monotonic(), 0.0, MINUTE, MINUTE
     offset = min(system.due for system in made)
     for system in made:
         system.due -= offset
@@ -101,6 +105,9 @@ def _live(
         if now >= next_memory:
             next_memory = now + MEMORY_SECONDS
             watch.processes(one.processes)
+        if now >= next_states:
+            next_states = now + STATE_SECONDS
+            watch.states(one.metrics(MONITOR))
         if now >= next_word:
             next_word += MINUTE
             talk.print(_word(now, made, watch))

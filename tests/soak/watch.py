@@ -1,5 +1,6 @@
 """Who looks on during a soak: answers that come late or are no good, programs that end, memory that grows."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ LATE_IDS: Final = 500
 #: Memory is flat if it grew less between the second and the last fifth of the time.
 FLAT_MB: Final = 32.0
 FIFTHS: Final = 5
+#: The monitor's metric of the one state that a dataset is in.
+STATE: Final = re.compile(r"^lienthong_system_state\{(.*)\} 1\.0$", re.MULTILINE)
+LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ class Watch:
     _last_id: int = 0
     _late: set[str] = field(default_factory=set)
     _ended: set[str] = field(default_factory=set)
+    _states: set[tuple[str, str]] = field(default_factory=set)
 
     def published(self, dataset: str, seq: int) -> None:
         """A change is on its way."""
@@ -94,6 +99,19 @@ class Watch:
             elif name not in self._ended:
                 self._ended.add(name)
                 self.alarm(f"{name} ended with exit status {process.returncode}")
+
+    def states(self, page: str) -> None:
+        """What the monitor says on its page: any dataset that is in another state than healthy."""
+        there = {
+            (f"{labels['system']}/{labels['dataset']}", labels["state"])
+            for labels in (dict(LABEL.findall(line)) for line in STATE.findall(page))
+        }
+        for dataset, state in sorted(there - self._states):
+            if state != "healthy":
+                self.alarm(f"{dataset}: {state}, says the monitor")
+        self._states = there
+        if not there:
+            self.alarm("the monitor says nothing of any dataset")
 
     def alarm(self, text: str) -> None:
         """Note it."""

@@ -82,6 +82,32 @@ def test_what_is_refused_or_lost_is_an_alarm(clock: Clock) -> None:
     assert [one.text for one in watch.alarms] == told
 
 
+def page(*states: tuple[str, str]) -> str:
+    lines = [
+        f'lienthong_system_state{{dataset="hoso",state="{name}",system="{system}"}} {float(name == state)}'
+        for system, state in states
+        for name in ("healthy", "worker_dead", "store_slow")
+    ]
+    return "\n".join(["# TYPE lienthong_system_state gauge", *lines, ""])
+
+
+def test_what_the_monitor_says_is_an_alarm_once(clock: Clock) -> None:
+    watch = looked_at(Receipts(), clock)
+    watch.states(page(("he001", "healthy"), ("he002", "healthy")))
+    assert watch.alarms == []
+    for _ in range(3):
+        watch.states(page(("he001", "healthy"), ("he002", "worker_dead")))
+    watch.states(page(("he001", "store_slow"), ("he002", "healthy")))
+    told = [f"{B}: worker_dead, says the monitor", f"{A}: store_slow, says the monitor"]
+    assert [one.text for one in watch.alarms] == told
+
+
+def test_a_silent_monitor_is_an_alarm(clock: Clock) -> None:
+    watch = looked_at(Receipts(), clock)
+    watch.states("")
+    assert [one.text for one in watch.alarms] == ["the monitor says nothing of any dataset"]
+
+
 @pytest.mark.parametrize(
     ("samples", "growth"),
     [
