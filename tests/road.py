@@ -17,6 +17,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from sqlalchemy import create_engine, text
 
+from schemas.errors import LienthongError
 from schemas.library import Library, load_library
 from streams.topics import create_topics, plan_topics
 
@@ -171,16 +172,28 @@ def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int
 
 
 def fresh_topics(broker: str, library: Library, names: Collection[str] | None = None) -> None:
-    """Delete the library's topics, or some of them, and create them again; returns when they are there.
-
-    A broker that is busy knows a topic some time after the controller has made it.
-    """
+    """Delete the library's topics, or some of them, and create them again."""
     delete_topics(broker, library, names)
+    make_topics(broker, library)
+
+
+def make_topics(broker: str, library: Library) -> None:
+    """Create the topics that are missing; returns when they are there.
+
+    A busy broker is fenced now and then and refuses them, or knows one only some time after it was made.
+    """
     plans = plan_topics(library)
-    create_topics(broker, plans, replication=1)
     wanted, admin = {plan.name for plan in plans}, KafkaAdminClient(bootstrap_servers=broker)
+
+    def there() -> bool:
+        try:
+            create_topics(broker, plans, replication=1)
+        except LienthongError:
+            return False
+        return wanted <= set(admin.list_topics())
+
     try:
-        wait_for("new topics there", lambda: wanted <= set(admin.list_topics()))
+        wait_for("new topics there", there, every=0.5)
     finally:
         admin.close()
 

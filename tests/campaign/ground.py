@@ -17,8 +17,7 @@ from deploy.demo.supervisor import run_once
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from schemas.library import Library, load_library
-from streams.topics import create_topics, plan_topics
-from tests.road import delete_topics
+from tests.road import fresh_topics, make_topics
 
 TOPICS: Final = (
     PROVINCE_TOPIC,
@@ -96,7 +95,7 @@ class Ground:
             store=self.store.create_database(TEMPLATE),
             source=self.agency.create_database(TEMPLATE),
         )
-        create_topics(self.kafka.bootstrap, plan_topics(self.library), replication=1)
+        make_topics(self.kafka.bootstrap, self.library)
         create_table(addresses.source_libpq)
         for command in (("store", "migrate"), ("capture", "install", f"{SYSTEM}/khaisinh")):
             run_once(*command, settings=addresses.settings, root=ROOT, log=self.folder / "commands.log")
@@ -117,8 +116,7 @@ class Ground:
         shutil.rmtree(folder, ignore_errors=True)
         for server in (self.kafka, self.store, self.agency):
             server.start(timeout_seconds=START_SECONDS)
-        delete_topics(self.kafka.bootstrap, self.library, TOPICS)
-        create_topics(self.kafka.bootstrap, plan_topics(self.library), replication=1)
+        fresh_topics(self.kafka.bootstrap, self.library, TOPICS)
         addresses = Addresses(
             broker=self.kafka.bootstrap,
             store=self.store.create_database(name, like=TEMPLATE),

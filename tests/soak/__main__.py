@@ -107,11 +107,19 @@ def _live(
             watch.processes(one.processes)
         if now >= next_states:
             next_states = now + STATE_SECONDS
-            watch.states(one.metrics(MONITOR))
+            watch.states(_page(one))
         if now >= next_word:
             next_word += MINUTE
             talk.print(_word(now, made, watch))
         time.sleep(max(0.0, 1.0 - (time.monotonic() - begun - now)))
+
+
+def _page(one: Road) -> str:
+    """What the monitor serves; empty if it does not answer."""
+    try:
+        return one.metrics(MONITOR)
+    except OSError:
+        return ""
 
 
 def _word(now: float, made: Sequence[System], watch: Watch) -> str:

@@ -4,10 +4,15 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
+from consumers.causes import decide
+from consumers.monitor_metrics import MonitorMetrics
+from consumers.observation import Observation
 from tests.road import Road
 from tests.soak import watch as watching
 from tests.soak.watch import FLAT_MB, LATE_SECONDS, Memory, Watch
+from tests.unit.observations import away, dataset, observation
 
 A, B = "he001/hoso", "he002/hoso"
 
@@ -82,24 +87,21 @@ def test_what_is_refused_or_lost_is_an_alarm(clock: Clock) -> None:
     assert [one.text for one in watch.alarms] == told
 
 
-def page(*states: tuple[str, str]) -> str:
-    lines = [
-        f'lienthong_system_state{{dataset="hoso",state="{name}",system="{system}"}} {float(name == state)}'
-        for system, state in states
-        for name in ("healthy", "worker_dead", "store_slow")
-    ]
-    return "\n".join(["# TYPE lienthong_system_state gauge", *lines, ""])
+def page(seen: Observation) -> str:
+    """What the monitor serves of an observation."""
+    registry = CollectorRegistry()
+    MonitorMetrics(registry, lambda: 0.0).show(seen, {one.id: decide(one, seen) for one in seen.datasets})
+    return generate_latest(registry).decode()
 
 
 def test_what_the_monitor_says_is_an_alarm_once(clock: Clock) -> None:
     watch = looked_at(Receipts(), clock)
-    watch.states(page(("he001", "healthy"), ("he002", "healthy")))
+    healthy, gone = observation(dataset()), observation(dataset(), targets=away("store"))
+    watch.states(page(healthy))
     assert watch.alarms == []
-    for _ in range(3):
-        watch.states(page(("he001", "healthy"), ("he002", "worker_dead")))
-    watch.states(page(("he001", "store_slow"), ("he002", "healthy")))
-    told = [f"{B}: worker_dead, says the monitor", f"{A}: store_slow, says the monitor"]
-    assert [one.text for one in watch.alarms] == told
+    for seen in (gone, gone, healthy, gone):
+        watch.states(page(seen))
+    assert [one.text for one in watch.alarms] == ["ho_tich/khai_sinh: store_away, says the monitor"] * 2
 
 
 def test_a_silent_monitor_is_an_alarm(clock: Clock) -> None:
