@@ -99,7 +99,7 @@ def refused(one: Road, library: Path) -> Rows:
 
 def fields_of(rows: Rows) -> dict[str, dict[str, Any]]:
     """What the ministry's layout itself says of each entry."""
-    ours = {"lt_seq", "lt_contract", "lt_applied_at", "lt_committed_at"}
+    ours = {"lt_seq", "lt_contract", "lt_applied_at", "lt_committed_at", "lt_before"}
     return {key: {n: v for n, v in row.items() if n not in ours} for key, row in rows.items()}
 
 

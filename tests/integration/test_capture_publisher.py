@@ -1,6 +1,8 @@
 """The publisher against a real broker: order, refusals, restarts, and no thread left behind."""
 
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.partitioner.default import murmur2
 
 from deploy.local.kafka import KafkaNode
+from producers import publisher as publishing
 from producers.envelope import Outgoing
 from producers.publisher import Publisher, Verdict
 from schemas.errors import SettingsError, TryAgain
@@ -103,6 +106,25 @@ def test_a_record_that_the_topic_refuses_is_told_apart(
     found = read(kafka, topic)
     assert {key for _, key, _ in found} == {"b", "c", "e"}
     assert list(dict.fromkeys(value for _, key, value in found if key == "c")) == ["1", "2"]
+
+
+def test_a_producer_that_is_never_answered_is_given_up(
+    kafka: KafkaNode, publisher: Publisher, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = make_topic(1)
+    assert publisher.publish([record(topic, "a", "1")]) == [ACK]
+    monkeypatch.setattr(publishing, "SILENCE_SECONDS", 2.0)
+    assert kafka.pid is not None
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        assert publisher.publish([record(topic, "a", "2"), record(topic, "a", "3")]) == [UNKNOWN, UNKNOWN]
+        assert publisher.failure == "NoAnswer"
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    monkeypatch.undo()
+    assert publisher.publish([record(topic, "a", "2"), record(topic, "a", "3")]) == [ACK, ACK]
+    values = [value for _, _, value in read(kafka, topic)]
+    assert list(dict.fromkeys(values)) == ["1", "2", "3"]
 
 
 def test_a_record_larger_than_any_request_is_refused_at_once(
