@@ -217,8 +217,7 @@ def blocks_of(
     applied[list(left_out)] = False
     staged = prepared.staged.to_numpy()
     for lt_rows, versions in replaced:
-        if len(versions) == len(lt_rows):  # else not told which replaced which
-            lines["before"][staged[lt_rows]] = versions
+        lines["before"][staged[lt_rows]] = versions
     if prepared.riders:
         _chain_versions(prepared, lines, applied)
     full_id = prepared.batch.format.full_id

@@ -1,6 +1,6 @@
 """What became of a batch's rows, once the database has told which of the staged ones it did not take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from consumers.preparing import WHOSE, receipt_of, receipts_of_rejects, rejects_of_rows
-from consumers.store import Applied, Outcome, Prepared, Receipt, Reject, Rider
+from consumers.store import Applied, Outcome, Prepared, Receipt, Reject, Rider, Step
 
 Verdict = Literal["applied", "stale", "duplicate", "held", "refused"]
 
@@ -31,10 +31,28 @@ class Tally:
     replaced: list[tuple[Sequence[int], "np.ndarray[Any, Any]"]] = field(default_factory=list)
     """Staged rows (``lt_row``) that were written, with the version that each replaced, -1 for none."""
 
-    def lost(self, losers: Sequence[tuple[int, Verdict]]) -> None:
-        """Staged rows (``lt_row``) that a merge did not write."""
-        for lt_row, verdict in losers:
+    def merged(
+        self, step: Step, replaced: "np.ndarray[Any, Any]", losers: Iterable[tuple[int, Verdict]]
+    ) -> None:
+        """A merge wrote as many rows of its step as it ``replaced`` versions: all but the ``losers``."""
+        lost = dict(losers)
+        written: Sequence[int] = range(step.start, step.stop)
+        if lost:
+            written = [lt_row for lt_row in written if lt_row not in lost]
+        if len(written) > len(replaced):
+            # The losers are told by what stands in the table: by what another step of this transaction wrote,
+            # if the very same version comes again behind another record's.
+            before = {self._version(lt_row) for earlier, _ in self.replaced for lt_row in earlier}
+            lost |= {lt_row: "duplicate" for lt_row in written if self._version(lt_row) in before}
+            written = [lt_row for lt_row in written if lt_row not in lost]
+        for lt_row, verdict in lost.items():
             self.verdicts[self.prepared.staged[lt_row]] = verdict
+        self.replaced.append((written, replaced))
+
+    def _version(self, lt_row: int) -> tuple[Any, ...]:
+        return self.prepared.rows.select("lt_key", *WHOSE, "lt_source_key", "lt_seq").row(
+            self.prepared.staged[lt_row]
+        )
 
     def refuse(self, lt_row: int, refusal: Refusal) -> None:
         """A staged row that the database refuses by itself."""

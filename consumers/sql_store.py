@@ -6,7 +6,7 @@ A subclass brings the engine, the staging of a batch, and what its database's er
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from consumers.audit_key import AuditKey
 from consumers.audit_lines import blocks_of, draft
 from consumers.audit_store import AuditBooks
 from consumers.merge_sql import Dialect, MergeSql, merge_sql
-from consumers.outcomes import Refusal, Tally
+from consumers.outcomes import Refusal, Tally, Verdict
 from consumers.preparing import prepare, receipts_of_parked, receipts_of_rejects
 from consumers.readings import Readings
 from consumers.store import (
@@ -289,13 +289,11 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
         # In the order of lt_row, in which the staged rows are read.
         text = ",".join(filter(None, told))
         replaced = np.fromstring(text, dtype=np.int64, sep=",") if text else np.empty(0, dtype=np.int64)
-        written: Sequence[int] = range(step.start, step.stop)
-        if len(replaced) < len(written):
+        losers: Iterable[tuple[int, Verdict]] = ()
+        if len(replaced) < step.stop - step.start:
             found = connection.exec_driver_sql(sql.losers.replace("{now}", moment), bounds)
-            lost = [(lt_row, verdict) for lt_row, verdict in found]
-            tally.lost(lost)
-            written = sorted({*written} - {lt_row for lt_row, _ in lost})
-        tally.replaced.append((written, replaced))
+            losers = [(lt_row, verdict) for lt_row, verdict in found]
+        tally.merged(step, replaced, losers)
 
     def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str) -> None:
         """Delete what a record holds under a key that it has left; hardly ever is there one.

@@ -93,6 +93,15 @@ class VersionLaws:
         assert (told.applied, told.deleted, told.stale, len(told.rejected)) == (3, 1, 1, 1)
         assert (lab.live() or {})["hoten"] == "D"
 
+    @pytest.mark.parametrize("op", ["u", "d"])
+    def test_a_version_that_comes_again_behind_another_record_is_a_duplicate(self, lab: Lab, op: str) -> None:
+        first = upsert(1, person="p1") if op == "u" else delete(1, person="p1")
+        told = lab.apply(first, upsert(2, person="p2") if op == "u" else delete(2, person="p2"), first)
+        other = (0, 1) if op == "u" else (1, 0)  # refused: p1 lives; stale: p1 holds the tombstone
+        assert (told.applied, told.duplicate) == (1, 1)
+        assert (told.stale, len(told.rejected)) == other
+        assert lab.lines() == [(1, op, -1)]
+
     @pytest.mark.parametrize("cuts", [[1, 1, 1, 1], [1, 2, 1], [1, 3], [2, 2], [4]])
     def test_a_replay_behind_a_delete_that_held_nothing_ends_deleted(self, lab: Lab, cuts: list[int]) -> None:
         """The older upsert may live for a moment, until the replay comes to the delete again."""
