@@ -1,18 +1,21 @@
-"""Whether anybody listens where the broker should be.
-
-kafka-python keeps its sockets and its thread when it finds no broker, so it is asked only after this.
-"""
+"""Whether anybody listens where the broker should be, and what is said when it does not answer."""
 
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from kafka.errors import KafkaError
 
 from schemas.errors import SettingsError, TryAgain
 
 _DEFAULT_PORT = 9092
+_NEXT_STEP = "check that the broker runs and that LIENTHONG_BROKER names it"
 
 
 def require_listener(brokers: str, *, timeout_seconds: float = 5.0) -> None:
     """Return if one of the bootstrap servers (``host:port`` separated by commas) accepts a connection.
+
+    kafka-python keeps its sockets and its thread when it finds no broker, so it is asked only after this.
 
     Raises ``TryAgain`` if none does, ``SettingsError`` if the text is no list of addresses.
     """
@@ -22,10 +25,18 @@ def require_listener(brokers: str, *, timeout_seconds: float = 5.0) -> None:
                 return
         except OSError:
             continue
-    raise TryAgain(
-        f"no broker listens on {brokers}",
-        next_step="check that the broker runs and that LIENTHONG_BROKER names it",
-    )
+    raise TryAgain(f"no broker listens on {brokers}", next_step=_NEXT_STEP)
+
+
+@contextmanager
+def told(brokers: str) -> Iterator[None]:
+    """Turn an error of Kafka into ``TryAgain``, without its text, which may name thousands of partitions."""
+    try:
+        yield
+    except KafkaError as problem:
+        raise TryAgain(
+            f"no answer from the broker {brokers} ({type(problem).__name__})", next_step=_NEXT_STEP
+        ) from problem
 
 
 def _addresses(brokers: str) -> list[tuple[str, int]]:

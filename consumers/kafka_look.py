@@ -6,8 +6,8 @@ asked for each time, what changes rarely (leaders, retention, sizes, begins, gro
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, NotLeaderForPartitionError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import OffsetSpec
 
-from consumers.brokers import require_listener
+from consumers.brokers import require_listener, told
 from consumers.observation import Target
 from consumers.store import Position
 from schemas.errors import TryAgain
@@ -285,18 +285,6 @@ def connected(brokers: str) -> KafkaAdminClient:
         request_timeout_ms=int(ANSWER_SECONDS * 1000),
         client_id="lienthong-monitor",
     )
-
-
-@contextmanager
-def told(brokers: str) -> Iterator[None]:
-    """Turn an error of Kafka into ``TryAgain``, without its text, which may name thousands of partitions."""
-    try:
-        yield
-    except KafkaError as problem:
-        raise TryAgain(
-            f"no answer from the broker {brokers} ({type(problem).__name__})",
-            next_step="check that the broker runs and that LIENTHONG_BROKER names it",
-        ) from problem
 
 
 def _target(name: str, begun: float) -> Target:

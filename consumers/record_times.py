@@ -8,8 +8,8 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
-from consumers.brokers import require_listener
-from consumers.kafka_look import ANSWER_SECONDS, told
+from consumers.brokers import require_listener, told
+from consumers.kafka_look import ANSWER_SECONDS
 from consumers.store import Position
 
 #: A batch that is larger comes all the same, but alone.

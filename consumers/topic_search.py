@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
-from consumers.brokers import require_listener
+from consumers.brokers import require_listener, told
 from schemas.errors import TryAgain
 
 SILENT_SECONDS, LONGEST_SECONDS = 2.0, 120.0
@@ -42,7 +40,7 @@ class TopicSearch:
         require_listener(brokers)
         self._last = last
         self._say = say
-        with _told(brokers):
+        with told(brokers):
             self._kafka = KafkaConsumer(
                 bootstrap_servers=brokers.split(","),
                 bootstrap_timeout_ms=10_000,
@@ -59,7 +57,7 @@ class TopicSearch:
 
         None if the topic does not exist. ``TryAgain`` if the broker is away or too slow.
         """
-        with _told(self._brokers):
+        with told(self._brokers):
             partitions = sorted(self._kafka.partitions_for_topic(topic) or ())
             if not partitions:
                 return None
@@ -99,17 +97,6 @@ class TopicSearch:
     def close(self) -> None:
         """Leave the broker."""
         self._kafka.close(autocommit=False, timeout_ms=5_000)
-
-
-@contextmanager
-def _told(brokers: str) -> Iterator[None]:
-    try:
-        yield
-    except KafkaError as problem:
-        raise TryAgain(
-            f"no answer from the broker {brokers} ({type(problem).__name__})",
-            next_step="check that the broker runs and that LIENTHONG_BROKER names it",
-        ) from problem
 
 
 def time_of(record: Any) -> datetime:
