@@ -7,7 +7,7 @@ last seal of each store (``.last``), so that a chain cut off at its end is found
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -60,6 +60,11 @@ class Marks:
 
     handles: bytes
     salts: bytes = field(repr=False)
+
+    def each(self) -> Iterator[tuple[bytes, bytes]]:
+        """Handle and salt, record by record."""
+        for at in range(0, len(self.handles), BLOCK_BYTES):
+            yield self.handles[at : at + BLOCK_BYTES], self.salts[at : at + BLOCK_BYTES]
 
 
 class AuditKey(PublicKey):

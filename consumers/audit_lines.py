@@ -110,8 +110,7 @@ def draft(prepared: Prepared, key: AuditKey) -> Draft:
     marks = _marks(rows, shared, key)
     deleted = rows["lt_op"] == "d"
     after = [
-        hash_of(content, marks.salts[at : at + BLOCK_BYTES])
-        for at, content in zip(range(0, len(marks.salts), BLOCK_BYTES), contents(prepared), strict=True)
+        hash_of(content, salt) for content, (_, salt) in zip(contents(prepared), marks.each(), strict=True)
     ]
     for row in deleted.arg_true():
         after[row] = NOTHING
@@ -127,6 +126,11 @@ def draft(prepared: Prepared, key: AuditKey) -> Draft:
 def hash_of(content: bytes, salt: bytes) -> bytes:
     """Of a record as it is after a change."""
     return blake2b(content, digest_size=32, salt=salt).digest()
+
+
+def marks_of(rows: pl.DataFrame, key: AuditKey) -> Marks:
+    """Handle and salt of the record of each row, of rows with the wire's columns."""
+    return _marks(rows, _shared(rows), key)
 
 
 def _shared(rows: pl.DataFrame) -> tuple[tuple[tuple[str, str, str], Numbers | None], ...]:

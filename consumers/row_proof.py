@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from consumers.audit_key import AuditKey
-from consumers.audit_lines import LINE, Block, contents_of, hash_of
+from consumers.audit_lines import LINE, Block, contents_of, hash_of, marks_of
 from consumers.auditing import AuditStore
 from consumers.verifying import Flaw, whole_lines
 from schemas.formats import NationalFormat
@@ -84,13 +84,13 @@ def _look(
 def _compared(
     rows: pl.DataFrame, national: NationalFormat, key: AuditKey, lines: _Lines, proof: RowProof
 ) -> Iterator[Flaw]:
-    told = rows.select("lt_system", "lt_dataset", "lt_source_key", "lt_seq", "lt_deleted", "lt_applied_at")
-    for content, row in zip(contents_of(rows, national), told.iter_rows(), strict=True):
-        system, dataset, source_key, seq, deleted, applied_at = row
-        mark = key.marks(system, dataset, [source_key.encode()])
-        version = (national.full_id, mark.handles, seq)
+    told = rows.select("lt_system", "lt_dataset", "lt_seq", "lt_deleted", "lt_applied_at").iter_rows()
+    marks = marks_of(rows, key).each()
+    for content, (handle, salt), row in zip(contents_of(rows, national), marks, told, strict=True):
+        system, dataset, seq, deleted, applied_at = row
+        version = (national.full_id, handle, seq)
         expected, _ = lines.versions.get(version, (b"", ""))
-        fits = expected == hash_of(content, mark.salts)
+        fits = expected == hash_of(content, salt)
         if fits:
             del lines.versions[version]  # what is left in the end is gone
         if deleted:
