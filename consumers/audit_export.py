@@ -12,10 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from consumers.audit_key import AuditKey
-from consumers.audit_lines import LINE, NO_VERSION, PAGE_LINES, Block, pages_of
+from consumers.audit_lines import NO_VERSION, PAGE_LINES, Block, pages_of
 from consumers.audit_tree import path
 from consumers.auditing import FORM, AuditStore, Seal, Statement
-from consumers.verifying import whole_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +49,17 @@ def history(
 
 
 def _entries(seal: int | None, block: Block, handle: bytes) -> Iterator[Entry]:
-    for place, (seq, op, mine, before, after) in enumerate(LINE.iter_unpack(whole_lines(block.lines))):
+    for place, (seq, op, mine, before, after) in enumerate(block.each()):
         if mine == handle:
-            replaced = None if before == NO_VERSION else before
-            told = {"seq": seq, "op": op.decode("ascii", "replace"), "before": replaced, "after": after.hex()}
-            yield Entry(seal=seal, block=block, place=place, **told)
+            yield Entry(
+                seal=seal,
+                block=block,
+                place=place,
+                seq=seq,
+                op=op.decode("ascii", "replace"),
+                before=None if before == NO_VERSION else before,
+                after=after.hex(),
+            )
 
 
 def exported(

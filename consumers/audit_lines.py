@@ -14,7 +14,7 @@ few lines each with the head: a leaf of a seal's tree costs as much as the hash 
 import io
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
@@ -88,6 +88,15 @@ class Block:
         """Its lines, some at a time. What is no whole line at the end is part of the last page."""
         size = LINE.size * PAGE_LINES
         return [self.lines[at : at + size] for at in range(0, len(self.lines), size)]
+
+    def each(self) -> Iterator[tuple[int, bytes, bytes, int, bytes]]:
+        """Its lines one by one, without what is no whole line at the end: somebody cut it."""
+        return LINE.iter_unpack(self.lines[: self.whole * LINE.size])
+
+    @property
+    def whole(self) -> int:
+        """How many whole lines it has."""
+        return len(self.lines) // LINE.size
 
     def leaves(self) -> list[bytes]:
         """The hash of each page."""

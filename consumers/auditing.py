@@ -16,7 +16,7 @@ from typing import Protocol
 import polars as pl
 
 from consumers.audit_key import Anchor, AuditKey
-from consumers.audit_lines import LINE, Block
+from consumers.audit_lines import Block
 from consumers.audit_tree import root
 from schemas.formats import NationalFormat
 
@@ -87,7 +87,7 @@ class Statement:
 def seal_blocks(blocks: Sequence[Block], before: Anchor | None, key: AuditKey) -> Seal:
     """Chain blocks to the seal before, and sign them."""
     hashes = [one for block in blocks for one in block.leaves()]
-    counts = tuple((block.id, len(block.lines) // LINE.size) for block in blocks)
+    counts = tuple((block.id, block.whole) for block in blocks)
     statement = Statement(
         number=before.number + 1 if before else 1,
         previous=before.digest if before else NO_SEAL,

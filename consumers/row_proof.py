@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from consumers.audit_key import AuditKey
-from consumers.audit_lines import LINE, Block, contents_of, hash_of, marks_of
+from consumers.audit_lines import Block, contents_of, hash_of, marks_of
 from consumers.auditing import AuditStore
-from consumers.verifying import Flaw, whole_lines
+from consumers.verifying import Flaw
 from schemas.formats import NationalFormat
 
 _Version = tuple[str, bytes, int]  # format, handle, number
@@ -40,7 +40,7 @@ class _Lines:
     def add(self, block: Block) -> None:
         if self.since is None or block.at < self.since:
             self.since = block.at
-        for seq, op, handle, before, after in LINE.iter_unpack(whole_lines(block.lines)):
+        for seq, op, handle, before, after in block.each():
             self.versions.pop((block.format, handle, before), None)
             if op == b"u":
                 source = f"{block.system}/{block.dataset}"

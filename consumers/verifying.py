@@ -1,7 +1,7 @@
 """Looks at the whole audit chain of a store: is each line what was sealed, and is none missing?"""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumers.audit_key import Anchor, PublicKey
@@ -50,27 +50,39 @@ def verify(
     remembered = {one.number: one for one in anchors}
     written = Counter(store.deed_hashes())
     # First: what is sealed while we look stands under a seal then, and is seen there again.
-    deeds = {block.id: _deeds([block]) for block in store.blocks_of(None)}
+    deeds = _deeds(store.blocks_of(None))
     before: Anchor | None = None
     found: set[str] = set()
     for seal in store.seals():
         blocks = store.blocks_of(seal.number)
-        verdict.flaws += _chained(seal, before, remembered.get(seal.number))
+        statement = _statement(seal)
+        verdict.flaws += _chained(seal, statement, before, remembered.get(seal.number))
         verdict.flaws += _sealed(seal, keys)
-        verdict.flaws += _held(seal, blocks)
-        deeds |= {block.id: _deeds([block]) for block in blocks if not block.format}
+        verdict.flaws += _held(seal, statement, blocks)
+        deeds |= _deeds(blocks)
         before = seal.anchor
         found.add(seal.key)
         verdict.seals += 1
-        verdict.lines += sum(len(block.lines) // LINE.size for block in blocks)
+        verdict.lines += sum(block.whole for block in blocks)
         progress(verdict)
     verdict.flaws += _cut_off(before, anchors, store.strange_seals())
-    verdict.flaws += _deeds_kept(deeds.values(), written, Counter(store.deed_hashes()))
+    lines = Counter(deed for block in deeds.values() for deed in block)
+    verdict.flaws += _deeds_kept(lines, written, Counter(store.deed_hashes()))
     verdict.last, verdict.keys, verdict.unsealed = before, tuple(sorted(found)), store.unsealed()
     return verdict
 
 
-def _chained(seal: Seal, before: Anchor | None, remembered: Anchor | None) -> Iterator[Flaw]:
+def _statement(seal: Seal) -> Statement | None:
+    """What it says; None if that cannot be read."""
+    try:
+        return Statement.parse(seal.statement)
+    except ValueError:
+        return None
+
+
+def _chained(
+    seal: Seal, statement: Statement | None, before: Anchor | None, remembered: Anchor | None
+) -> Iterator[Flaw]:
     """Whether it follows the one before."""
     expected = before.number + 1 if before else 1
     if seal.number > expected:
@@ -80,10 +92,8 @@ def _chained(seal: Seal, before: Anchor | None, remembered: Anchor | None) -> It
             else f"seal {expected} is"
         )
         yield Flaw(seal=expected, what="removed", text=f"{many} missing")
-    try:
-        statement = Statement.parse(seal.statement)
-    except ValueError:
-        return  # told by the signature
+    if statement is None:
+        return  # told with its blocks
     if statement.number != seal.number:
         yield Flaw(seal=seal.number, what="chain", text=f"says that it is number {statement.number}")
     if seal.number == expected and statement.previous != (before.digest if before else NO_SEAL):
@@ -105,11 +115,9 @@ def _sealed(seal: Seal, keys: Mapping[str, PublicKey]) -> Iterator[Flaw]:
         yield Flaw(seal=seal.number, what="forged", text=f"key {seal.key} did not sign what it says")
 
 
-def _held(seal: Seal, blocks: Sequence[Block]) -> Iterator[Flaw]:
+def _held(seal: Seal, statement: Statement | None, blocks: Sequence[Block]) -> Iterator[Flaw]:
     """Whether the blocks are those that were sealed, page by page."""
-    try:
-        statement = Statement.parse(seal.statement)
-    except ValueError:
+    if statement is None:
         yield Flaw(
             seal=seal.number, what="forged", text="its statement cannot be read; its blocks are not checked"
         )
@@ -176,23 +184,17 @@ def _cut_off(last: Anchor | None, anchors: Sequence[Anchor], strange: Sequence[i
         yield Flaw(seal=number, what="removed", text="blocks stand under it, and the seal is missing")
 
 
-def _deeds(blocks: Sequence[Block]) -> Counter[_Deed]:
-    lines = (
-        line for block in blocks if not block.format for line in LINE.iter_unpack(whole_lines(block.lines))
-    )
-    return Counter((line[0], line[4]) for line in lines)
+def _deeds(blocks: Sequence[Block]) -> dict[int, list[_Deed]]:
+    """What people did, by block."""
+    return {
+        block.id: [(number, told) for number, _, _, _, told in block.each()]
+        for block in blocks
+        if not block.format
+    }
 
 
-def whole_lines(lines: bytes) -> bytes:
-    """Without what is no whole line at the end: somebody cut it."""
-    return lines[: len(lines) - len(lines) % LINE.size]
-
-
-def _deeds_kept(
-    blocks: Iterable[Counter[_Deed]], before: Counter[_Deed], after: Counter[_Deed]
-) -> Iterator[Flaw]:
+def _deeds_kept(lines: Counter[_Deed], before: Counter[_Deed], after: Counter[_Deed]) -> Iterator[Flaw]:
     """Whether ``lienthong_audit`` tells what people did as it was noted; read before the lines, and after."""
-    lines: Counter[_Deed] = sum(blocks, Counter())
     for number in sorted({number for number, _ in (lines - after) | (before - lines)}):
         text = f"what people did with reject {number} (lienthong_audit) was altered, removed or added"
         yield Flaw(seal=None, what="deed", text=text)
