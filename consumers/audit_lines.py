@@ -11,7 +11,6 @@ The lines of a transaction are a block, with what they share in its head. A bloc
 few lines each with the head: a leaf of a seal's tree costs as much as the hash of a record.
 """
 
-import io
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ import polars as pl
 
 from consumers.audit_key import BLOCK_BYTES, AuditKey, Marks
 from consumers.audit_tree import leaf
-from consumers.preparing import STAGED
+from consumers.preparing import csv_of
 from consumers.store import Prepared
 from schemas.formats import NationalFormat
 
@@ -183,11 +182,7 @@ def contents(prepared: Prepared) -> list[bytes]:
 
 def contents_of(rows: pl.DataFrame, national: NationalFormat) -> list[bytes]:
     """What is hashed of rows with the wire's columns."""
-    names = [*(name for name, _ in STAGED), *(one.name for one in national.fields)]
-    buffer = io.BytesIO()
-    numbered = rows.select(names).with_row_index("lt_row")
-    numbered.write_csv(buffer, include_header=False, quote_style="non_numeric")
-    return _split(buffer.getvalue(), rows.height)
+    return _split(csv_of(rows, national), rows.height)
 
 
 def _split(csv: bytes, count: int) -> list[bytes]:

@@ -56,21 +56,28 @@ def prepare(batch: SyncBatch, *, every_version: bool = False) -> Prepared:
 
 def _staged(batch: SyncBatch, rows: pl.DataFrame, rejects: Sequence[Reject], every_version: bool) -> Prepared:
     order, steps, riders = _plan(rows, every_version)
-    names = [*(name for name, _ in STAGED), *(one.name for one in batch.format.fields)]
-    staged = rows.select(names)[order].with_row_index("lt_row")
-    buffer = io.BytesIO()
-    # Exactly what COPY … (FORMAT csv) reads back: a null is empty, an empty text is "".
-    staged.write_csv(buffer, include_header=False, quote_style="non_numeric")
     return Prepared(
         batch=batch,
         rows=rows,
         rejects=(*batch.rejects, *rejects),
         staged=order,
-        csv=buffer.getvalue(),
+        csv=csv_of(rows, batch.format, order),
         steps=steps,
         riders=riders,
         receipts=receipts_of_rows(rows, batch.format.full_id, "applied"),
     )
+
+
+def csv_of(rows: pl.DataFrame, national: NationalFormat, order: pl.Series | None = None) -> bytes:
+    """Rows with the wire's columns, or those at the places of ``order``, as the staging table takes them.
+
+    Exactly what COPY … (FORMAT csv) reads back: a null is empty, an empty text is "".
+    """
+    told = rows.select(*(name for name, _ in STAGED), *(one.name for one in national.fields))
+    buffer = io.BytesIO()
+    numbered = (told if order is None else told[order]).with_row_index("lt_row")
+    numbered.write_csv(buffer, include_header=False, quote_style="non_numeric")
+    return buffer.getvalue()
 
 
 # --- rows no store can hold --------------------------------------------------------------------------
