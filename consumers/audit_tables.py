@@ -2,12 +2,12 @@
 
 import sqlalchemy as sa
 
-from consumers.ddl import Moment, metadata
+from consumers.ddl import Moment, id_column, metadata
 
 block = sa.Table(
     "lienthong_audit_block",
     metadata,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    id_column(),
     sa.Column("at", Moment, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("format", sa.Text, nullable=False),

@@ -37,7 +37,8 @@ class Moment(sa.types.TypeDecorator[datetime]):
         return moment.astimezone(UTC) if isinstance(moment, datetime) else None
 
 
-def _id() -> sa.Column[int]:
+def id_column() -> sa.Column[int]:
+    """The column ``id``: the database counts it up."""
     # SQLite counts by itself only in a column whose type is exactly INTEGER.
     number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     return sa.Column("id", number, sa.Identity(), primary_key=True)
@@ -67,7 +68,7 @@ ledger = sa.Table(
 receipt = sa.Table(
     "lienthong_receipt",
     metadata,
-    _id(),
+    id_column(),
     _text("system"),
     _text("dataset"),
     _text("format"),
@@ -88,7 +89,7 @@ sa.Index("lienthong_receipt_by_system", receipt.c.system, receipt.c.dataset)
 reject = sa.Table(
     "lienthong_reject",
     metadata,
-    _id(),
+    id_column(),
     _text("deployment"),
     _text("system"),
     _text("dataset"),
@@ -152,7 +153,7 @@ parked = sa.Table(
     "lienthong_parked",
     metadata,
     # The order of arrival. Not the offset, which begins anew with a topic that was deleted and made again.
-    _id(),
+    id_column(),
     _text("deployment"),
     _text("topic"),
     sa.Column("partition", sa.Integer, nullable=False),
@@ -195,7 +196,7 @@ gap = sa.Table(
 audit = sa.Table(
     "lienthong_audit",
     metadata,
-    _id(),
+    id_column(),
     sa.Column("at", Moment, nullable=False),
     _text("who"),
     _text("action"),
@@ -231,7 +232,7 @@ orphan_index = sa.Table(
 effect = sa.Table(
     "lienthong_effect",
     sa.MetaData(),
-    _id(),
+    id_column(),
     _text("topic"),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),

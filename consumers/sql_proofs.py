@@ -19,7 +19,7 @@ from schemas.sums import BUCKET_DIGITS, Sum, Sums, wrapped
 proven = sa.Table(
     "lienthong_proof",
     ddl.metadata,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.Identity(), primary_key=True),
+    ddl.id_column(),
     sa.Column("system", sa.Text, nullable=False),
     sa.Column("dataset", sa.Text, nullable=False),
     sa.Column("at", ddl.Moment, nullable=False),
