@@ -213,7 +213,7 @@ def export(
     if not datasets:
         raise SettingsError(f"no contract of a system {system}", next_step="correct it, or give --dataset")
     with opened_store(settings) as opened:
-        found = history(opened, [secret], system, datasets, record)
+        found = history(opened, secret, system, datasets, record)
         entries = [one for one in found if one.seal is not None]
         wanted = sorted({one.seal for one in entries if one.seal is not None})
         seals = {one.number: one for one in opened.seals(wanted)}

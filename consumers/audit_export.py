@@ -36,15 +36,14 @@ class Entry:
 
 
 def history(
-    store: AuditStore, keys: Sequence[AuditKey], system: str, datasets: Sequence[str], record: str
+    store: AuditStore, key: AuditKey, system: str, datasets: Sequence[str], record: str
 ) -> list[Entry]:
-    """All lines of a record, as its source names it, in the order of the chain."""
+    """All lines that ``key`` made of a record, as its source names it; by dataset, in the chain's order."""
     found: list[Entry] = []
     for dataset in datasets:
-        for key in keys:
-            handle = key.marks(system, dataset, [record.encode()]).handles
-            for seal, block in store.blocks_with(handle, system, dataset):
-                found += _entries(seal, block, handle)
+        handle = key.marks(system, dataset, [record.encode()]).handles
+        for seal, block in store.blocks_with(handle, system, dataset):
+            found += _entries(seal, block, handle)
     return found
 
 

@@ -254,7 +254,7 @@ class _Tracing:
     def _lines(self) -> Iterator[Step]:
         assert self._sources.key is not None
         whose = (self._contract.system, [self._contract.dataset], self._key)
-        for one in history(self._store, [self._sources.key], *whose):
+        for one in history(self._store, self._sources.key, *whose):
             yield _line(one)
 
     @property

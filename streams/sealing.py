@@ -58,12 +58,12 @@ class Sealer(Looker):
         self._key = key
         self._anchor = anchor
         self._metrics = metrics
-        self._known = ""  # the key of the last seal
+        self._compared = False  # with the key of the last seal
         self._remembers = True
 
     async def look(self) -> bool:
         """Seal once; tell how old the oldest unsealed line is."""
-        if not self._known:
+        if not self._compared:
             await self._compare()
         made = await self._in_store(lambda: self._store.seal(self._key))
         lines = self._sealed(made) if made is not None else 0
@@ -73,7 +73,7 @@ class Sealer(Looker):
 
     async def _compare(self) -> None:
         last = await self._in_store(self._store.last_seal)
-        self._known = self._key.id
+        self._compared = True
         if last is not None and last.key != self._key.id:
             logger.warning(
                 "the audit chain was sealed with another key until now",
