@@ -4,9 +4,10 @@ A part that is away costs its own hop only. Numbers, places and times are told, 
 the key comes from the operator and is neither logged nor told again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from consumers.audit_export import Entry, history
@@ -91,8 +92,7 @@ class Sources:
 
 def trace(sources: Sources, contract: Contract, key: str) -> Trace:
     """Follow a record through all hops."""
-    found = _Tracing(sources, contract, key)
-    return found.run()
+    return _Tracing(sources, contract, key).run()
 
 
 class _Tracing:
@@ -193,8 +193,7 @@ class _Tracing:
         if self._sources.store is None:
             return
         place = Position(topic=record.topic, partition=record.partition)
-        ledger = {row.position: row.next_offset for row in self._store.ledger(self._name)}
-        if (ledger.get(place) or 0) <= record.offset:
+        if (self._ledger.get(place) or 0) <= record.offset:
             yield Step(hop="translate", seq=None, at=None, what="not_read", where=_place(record))
 
     def _national(self, search: TopicSearch) -> Iterator[Step]:
@@ -256,6 +255,11 @@ class _Tracing:
         whose = (self._contract.system, [self._contract.dataset], self._key)
         for one in history(self._store, self._sources.key, *whose):
             yield _line(one)
+
+    @cached_property
+    def _ledger(self) -> Mapping[Position, int | None]:
+        """How far translate has come; asked once, after the search."""
+        return {row.position: row.next_offset for row in self._store.ledger(self._name)}
 
     @property
     def _store(self) -> RepairStore:
