@@ -2,8 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from consumers.audit_lines import Block, NewBlock, deed_hash
 from consumers.audit_tables import block, seal
 from consumers.auditing import Seal, Unsealed, seal_blocks
 from consumers.preparing import STAGED
+from consumers.store_part import StorePart
 from schemas.formats import NationalFormat
 
 B, S = block.c, seal.c
@@ -24,13 +24,8 @@ _BLOCK = tuple(field.name for field in dataclasses.fields(Block))
 _SEAL = tuple(field.name for field in dataclasses.fields(Seal))
 
 
-class AuditBooks:
+class AuditBooks(StorePart):
     """The part of a store that keeps the audit chain."""
-
-    now: ClassVar[str]
-
-    def _transaction(self) -> AbstractContextManager[sa.Connection]:
-        raise AssertionError("given by the store")
 
     def _insert(self, connection: sa.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         raise AssertionError("given by the store")

@@ -2,8 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from consumers.store import (
     RejectCount,
     RejectRow,
 )
+from consumers.store_part import StorePart
 from schemas.formats import NationalFormat
 
 Row = TypeVar("Row", ReceiptRow, RejectRow)
@@ -29,13 +29,8 @@ _AT_ONCE = 20_000
 _RECEIPT = tuple(field.name for field in dataclasses.fields(ReceiptRow))
 
 
-class Readings:
+class Readings(StorePart):
     """The reading half of a ``NationalStore``."""
-
-    now: ClassVar[str]  #: SQL of the present, by the database's clock
-
-    def _transaction(self) -> AbstractContextManager[sa.Connection]:
-        raise AssertionError("given by the store")
 
     def ledger(self, deployment: str) -> list[LedgerRow]:
         c = ddl.ledger.c

@@ -1,7 +1,6 @@
 """Where every dataset stands in the store, for the orphan index; and the index of past days."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from datetime import date
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from consumers import ddl
 from consumers.orphans import Seen
 from consumers.ranges import Ranges
+from consumers.store_part import StorePart
 
 #: What was seen, by system, dataset and full id of the format.
 Standing = Mapping[tuple[str, str, str], Seen]
@@ -31,11 +31,8 @@ class StandingStore(Protocol):
         """The values kept of a day and those after it."""
 
 
-class StandingReadings:
+class StandingReadings(StorePart):
     """A ``StandingStore`` in SQL, alike on PostgreSQL and SQLite."""
-
-    def _transaction(self) -> AbstractContextManager[sa.Connection]:
-        raise AssertionError("given by the store")
 
     def standing(self) -> Standing:
         receipt, reject, parked, gap = ddl.receipt.c, ddl.reject.c, ddl.parked.c, ddl.gap.c

@@ -1,7 +1,6 @@
 """What a store knows of one record: places, numbers and times, none of its values."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 
 from consumers import ddl
 from consumers.ranges import Ranges
+from consumers.store_part import StorePart
 from schemas.formats import NationalFormat
 
 #: Rows of one kind that a trace shows at most.
@@ -87,11 +87,8 @@ class TraceStore(Protocol):
         """The latest receipt of each number in each format."""
 
 
-class TraceReadings:
+class TraceReadings(StorePart):
     """The part of a store that traces read."""
-
-    def _transaction(self) -> AbstractContextManager[sa.Connection]:
-        raise AssertionError("given by the store")
 
     def rows_of(self, national: NationalFormat, system: str, dataset: str, key: str) -> list[Held]:
         c = ddl.format_table(national).c
