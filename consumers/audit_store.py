@@ -110,7 +110,7 @@ class AuditBooks(StorePart):
         others = {"lt_seq": pl.Int64(), "lt_deleted": pl.Boolean(), **times}
         schema = dict.fromkeys(columns, pl.String()) | others
         query = sa.select(*(column.label(name) for name, column in columns.items()))
-        with self._transaction() as connection:
+        with self._transaction(reads=True) as connection:
             found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).partitions()
             for rows in found:
                 frame = pl.DataFrame([*map(tuple, rows)], schema=schema, orient="row")

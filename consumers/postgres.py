@@ -5,8 +5,7 @@ in ``shared_buffers`` and ``max_wal_size`` helps a first snapshot. ``synchronous
 receipt must not be published for a row that a power cut takes back.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,11 +136,8 @@ class PostgresStore(ProvingStore):
     def _keep_alone(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE lienthong_proof_bucket IN SHARE ROW EXCLUSIVE MODE")
 
-    @contextmanager
-    def _unhurried(self) -> Iterator[sa.Connection]:
-        with self._transaction(reads=True) as connection:
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{UNHURRIED}'")
-            yield connection
+    def _take_time(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{UNHURRIED}'")
 
     def _drop_if_dead(self, connection: sa.Connection) -> None:
         if not connection.invalidated and getattr(connection.connection.driver_connection, "closed", True):

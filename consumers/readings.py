@@ -104,7 +104,7 @@ class Readings(StorePart):
             *(table.c[name.lower()] for name in names), table.c.lt_deleted_at.is_not(None).label("lt_deleted")
         )
         schema = dict.fromkeys(names, pl.String()) | {"lt_deleted": pl.Boolean()}
-        with self._transaction() as connection:
+        with self._transaction(reads=True) as connection:
             # Part by part: rows as Python objects take ten times the room of columns.
             found = connection.execution_options(yield_per=_AT_ONCE).execute(query).partitions()
             parts = [pl.DataFrame([*map(tuple, rows)], schema=schema, orient="row") for rows in found]

@@ -4,7 +4,6 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
 
 import polars as pl
 import sqlalchemy as sa
@@ -60,10 +59,6 @@ class ProvingStore(LookingStore, ABC):
     def _total(self, columns: Sequence[str]) -> str:
         """SQL of the exact sum, as a text, of the hashes of rows' texts; the columns are quoted names."""
 
-    def _unhurried(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that only reads, and may take long."""
-        return self._transaction(reads=True)
-
     def _keep_alone(self, connection: sa.Connection) -> None:
         """Wait until no other comparison keeps what it found."""
 
@@ -75,7 +70,7 @@ class ProvingStore(LookingStore, ABC):
             f"SELECT {_BUCKET}, count(*), {self._total(columns)}"
             f" FROM {national.table} WHERE {_IN_FORCE} GROUP BY {_BUCKET}"
         )
-        with self._unhurried() as connection:
+        with self._transaction(reads=True) as connection:
             found = connection.execute(text, {"system": system, "dataset": dataset})
             return {name: Sum(rows, wrapped(int(total))) for name, rows, total in found}
 
@@ -98,7 +93,7 @@ class ProvingStore(LookingStore, ABC):
         ).bindparams(sa.bindparam("chosen", expanding=True))
         every = [*buckets] if buckets else [*keys]
         yield pl.DataFrame(schema=schema)
-        with self._unhurried() as connection:
+        with self._transaction(reads=True) as connection:
             for start in range(0, len(every), _KEYS):
                 given = {"system": system, "dataset": dataset, "chosen": every[start : start + _KEYS]}
                 found = connection.execution_options(yield_per=_AT_ONCE).execute(text, given)

@@ -91,6 +91,9 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
     def _judge_at_once(self, connection: sa.Connection) -> None:
         """Let no constraint of this transaction wait for the commit."""
 
+    def _take_time(self, connection: sa.Connection) -> None:
+        """Let the statements of this transaction, which only reads, read whole tables."""
+
     def _lock_migration(self, connection: sa.Connection) -> None:
         """Wait until no other process migrates this database."""
 
@@ -103,13 +106,14 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
     def _transaction(
         self, staged_for: NationalFormat | None = None, *, reads: bool = False
     ) -> Iterator[sa.Connection]:
-        """``reads``: it writes nothing, and may take long."""
         try:
             with self._engine.connect().execution_options(**{READS: reads}) as connection:
                 try:
                     if staged_for is not None:
                         self._ensure_staging(connection, staged_for)
                     with connection.begin():
+                        if reads:
+                            self._take_time(connection)
                         yield connection
                 except self.driver_error:
                     self._drop_if_dead(connection)
