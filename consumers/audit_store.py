@@ -89,7 +89,7 @@ class AuditBooks(StorePart):
 
     def blocks_with(self, handle: bytes, system: str, dataset: str) -> list[tuple[int | None, Block]]:
         query = sa.select(block).where(B.system == system, B.dataset == dataset, self._holds(handle))
-        query = query.order_by(sa.func.coalesce(B.seal, sa.literal_column("9223372036854775807")), B.id)
+        query = query.order_by(B.seal.asc().nulls_last(), B.id)
         with self._transaction() as connection:
             return [(row.seal, _block(row)) for row in connection.execute(query)]
 
