@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 
 from deploy.local.jars import cache_folder, class_path, read_lock
 from deploy.local.node import Node
-from deploy.local.process import PortTaken, StackError, free_port, is_free, quiet
+from deploy.local.process import StackError, quiet
 
 #: A node of one replica that answers at once. Values a caller gives go over these.
 SETTINGS: Mapping[str, str] = {
@@ -82,7 +82,7 @@ class KafkaNode(Node):
             return
         self.kill()
         jars = class_path(read_lock(), cache_folder(), say=say)
-        self._choose_ports()
+        self._choose_ports("port", "controller_port")
         java = [str(JAVA), *JVM_OPTIONS, "-cp", ":".join(map(str, jars))]
         config = self._write_config()
         self._format(java, config, say)
@@ -116,15 +116,6 @@ class KafkaNode(Node):
             return False
         finally:
             client.close()
-
-    def _choose_ports(self) -> None:
-        seen = self._server.remembered()
-        if "port" not in seen:
-            self._server.remember(port=free_port(), controller_port=free_port())
-            return
-        for port in (int(seen["port"]), int(seen["controller_port"])):
-            if not is_free(port):
-                raise PortTaken(self._server, port)
 
     def _write_config(self) -> Path:
         seen = self._server.remembered()

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.process import Server, StackError, quiet
+from deploy.local.process import PortTaken, Server, StackError, free_port, is_free, quiet
 
 
 class Node(ABC):
@@ -65,6 +65,16 @@ class Node(ABC):
     def forget_ports(self) -> None:
         """Choose new ports at the next start; what was told to clients before is void."""
         self._server.record.unlink(missing_ok=True)
+
+    def _choose_ports(self, *names: str) -> None:
+        """At the first start only. Raises ``PortTaken`` if one of them is another program's now."""
+        seen = self._server.remembered()
+        if "port" not in seen:
+            self._server.remember(**{name: free_port() for name in names})
+            return
+        for port in (int(seen[name]) for name in names):
+            if not is_free(port):
+                raise PortTaken(self._server, port)
 
     def _found(self, say: Callable[[str], None]) -> bool:
         """Whether it runs already and answers within half a minute."""

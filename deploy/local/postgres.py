@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.local.node import Node
-from deploy.local.process import PortTaken, StackError, free_port, is_free, quiet
+from deploy.local.process import StackError, quiet
 
 SUPERUSER = "postgres"
 #: Values a caller gives go over these.
@@ -55,7 +55,7 @@ class PostgresNode(Node):
         if self._found(say):
             return
         self.stop("immediate")
-        self._choose_port()
+        self._choose_ports("port")
         self._make_data(say)
         self._drop_stale_pid_file()
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
@@ -114,12 +114,6 @@ class PostgresNode(Node):
             connect_timeout=5,
             autocommit=True,
         )
-
-    def _choose_port(self) -> None:
-        if "port" not in self._server.remembered():
-            self._server.remember(port=free_port())
-        elif not is_free(self.port):
-            raise PortTaken(self._server, self.port)
 
     def _make_data(self, say: Callable[[str], None]) -> None:
         """Make the data folder. The mark comes last: a folder without it was left half made: redone."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.node import Node
-from deploy.local.process import PortTaken, StackError, free_port, is_free, quiet
+from deploy.local.process import StackError, quiet
 
 RULES = Path(__file__).parents[1] / "prometheus"
 
@@ -38,10 +38,7 @@ class PrometheusNode(Node):
         if self._found(say):
             return
         self.stop()
-        if "port" not in self._server.remembered():
-            self._server.remember(port=free_port())
-        elif not is_free(self.port):
-            raise PortTaken(self._server, self.port)
+        self._choose_ports("port")
         self.targets.mkdir(parents=True, exist_ok=True)
         config = self.state / "prometheus.yml"
         config.write_text(json.dumps(self._config(), indent=2))  # JSON is YAML
