@@ -70,12 +70,18 @@ def wanted_times(looks: Looks, all_reads: Iterable[Read]) -> set[tuple[Position,
     for position in kafka.ends:
         topics.setdefault(position.topic, []).append(position)
     found: set[tuple[Position, int]] = set()
+    ledgers = _ledgers(looks.store)
     for deployment, topic in {(one.deployment, one.topic) for one in all_reads} if looks.store else ():
-        ledger = _by_position(looks.store.ledgers.get(deployment, ()) if looks.store else ())
+        ledger = ledgers.get(deployment, {})
         found |= {(one, _first(one, ledger.get(one), kafka)) for one in topics.get(topic, ())}
     for places in kafka.committed.values():
         found |= {(one, max(offset, kafka.begins.get(one, 0))) for one, offset in places.items()}
     return {(one, offset) for one, offset in found if offset < kafka.ends.get(one, 0)}
+
+
+def _ledgers(store: StoreLook | None) -> _Ledgers:
+    known = store.ledgers if store is not None else {}
+    return {name: {row.position: row for row in rows} for name, rows in known.items()}
 
 
 def _first(position: Position, row: LedgerRow | None, kafka: KafkaLook) -> int:
@@ -85,9 +91,7 @@ def _first(position: Position, row: LedgerRow | None, kafka: KafkaLook) -> int:
 
 def datasets(library: Library, deployment: str, looks: Looks) -> list[Dataset]:
     """Every contract on the road, by its id."""
-    ledgers: _Ledgers = {}
-    if looks.store is not None:
-        ledgers = {name: _by_position(rows) for name, rows in looks.store.ledgers.items()}
+    ledgers = _ledgers(looks.store)
     found = []
     for _, contract in sorted(library.contracts.items()):
         mine = reads(contract, library, deployment)
@@ -98,7 +102,7 @@ def datasets(library: Library, deployment: str, looks: Looks) -> list[Dataset]:
 def _dataset(
     contract: Contract,
     mine: Sequence[Read],
-    ledgers: Mapping[str, Mapping[Position, LedgerRow]],
+    ledgers: _Ledgers,
     looks: Looks,
 ) -> Dataset:
     source = (contract.system, contract.dataset)
@@ -238,7 +242,3 @@ def _group_place(position: Position, offset: int, kafka: KafkaLook, looks: Looks
 
 def _age(looks: Looks, moment_ms: int | None) -> float | None:
     return max(0.0, (looks.now_ms - moment_ms) / 1000) if moment_ms is not None else None
-
-
-def _by_position(rows: Iterable[LedgerRow]) -> dict[Position, LedgerRow]:
-    return {row.position: row for row in rows}
