@@ -46,8 +46,9 @@ def silent_hours(since: datetime, now: datetime) -> list[datetime]:
 
 def same_hours(hour: datetime, since: datetime) -> list[datetime]:
     """The same hour on earlier days of its kind (workday or weekend), before the silence."""
+    kind = _weekend(hour)
     days = (hour - timedelta(days=back) for back in range(1, EARLIER_DAYS + 1))
-    return [one for one in days if _weekend(one) == _weekend(hour) and one + HOUR <= since]
+    return [one for one in days if one + HOUR <= since and _weekend(one) == kind]
 
 
 def _weekend(moment: datetime) -> bool:
@@ -90,16 +91,16 @@ class Habits:
         Raises ``TryAgain`` if a broker does not answer.
         """
         wanted: dict[datetime, set[Position]] = {}
-        for since, positions in silent.values():
-            for hour in silent_hours(since, now):
-                for earlier in same_hours(hour, since):
-                    for mark in (earlier, earlier + HOUR):
-                        wanted.setdefault(mark, set()).update(positions)
+        earlier: dict[str, list[list[datetime]]] = {}  # by dataset: of each silent hour the same ones before
+        for name, (since, positions) in silent.items():
+            earlier[name] = [same_hours(hour, since) for hour in silent_hours(since, now)]
+            for mark in {mark for hours in earlier[name] for one in hours for mark in (one, one + HOUR)}:
+                wanted.setdefault(mark, set()).update(positions)
         self._held = {mark: held for mark, held in self._held.items() if mark in wanted}
         self._ask(wanted, look)
         found = {}
         for name, (since, positions) in silent.items():
-            habits = [self._habit(hour, since, positions, look) for hour in silent_hours(since, now)]
+            habits = [self._habit(hours, positions, look) for hours in earlier[name]]
             if None not in habits:
                 found[name] = Silence(since=since, unlikely=odds(one for one in habits if one is not None))
         return found
@@ -119,11 +120,11 @@ class Habits:
                 held[position] = look.ends[position] if offset is None else offset
 
     def _habit(
-        self, hour: datetime, since: datetime, positions: Sequence[Position], look: KafkaLook
+        self, hours: Sequence[datetime], positions: Sequence[Position], look: KafkaLook
     ) -> Habit | None:
         active = days = 0
         begin = sum(look.begins[one] for one in positions)
-        for earlier in same_hours(hour, since):
+        for earlier in hours:
             before, after = self._count(earlier, positions), self._count(earlier + HOUR, positions)
             if before is None or after is None:
                 return None
