@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Literal
 
 from consumers.orphans import Index, Part
 from schemas.reasons import Language
-
-#: Vietnam's own time, the whole year.
-VIETNAM = timezone(timedelta(hours=7))
 
 Level = Literal["safe", "watch", "risk", "danger", "unknown"]
 #: The index from which on a level begins, the worst first.

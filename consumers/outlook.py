@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from consumers import proofs as proven
 from consumers.opening import open_store
-from consumers.orphan_words import VIETNAM
 from consumers.orphans import Proof, Seen, SystemIndex, Weights, read_weights, systems
 from consumers.settings import OrphanSettings
 from consumers.standing import History, Standing, StandingStore
 from consumers.store import StoreError
+from schemas.date_forms import VIETNAM
 from schemas.errors import TryAgain
 from schemas.gates.coverage import Coverage, coverages
 from schemas.library import Library

@@ -10,7 +10,6 @@ from consumers import orphans
 from consumers.html import Html, alone, both, tag, together
 from consumers.orphan_words import (
     LEVELS,
-    VIETNAM,
     WORDS,
     Level,
     coverage_text,
@@ -24,6 +23,7 @@ from consumers.orphans import PARTS, Index, SystemIndex
 from consumers.outlook import Outlook
 from consumers.report_drawings import COLOURS, bar, course, shares, trend
 from consumers.report_words import PAGE
+from schemas.date_forms import VIETNAM
 from schemas.reasons import Language
 
 LANGUAGES: Sequence[tuple[Language, str]] = (("vi", "Tiếng Việt"), ("en", "English"))

@@ -8,13 +8,13 @@ are silent at once: then none of them is told.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from consumers.kafka_look import KafkaLook, KafkaSight
 from consumers.observation import Dataset, Silence
 from consumers.store import Position
+from schemas.date_forms import VIETNAM
 
-VIETNAM = timezone(timedelta(hours=7))  # without summer time
 HOUR = timedelta(hours=1)
 EARLIER_DAYS = 28  #: as far as the topic holds them
 LONGEST_HOURS = 48  #: of a silence that are looked at

@@ -7,7 +7,11 @@ joined with ``|``, the most precise first.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from itertools import pairwise
+
+#: Vietnam's own time, the whole year.
+VIETNAM = timezone(timedelta(hours=7))
 
 #: From the least to the most precise part. A form with one of them has all before it.
 PARTS = ("yyyy", "MM", "dd", "HH", "mm", "ss")

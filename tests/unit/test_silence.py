@@ -8,8 +8,9 @@ import pytest
 from consumers.causes import UNLIKELY
 from consumers.kafka_look import KafkaLook, KafkaSight
 from consumers.observation import Silence
-from consumers.silence import VIETNAM, Habit, Habits, odds, same_hours, silent_hours, without_days_off
+from consumers.silence import Habit, Habits, odds, same_hours, silent_hours, without_days_off
 from consumers.store import Position
+from schemas.date_forms import VIETNAM
 from tests.unit.observations import dataset, hop
 
 #: Monday, 2 March 2026.
