@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, ParamSpec, TypeVar
 
 from consumers.observation import Target
 from schemas.errors import LienthongError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -26,28 +28,28 @@ class _Answer(Generic[T]):
     came: threading.Event = field(default_factory=threading.Event)
 
 
-class Asking(Generic[T]):
+class Asking(Generic[P, T]):
     """One that is asked again and again, always in the same thread.
 
     Args:
         ask: what asks; raises ``LienthongError`` if there is no answer.
     """
 
-    def __init__(self, kind: Literal["broker", "store", "outbox"], name: str, ask: Callable[[], T]) -> None:
+    def __init__(self, kind: Literal["broker", "store", "outbox"], name: str, ask: Callable[P, T]) -> None:
         self.kind = kind
         self.name = name
         self._ask = ask
         self._answer: _Answer[T] | None = None
-        self._questions: SimpleQueue[_Answer[T] | None] = SimpleQueue()
+        self._questions: SimpleQueue[tuple[_Answer[T], Callable[[], T]] | None] = SimpleQueue()
 
-    def begin(self) -> None:
-        """Ask, unless the last question is still open."""
+    def begin(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Ask with these arguments, unless the last question is still open."""
         if self._answer is None:
             threading.Thread(target=self._run, name=f"asks {self.name}", daemon=True).start()
         elif not self._answer.came.is_set():
             return
         self._answer = _Answer()
-        self._questions.put(self._answer)
+        self._questions.put((self._answer, partial(self._ask, *args, **kwargs)))
 
     def answer(self, deadline: float) -> T | None:
         """The answer, or None; at the latest at ``deadline`` (of ``time.monotonic``)."""
@@ -75,9 +77,10 @@ class Asking(Generic[T]):
         return Target(kind=self.kind, name=self.name, up=True, seconds=seconds, skew_seconds=skew)
 
     def _run(self) -> None:
-        while (answer := self._questions.get()) is not None:
+        while (question := self._questions.get()) is not None:
+            answer, ask = question
             try:
-                answer.value = self._ask()
+                answer.value = ask()
             except LienthongError as problem:
                 answer.why = "; ".join(filter(None, (problem.message, problem.next_step)))
             except Exception as problem:  # whatever it is, the others are told; its text may hold an address

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 from consumers.asking import Asking
 from consumers.causes import UNLIKELY
-from consumers.kafka_look import KafkaLook, KafkaSight
-from consumers.observation import Dataset, Observation, Silence, Target
+from consumers.kafka_look import CLUSTER, KafkaLook, KafkaSight
+from consumers.observation import Dataset, Observation, Target
 from consumers.observing import Looks, datasets, group_of, groups, reads, wanted_times
 from consumers.outboxes import OutboxLook, OutboxSight, OutboxState
 from consumers.outlook import Outlook
 from consumers.proofs import Proof, ProofStore
 from consumers.record_times import RecordTimes
 from consumers.silence import Habits, silent_hours, without_days_off
-from consumers.store import Position, inbound_name
+from consumers.store import inbound_name
 from consumers.store_look import StoreLook
 from schemas.library import Library
 
@@ -63,17 +63,14 @@ class Observer:
         self._record_times = RecordTimes(brokers)
         self._store = store
         self._outbox_sights = outboxes
-        self._kafka = Asking("broker", "cluster", self._sight.look)
+        self._kafka = Asking("broker", CLUSTER, self._sight.look)
         self._national = Asking("store", "store", self._ask_store)
         self._outlook = Asking("store", "outlook", outlook) if outlook is not None else None
         self._outlook_at = -OUTLOOK_SECONDS
         self._indices: Mapping[str, int] = {}
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
-        self._wanted: set[tuple[Position, int]] = set()
-        self._habits = Habits(self._sight)
-        self._ask_habits: Callable[[], Mapping[str, Silence]] = dict
-        self._silences = Asking("broker", "habits", lambda: self._ask_habits())
-        self._times = Asking("broker", "times", lambda: self._record_times.at(self._wanted))
+        self._silences = Asking("broker", "habits", Habits(self._sight).learn)
+        self._times = Asking("broker", "times", self._record_times.at)
 
     def look(self) -> Observation:
         """One look. What does not answer is told as away, and nothing else is known of it. Never raises."""
@@ -130,8 +127,7 @@ class Observer:
 
     def _dated(self, looks: Looks) -> Looks:
         """With the times of first unread records, where they can be read in time."""
-        self._wanted = wanted_times(looks, self._reads)
-        self._times.begin()
+        self._times.begin(wanted_times(looks, self._reads))
         times = self._times.answer(time.monotonic() + TIMES_SECONDS) or {}
         return replace(looks, times=times)
 
@@ -151,8 +147,7 @@ class Observer:
         }
         if not silent:
             return seen
-        self._ask_habits = lambda: self._habits.learn(silent, kafka, looks.at)
-        self._silences.begin()
+        self._silences.begin(silent, kafka, looks.at)
         found = self._silences.answer(time.monotonic() + TIMES_SECONDS) or {}
         heard = [replace(one, silence=found.get(one.id)) for one in seen]
         return without_days_off(heard, UNLIKELY)
@@ -168,7 +163,7 @@ class Observer:
         else:
             why = self._kafka.target().why
             found = [
-                Target(kind="broker", name=one, up=False, why=why) for one in ("cluster", *self._sight.names)
+                Target(kind="broker", name=one, up=False, why=why) for one in (CLUSTER, *self._sight.names)
             ]
         found.append(self._national.target(told_ms=store.at.timestamp() * 1000 if store else None))
         for name, asked in self._outboxes.items():
