@@ -120,10 +120,9 @@ def number(value: int, language: Language) -> str:
 def age(since: datetime, now: datetime, language: Language) -> str:
     """``3 ngày``; never less than nothing, whatever the clocks say."""
     minutes = max(0, int((now - since).total_seconds() // 60))
-    for unit, size in (("days", 48 * 60), ("hours", 120), ("minutes", 1)):
-        if minutes >= size:
-            whole = minutes // {"days": 24 * 60, "hours": 60, "minutes": 1}[unit]
-            return WORDS[language][unit].format(n=number(whole, language))
+    for unit, least, size in (("days", 48 * 60, 24 * 60), ("hours", 120, 60), ("minutes", 1, 1)):
+        if minutes >= least:
+            return WORDS[language][unit].format(n=number(minutes // size, language))
     return WORDS[language]["now"]
 
 

@@ -89,6 +89,11 @@ def _say(word: str, **values: object) -> Html:
     return both(lambda language: PAGE[language][word].format(**values))
 
 
+def _word(word: str) -> Html:
+    """What the table of ``status --orphans`` says too, in both languages."""
+    return both(lambda language: WORDS[language][word])
+
+
 def _header(outlook: Outlook) -> Html:
     at = outlook.at.astimezone(VIETNAM).strftime("%d.%m.%Y %H:%M")
     return tag(
@@ -117,7 +122,7 @@ def _summary(outlook: Outlook) -> Html:
         tag(
             "li",
             tag("i", class_="dot", style=f"background:{COLOURS[level]}"),
-            _level(level),
+            _word(level),
             _span(level),
             together(" · ", tag("b", str(count))),
         )
@@ -142,21 +147,17 @@ def _span(level: Level) -> str:
 
 def _first(outlook: Outlook) -> Html:
     """The databases in most danger, each with the step that helps most."""
-    items = []
-    unseen = any(index.seen is None for one in outlook.systems for index in one.indices)
-    if unseen:
-        items.append(tag("li", both(lambda language: WORDS[language]["do store"])))
-    for one in [] if unseen else outlook.systems[:FIRST]:
-        index = one.indices[0]
-        items.append(
-            tag(
-                "li",
-                tag("b", one.system),
-                f" ({'; '.join(one.owners)}): ",
-                both(lambda language, of=index: steps(of, outlook.at, language)[0].what),  # type: ignore[misc]
-            )
-        )
+    if any(index.seen is None for one in outlook.systems for index in one.indices):
+        items = [tag("li", _word("do store"))]
+    else:
+        items = [_first_step(one, outlook) for one in outlook.systems[:FIRST]]
     return tag("ol", *items, class_="first")
+
+
+def _first_step(one: SystemIndex, outlook: Outlook) -> Html:
+    index = one.indices[0]
+    what = both(lambda language: steps(index, outlook.at, language)[0].what)
+    return tag("li", tag("b", one.system), f" ({'; '.join(one.owners)}): ", what)
 
 
 def _course(outlook: Outlook) -> Html:
@@ -200,7 +201,7 @@ def _system(one: SystemIndex, outlook: Outlook) -> Html:
     name = tag("th", tag("b", one.system), "; ".join(one.owners), colspan=4, scope="rowgroup")
     level = level_of(one.value)
     chip = tag("span", _value(one.value, one.at_least), class_="chip", style=f"background:{COLOURS[level]}")
-    told = tag("span", _level(level), class_="level", style=f"color:{COLOURS[level]}")
+    told = tag("span", _word(level), class_="level", style=f"color:{COLOURS[level]}")
     row = tag(
         "tr", name, tag("td", chip, told, class_="number"), tag("td", _trend(one, outlook)), class_="system"
     )
@@ -263,10 +264,6 @@ def _value(value: int | None, at_least: int) -> Html:
     return _say("at least", value=at_least) if value is None else together(str(value))
 
 
-def _level(level: Level) -> Html:
-    return both(lambda language: WORDS[language][level])
-
-
 def _number(value: int) -> Html:
     return both(lambda language: number(value, language))
 
@@ -295,8 +292,7 @@ def _method(outlook: Outlook) -> Html:
     told: list[Html] = []
     for part in PARTS:
         points = _say("points", points=f"{outlook.weights.share(part):.3g}")
-        name = both(lambda language, of=part: WORDS[language][of])  # type: ignore[misc]
-        told.append(tag("dt", name, " · ", points))
+        told.append(tag("dt", _word(part), " · ", points))
         told.append(tag("dd", _say(f"{part} means", **limits.get(part, {}))))
     return tag("div", tag("p", _say("sum")), tag("dl", *told), class_="method")
 
