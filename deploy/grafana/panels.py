@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from schemas.metrics import SERIES
+from schemas.metrics.declaring import Metric
 
 #: Grafana's names of units, by those of the catalogue; all others are counts.
 UNITS: Mapping[str, str] = {
@@ -42,10 +43,10 @@ class Panel:
     stacked: bool = False
 
     @property
-    def metrics(self) -> list[str]:
-        """Names of the catalogue that the queries ask for, as the catalogue writes them."""
+    def metrics(self) -> list[Metric]:
+        """What the queries ask for, as the catalogue has it."""
         found = [name for query, _ in self.queries for name in _METRIC.findall(query)]
-        return list(dict.fromkeys(SERIES[name].name for name in found if name in SERIES))
+        return list(dict.fromkeys(SERIES[name] for name in found if name in SERIES))
 
     def json(self, number: int, x: int, y: int) -> dict[str, Any]:
         """The panel at its place."""
@@ -59,7 +60,7 @@ class Panel:
             "id": number,
             "type": self.kind,
             "title": self.title,
-            "description": "\n\n".join(f"`{name}`: {_text(name)}" for name in self.metrics),
+            "description": "\n\n".join(f"`{one.name}`: {one.text}" for one in self.metrics),
             "datasource": dict(SOURCE),
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "fieldConfig": {"defaults": self._defaults(), "overrides": []},
@@ -79,7 +80,7 @@ class Panel:
         }
 
     def _defaults(self) -> dict[str, Any]:
-        unit = self.unit or ("cps" if self.rate else self._unit())
+        unit = self.unit or ("cps" if self.rate else UNITS.get(self.metrics[0].unit, "short"))
         told: dict[str, Any] = {"unit": unit, "min": 0}
         if unit == "bool_on_off":
             told["max"] = 1
@@ -94,20 +95,6 @@ class Panel:
                 "spanNulls": False,
             }
         return told
-
-    def _unit(self) -> str:
-        return UNITS.get(next(SERIES[name].unit for name in _series(self.queries)), "short")
-
-
-def _series(queries: Sequence[tuple[str, str]]) -> Iterator[str]:
-    for query, _ in queries:
-        for name in _METRIC.findall(query):
-            if name in SERIES:
-                yield name
-
-
-def _text(name: str) -> str:
-    return next(one.text for one in SERIES.values() if one.name == name)
 
 
 def variable(name: str, label: str, query: str, *, every: bool = True) -> dict[str, Any]:
