@@ -2,9 +2,10 @@
 
 from deploy.grafana.panels import BAD_GOOD, GOOD_BAD, Dashboard, Panel, variable
 
-_ONE = 'system=~"$system", dataset=~"$dataset"'
-_WORKER = 'instance=~"$instance"'
-_RATE = "$__rate_interval"
+#: What the reader chose, as it stands behind a metric.
+_ONE = '{system=~"$system", dataset=~"$dataset"}'
+_WORKER = '{instance=~"$instance"}'
+_DATASET = "{{system}}/{{dataset}}"
 _ORPHAN = ((None, "green"), (25, "yellow"), (50, "orange"), (75, "red"))
 _BURN = ((None, "green"), (1, "yellow"), (6, "orange"), (14.4, "red"))
 _LATE = ((None, "green"), (60, "yellow"), (300, "red"))
@@ -12,6 +13,26 @@ _LATE = ((None, "green"), (60, "yellow"), (300, "red"))
 
 def _by(labels: str, query: str, how: str = "sum") -> str:
     return f"{how} by ({labels}) ({query})"
+
+
+def _rate(series: str) -> str:
+    return f"rate({series}[$__rate_interval])"
+
+
+def _quantile(share: float, labels: str, histogram: str, where: str = "") -> str:
+    """``labels``: those to keep, ``le`` apart."""
+    kept = ", ".join(filter(None, (labels, "le")))
+    return f"histogram_quantile({share}, {_by(kept, _rate(f'{histogram}_bucket{where}'))})"
+
+
+def _flow(where: str = "") -> list[tuple[str, str]]:
+    """Records by the second at the three places of the road."""
+    told = {
+        "lienthong_changes_in_total": "đọc",
+        "lienthong_translated_total": "chuyển đổi",
+        "lienthong_applied_total": "ghi vào kho",
+    }
+    return [(f"sum({_rate(name + where)})", legend) for name, legend in told.items()]
 
 
 OVERVIEW = Dashboard(
@@ -94,7 +115,7 @@ OVERVIEW = Dashboard(
                 queries=[
                     (
                         f"topk(10, {_by('system, dataset', 'lienthong_hop_lag_seconds', 'max')})",
-                        "{{system}}/{{dataset}}",
+                        _DATASET,
                     )
                 ],
             ),
@@ -107,17 +128,15 @@ OVERVIEW = Dashboard(
                 title="Từ lúc sửa tới kho quốc gia, 99 %",
                 queries=[
                     (
-                        "topk(10, histogram_quantile(0.99, "
-                        + _by("system, dataset, le", f"rate(lienthong_end_to_end_seconds_bucket[{_RATE}])")
-                        + "))",
-                        "{{system}}/{{dataset}}",
+                        f"topk(10, {_quantile(0.99, 'system, dataset', 'lienthong_end_to_end_seconds')})",
+                        _DATASET,
                     )
                 ],
                 unit="s",
             ),
             Panel(
                 title="Mức tiêu hạn mức cam kết (1: vừa hết)",
-                queries=[("topk(10, lienthong:promise_burn:rate1h)", "{{system}}/{{dataset}}")],
+                queries=[("topk(10, lienthong:promise_burn:rate1h)", _DATASET)],
                 unit="short",
                 steps=_BURN,
             ),
@@ -125,16 +144,12 @@ OVERVIEW = Dashboard(
         "Dòng thay đổi": [
             Panel(
                 title="Thay đổi mỗi giây",
-                queries=[
-                    (f"sum(rate(lienthong_changes_in_total[{_RATE}]))", "đọc"),
-                    (f"sum(rate(lienthong_translated_total[{_RATE}]))", "chuyển đổi"),
-                    (f"sum(rate(lienthong_applied_total[{_RATE}]))", "ghi vào kho"),
-                ],
+                queries=_flow(),
                 rate=True,
             ),
             Panel(
                 title="Bị từ chối mỗi giây, theo quy tắc",
-                queries=[(_by("rule", f"rate(lienthong_rejected_total[{_RATE}])"), "{{rule}}")],
+                queries=[(_by("rule", _rate("lienthong_rejected_total")), "{{rule}}")],
                 rate=True,
                 stacked=True,
             ),
@@ -153,7 +168,7 @@ OVERVIEW = Dashboard(
                 queries=[
                     (
                         _by("system, dataset", "lienthong_retention_hours_left", "min"),
-                        "{{system}}/{{dataset}}",
+                        _DATASET,
                     )
                 ],
                 steps=((None, "red"), (24, "yellow"), (72, "green")),
@@ -176,7 +191,7 @@ SYSTEM = Dashboard(
         "Trạng thái": [
             Panel(
                 title="Trạng thái theo thời gian",
-                queries=[(f"lienthong_system_state{{{_ONE}}} == 1", "{{system}}/{{dataset}}: {{state}}")],
+                queries=[(f"lienthong_system_state{_ONE} == 1", "{{system}}/{{dataset}}: {{state}}")],
                 kind="state-timeline",
                 unit="short",
                 width=16,
@@ -193,15 +208,15 @@ SYSTEM = Dashboard(
         "Tại đơn vị": [
             Panel(
                 title="Chờ ở hộp gửi",
-                queries=[(f"lienthong_outbox_waiting_changes{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                queries=[(f"lienthong_outbox_waiting_changes{_ONE}", _DATASET)],
             ),
             Panel(
                 title="Chờ lâu nhất ở hộp gửi",
-                queries=[(f"lienthong_outbox_oldest_seconds{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                queries=[(f"lienthong_outbox_oldest_seconds{_ONE}", _DATASET)],
             ),
             Panel(
                 title="Trigger còn đủ",
-                queries=[(f"lienthong_outbox_triggers_in_place{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                queries=[(f"lienthong_outbox_triggers_in_place{_ONE}", _DATASET)],
                 kind="stat",
                 width=6,
                 steps=BAD_GOOD,
@@ -210,8 +225,8 @@ SYSTEM = Dashboard(
                 title="Số thứ tự chưa từng đến",
                 queries=[
                     (
-                        _by("system, dataset", f"lienthong_missing_changes{{{_ONE}}}", "max"),
-                        "{{system}}/{{dataset}}",
+                        _by("system, dataset", f"lienthong_missing_changes{_ONE}", "max"),
+                        _DATASET,
                     )
                 ],
                 kind="stat",
@@ -220,9 +235,7 @@ SYSTEM = Dashboard(
             ),
             Panel(
                 title="Gửi lên Kafka mỗi giây",
-                queries=[
-                    (_by("op", f"rate(lienthong_capture_published_total{{{_ONE}}}[{_RATE}])"), "{{op}}")
-                ],
+                queries=[(_by("op", _rate(f"lienthong_capture_published_total{_ONE}")), "{{op}}")],
                 rate=True,
                 stacked=True,
             ),
@@ -230,14 +243,14 @@ SYSTEM = Dashboard(
         "Trên đường truyền": [
             Panel(
                 title="Đang chờ, theo bước và phân vùng",
-                queries=[(f"lienthong_hop_lag_changes{{{_ONE}}}", "{{dataset}} {{hop}} {{partition}}")],
+                queries=[(f"lienthong_hop_lag_changes{_ONE}", "{{dataset}} {{hop}} {{partition}}")],
                 stacked=True,
             ),
             Panel(
                 title="Thay đổi chờ lâu nhất, theo bước",
                 queries=[
                     (
-                        _by("dataset, hop", f"lienthong_hop_lag_seconds{{{_ONE}}}", "max"),
+                        _by("dataset, hop", f"lienthong_hop_lag_seconds{_ONE}", "max"),
                         "{{dataset}} {{hop}}",
                     )
                 ],
@@ -245,12 +258,7 @@ SYSTEM = Dashboard(
             Panel(
                 title="Từ lúc sửa tới kho quốc gia",
                 queries=[
-                    (
-                        f"histogram_quantile({share}, "
-                        + _by("le", f"rate(lienthong_end_to_end_seconds_bucket{{{_ONE}}}[{_RATE}])")
-                        + ")",
-                        told,
-                    )
+                    (_quantile(share, "", "lienthong_end_to_end_seconds", _ONE), told)
                     for share, told in ((0.5, "một nửa"), (0.95, "95 %"), (0.99, "99 %"))
                 ],
                 unit="s",
@@ -258,7 +266,7 @@ SYSTEM = Dashboard(
             Panel(
                 title="Mức tiêu hạn mức cam kết (1: vừa hết)",
                 queries=[
-                    (f"lienthong:promise_burn:rate{window}{{{_ONE}}}", f"{{{{dataset}}}} {window}")
+                    (f"lienthong:promise_burn:rate{window}{_ONE}", f"{{{{dataset}}}} {window}")
                     for window in ("5m", "1h", "6h")
                 ],
                 unit="short",
@@ -268,38 +276,36 @@ SYSTEM = Dashboard(
         "Nội dung": [
             Panel(
                 title="Bị từ chối, chưa sửa, theo quy tắc",
-                queries=[(_by("rule", f"lienthong_open_rejects{{{_ONE}}}"), "{{rule}}")],
+                queries=[(_by("rule", f"lienthong_open_rejects{_ONE}"), "{{rule}}")],
                 stacked=True,
             ),
             Panel(
                 title="Cảnh báo mỗi giây, theo quy tắc",
-                queries=[(_by("rule", f"rate(lienthong_warnings_total{{{_ONE}}}[{_RATE}])"), "{{rule}}")],
+                queries=[(_by("rule", _rate(f"lienthong_warnings_total{_ONE}")), "{{rule}}")],
                 rate=True,
                 stacked=True,
             ),
             Panel(
                 title="Hồ sơ có thay đổi chờ phía sau",
-                queries=[(_by("dataset", f"lienthong_blocked_records{{{_ONE}}}"), "{{dataset}}")],
+                queries=[(_by("dataset", f"lienthong_blocked_records{_ONE}"), "{{dataset}}")],
             ),
             Panel(
                 title="Bản ghi quốc gia khác với đơn vị, lần đối soát gần nhất",
-                queries=[(f"lienthong_drift_records{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                queries=[(f"lienthong_drift_records{_ONE}", _DATASET)],
                 kind="stat",
                 width=6,
                 steps=GOOD_BAD,
             ),
             Panel(
                 title="Từ lần đối soát gần nhất",
-                queries=[(f"lienthong_proof_age_seconds{{{_ONE}}}", "{{system}}/{{dataset}}")],
+                queries=[(f"lienthong_proof_age_seconds{_ONE}", _DATASET)],
                 kind="stat",
                 width=6,
                 steps=((None, "green"), (7 * 86400, "yellow"), (30 * 86400, "red")),
             ),
             Panel(
                 title="Sửa chữa mỗi giây, theo kết quả",
-                queries=[
-                    (_by("outcome", f"rate(lienthong_repairs_total{{{_ONE}}}[{_RATE}])"), "{{outcome}}")
-                ],
+                queries=[(_by("outcome", _rate(f"lienthong_repairs_total{_ONE}")), "{{outcome}}")],
                 rate=True,
                 stacked=True,
             ),
@@ -316,8 +322,8 @@ WORKER = Dashboard(
             Panel(
                 title="Kafka và kho trả lời tiến trình",
                 queries=[
-                    (f"lienthong_broker_up{{{_WORKER}}}", "Kafka {{instance}}"),
-                    (f"lienthong_store_up{{{_WORKER}}}", "kho {{instance}}"),
+                    (f"lienthong_broker_up{_WORKER}", "Kafka {{instance}}"),
+                    (f"lienthong_store_up{_WORKER}", "kho {{instance}}"),
                 ],
                 kind="state-timeline",
                 steps=BAD_GOOD,
@@ -325,26 +331,22 @@ WORKER = Dashboard(
             Panel(
                 title="Phân vùng",
                 queries=[
-                    (f"lienthong_partitions_held{{{_WORKER}}}", "giữ {{instance}}"),
-                    (f"lienthong_partitions_halted{{{_WORKER}}}", "dừng {{instance}}"),
+                    (f"lienthong_partitions_held{_WORKER}", "giữ {{instance}}"),
+                    (f"lienthong_partitions_halted{_WORKER}", "dừng {{instance}}"),
                 ],
             ),
         ],
         "Công việc": [
             Panel(
                 title="Bản ghi mỗi giây",
-                queries=[
-                    (f"sum(rate(lienthong_changes_in_total{{{_WORKER}}}[{_RATE}]))", "đọc"),
-                    (f"sum(rate(lienthong_translated_total{{{_WORKER}}}[{_RATE}]))", "chuyển đổi"),
-                    (f"sum(rate(lienthong_applied_total{{{_WORKER}}}[{_RATE}]))", "ghi vào kho"),
-                ],
+                queries=_flow(_WORKER),
                 rate=True,
             ),
             Panel(
                 title="Giây mỗi giây ở từng bước",
                 queries=[
                     (
-                        _by("hop, step", f"rate(lienthong_step_seconds_sum{{{_WORKER}}}[{_RATE}])"),
+                        _by("hop, step", _rate(f"lienthong_step_seconds_sum{_WORKER}")),
                         "{{hop}} {{step}}",
                     )
                 ],
@@ -354,12 +356,7 @@ WORKER = Dashboard(
             Panel(
                 title="Bước chậm nhất, 95 %",
                 queries=[
-                    (
-                        "histogram_quantile(0.95, "
-                        + _by("hop, step, le", f"rate(lienthong_step_seconds_bucket{{{_WORKER}}}[{_RATE}])")
-                        + ")",
-                        "{{hop}} {{step}}",
-                    )
+                    (_quantile(0.95, "hop, step", "lienthong_step_seconds", _WORKER), "{{hop}} {{step}}")
                 ],
                 unit="s",
             ),
@@ -367,9 +364,9 @@ WORKER = Dashboard(
                 title="Bản ghi trong một lô",
                 queries=[
                     (
-                        _by("hop", f"rate(lienthong_batch_records_sum{{{_WORKER}}}[{_RATE}])")
+                        _by("hop", _rate(f"lienthong_batch_records_sum{_WORKER}"))
                         + " / "
-                        + _by("hop", f"rate(lienthong_batch_records_count{{{_WORKER}}}[{_RATE}])"),
+                        + _by("hop", _rate(f"lienthong_batch_records_count{_WORKER}")),
                         "{{hop}}",
                     )
                 ],
@@ -379,27 +376,25 @@ WORKER = Dashboard(
         "Trở ngại": [
             Panel(
                 title="Lần chờ Kafka hoặc kho mỗi giây",
-                queries=[(_by("hop", f"rate(lienthong_waits_total{{{_WORKER}}}[{_RATE}])"), "{{hop}}")],
+                queries=[(_by("hop", _rate(f"lienthong_waits_total{_WORKER}")), "{{hop}}")],
                 rate=True,
             ),
             Panel(
                 title="Lô bị bỏ vì phân vùng đã sang tiến trình khác",
-                queries=[
-                    (_by("hop", f"rate(lienthong_fenced_batches_total{{{_WORKER}}}[{_RATE}])"), "{{hop}}")
-                ],
+                queries=[(_by("hop", _rate(f"lienthong_fenced_batches_total{_WORKER}")), "{{hop}}")],
                 rate=True,
             ),
             Panel(
                 title="Đã có bản mới hơn, hoặc đến lần nữa, mỗi giây",
                 queries=[
-                    (f"sum(rate(lienthong_stale_total{{{_WORKER}}}[{_RATE}]))", "đã có bản mới hơn"),
-                    (f"sum(rate(lienthong_duplicate_total{{{_WORKER}}}[{_RATE}]))", "đến lần nữa"),
+                    (f"sum({_rate(f'lienthong_stale_total{_WORKER}')})", "đã có bản mới hơn"),
+                    (f"sum({_rate(f'lienthong_duplicate_total{_WORKER}')})", "đến lần nữa"),
                 ],
                 rate=True,
             ),
             Panel(
                 title="Chờ, theo chủ đề và phân vùng",
-                queries=[(f"lienthong_lag_records{{{_WORKER}}}", "{{topic}} {{partition}}")],
+                queries=[(f"lienthong_lag_records{_WORKER}", "{{topic}} {{partition}}")],
                 stacked=True,
             ),
         ],
