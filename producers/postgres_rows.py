@@ -14,8 +14,9 @@ from producers.outbox import Capture
 from producers.postgres import read_states
 from producers.postgres_session import Session
 from producers.postgres_sql import address, after_key, image, key_of, lines_of
-from producers.rows import Choice, Chosen, Frame, Looked, parts_of
+from producers.rows import Choice, Chosen, Frame, Looked
 from producers.sql import OUTBOX, name, text
+from schemas.national import parts_of
 from schemas.sides import Newest
 from schemas.sums import BETWEEN, BUCKET_DIGITS, MISSING, Sum, Sums, wrapped
 

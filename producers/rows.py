@@ -88,11 +88,6 @@ class Rows(Protocol):
         """Never raises; safe to repeat."""
 
 
-def parts_of(key: str) -> list[str]:
-    """The parts of a key's text; see ``producers.sql.key_text``."""
-    return [part.replace("%7C", "|").replace("%25", "%") for part in key.split("|")]
-
-
 def typed(capture: Capture, frame: Frame) -> tuple[pl.DataFrame, dict[str, Unfit]]:
     """The rows with the types of the contract, and which of them do not fit it: they cannot be sent.
 

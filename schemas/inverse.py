@@ -15,6 +15,7 @@ from schemas.contracts import Contract
 from schemas.differences import Difference
 from schemas.events import event_frame, misfit
 from schemas.mapping import Translator
+from schemas.national import parts_of
 
 Image = Mapping[str, Any]
 
@@ -50,8 +51,7 @@ def _backwards(contract: Contract, key: str, held: Sequence[Difference]) -> dict
             sources = rules[name].sources() if name in rules else ()
             if len(sources) == 1:
                 image[sources[0]] = value
-    parts = [part.replace("%7C", "|").replace("%25", "%") for part in key.split("|")]
-    return image | dict(zip(contract.key, parts, strict=False))
+    return image | dict(zip(contract.key, parts_of(key), strict=False))
 
 
 def _confirmed(

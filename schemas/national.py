@@ -144,6 +144,11 @@ class JoinedKey:
         return spread(found["key"], rest, columns[rest].select(self._escaped).to_series())
 
 
+def parts_of(key: str) -> list[str]:
+    """The parts of a key's text, see ``JoinedKey``; a missing one is empty."""
+    return [part.replace("%7C", "|").replace("%25", "%") for part in key.split("|")]
+
+
 def _moved_or_not_old(keys: pl.Series, records: Records, keep: pl.Series | None) -> pl.Series:
     """What to keep besides: an OLD record is deleted only if the record after it, its new self, moved."""
     stayed = (records.roles == OLD) & (keys == keys.shift(-1))

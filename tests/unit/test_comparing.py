@@ -6,10 +6,11 @@ import polars as pl
 import pytest
 
 from producers.outbox import Capture
-from producers.rows import Frame, parts_of, typed
+from producers.rows import Frame, typed
 from schemas.differences import Difference, Made, Refusal, compare, compared
 from schemas.inverse import images_of
 from schemas.mapping import Translator
+from schemas.national import parts_of
 from schemas.sides import Unfit
 from schemas.sums import Sum, lots, unequal, wrapped
 from tests.short_road import FORMAT, made_library
