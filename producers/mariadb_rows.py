@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from producers.outbox import Capture
-from producers.rows import Choice, Chosen, Frame, Looked
+from producers.rows import Choice, Chosen, Frame, Looked, frame_schema, gathered
 from producers.sql import key_text, name, told
 from schemas.errors import LienthongError, SettingsError, TryAgain
 from schemas.sums import BETWEEN, BUCKET_DIGITS, MISSING, Sum, Sums, wrapped
@@ -66,20 +66,18 @@ class MariadbRows:
         yield from self._frames(capture, within, None if buckets is None else sorted(buckets))
 
     def look(self, capture: Capture, keys: Sequence[str]) -> Looked:
-        parts = [one.rows for one in self._frames(capture, f"{_key(capture)} IN", list(keys))]
-        empty = pl.DataFrame(schema=dict.fromkeys(("key", *capture.columns), pl.String()))
-        return Looked(Frame(pl.concat([empty, *parts])), {})
+        found = self._frames(capture, f"{_key(capture)} IN", keys)
+        return Looked(gathered(capture, (one.rows for one in found)), {})
 
     def _frames(self, capture: Capture, within: str, chosen: Sequence[str] | None) -> Iterator[Frame]:
         query = f"SELECT {', '.join(_printed(capture))} FROM {_table(capture)} AS t WHERE {within}"
         query = query.replace("%", "%%")
         if chosen is not None:
             query += f" ({', '.join(['%s'] * len(chosen))})"
-        schema = dict.fromkeys(("key", *capture.columns), pl.String())
         with self._connected() as connection:
             streaming = connection.execution_options(yield_per=_AT_ONCE)
             for rows in streaming.exec_driver_sql(query, tuple(chosen or ())).partitions():
-                yield Frame(pl.DataFrame([*map(tuple, rows)], schema=schema, orient="row"))
+                yield Frame(pl.DataFrame([*map(tuple, rows)], schema=frame_schema(capture), orient="row"))
 
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[Any], size: int) -> list[Chosen]:
         raise self._not_captured(capture)

@@ -14,7 +14,7 @@ from producers.outbox import Capture
 from producers.postgres import read_states
 from producers.postgres_session import Session
 from producers.postgres_sql import address, after_key, image, key_of, lines_of
-from producers.rows import Choice, Chosen, Frame, Looked
+from producers.rows import Choice, Chosen, Frame, Looked, frame_schema, gathered
 from producers.sql import OUTBOX, name, text
 from schemas.national import parts_of
 from schemas.sides import Newest
@@ -70,9 +70,9 @@ class PostgresRows:
     def look(self, capture: Capture, keys: Sequence[str]) -> Looked:
         with self._snapshot():
             within = named(self._session, capture, keys)
-            blocks = list(self._session.copied(self._select(capture, within), _AT_ONCE)) if within else []
-            rows = pl.concat([_read(b"", capture), *(_read(block, capture) for block in blocks)])
-            return Looked(Frame(rows), self._newest(capture, keys))
+            blocks = self._session.copied(self._select(capture, within), _AT_ONCE) if within else ()
+            frame = gathered(capture, (_read(block, capture) for block in blocks))
+            return Looked(frame, self._newest(capture, keys))
 
     def _newest(self, capture: Capture, keys: Sequence[str]) -> Mapping[str, Newest]:
         query = (
@@ -224,7 +224,4 @@ def _md5(text_: str) -> str:
 
 
 def _read(block: bytes, capture: Capture) -> pl.DataFrame:
-    schema = dict.fromkeys(("key", *capture.names), pl.String())
-    if not block:
-        return pl.DataFrame(schema=schema)
-    return pl.read_csv(io.BytesIO(block), has_header=False, schema=schema)
+    return pl.read_csv(io.BytesIO(block), has_header=False, schema=frame_schema(capture))

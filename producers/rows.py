@@ -5,7 +5,7 @@ order, and the newer one wins wherever they arrive.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -48,6 +48,16 @@ class Chosen:
 
     key: str
     place: Sequence[Any]  #: its key's parts, to go on behind it
+
+
+def frame_schema(capture: Capture) -> dict[str, pl.DataType]:
+    """The columns of ``Frame.rows``."""
+    return dict.fromkeys(("key", *capture.names), pl.String())
+
+
+def gathered(capture: Capture, parts: Iterable[pl.DataFrame]) -> Frame:
+    """All rows of some parts; there may be none."""
+    return Frame(pl.concat([pl.DataFrame(schema=frame_schema(capture)), *parts]))
 
 
 class Rows(Protocol):

@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import URL
 
 from producers.outbox import Capture
-from producers.rows import Choice, Chosen, Frame, Looked
+from producers.rows import Choice, Chosen, Frame, Looked, frame_schema
 from producers.sql import OUTBOX, name, text, told
 from producers.sqlite import read_states
 from producers.sqlite_session import Row, Session
@@ -146,17 +146,17 @@ def _columns(capture: Capture) -> str:
 
 
 def _frame(rows: Sequence[Row], capture: Capture) -> Frame:
-    names = ["key", *capture.names]
     broken: dict[str, str] = {}
     texts = [list(row) for row in rows]
-    schema = dict.fromkeys(names, pl.String())
+    schema = frame_schema(capture)
     try:
         return Frame(pl.DataFrame(texts, schema=schema, orient="row"))
     except UnicodeEncodeError:
         for row in texts:
-            for at, value in enumerate(row):
+            for at, column in enumerate(schema):
+                value = row[at]
                 if value is not None and not value.isascii():
                     row[at] = value.encode("utf-8", "replace").decode()
                     if row[at] != value:
-                        broken[row[0]] = names[at]
+                        broken[row[0]] = column
         return Frame(pl.DataFrame(texts, schema=schema, orient="row"), broken)
