@@ -14,7 +14,7 @@ from producers.outbox import Capture
 from producers.postgres import read_states
 from producers.postgres_session import Session
 from producers.postgres_sql import address, after_key, image, key_of, lines_of
-from producers.rows import Choice, Chosen, Frame, Looked, frame_schema, gathered
+from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_schema, gathered
 from producers.sql import OUTBOX, name, text
 from schemas.national import parts_of
 from schemas.sides import Newest
@@ -87,20 +87,13 @@ class PostgresRows:
 
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[str], size: int) -> list[Chosen]:
         types = key_types(self._session, capture)
-        conditions = [after_key("t", types, ">", after)] if after else []
-        if choice.where is not None:
-            conditions.append(f"({choice.where})")
-        if choice.times:
-            times = " AND ".join(
-                f"changed_at {sign} to_timestamp({ms / 1000!r})" for sign, ms in choice.times
-            )
-            changed = f"SELECT key FROM {OUTBOX} WHERE dataset = {text(capture.dataset)} AND {times}"
-            conditions.append(f"{key_of('t', capture)} IN ({changed})")
+        behind = after_key("t", types, ">", after) if after else "true"
+        asked = conditions(capture, choice, key_of("t", capture), lambda ms: f"to_timestamp({ms / 1000!r})")
         listed = ", ".join(f"t.{name(column)}::text" for column in types)
         order = ", ".join(f"t.{name(column)}" for column in types)
         query = (
             f"SELECT {key_of('t', capture)}, {listed} FROM {source(self._session, capture)}"
-            f" WHERE {' AND '.join(conditions) or 'true'} ORDER BY {order}"
+            f" WHERE {' AND '.join([behind, *asked])} ORDER BY {order}"
         )
         with self._snapshot():
             # With a parameter it can be one statement only, whatever the condition says.

@@ -4,8 +4,10 @@ What is sent goes through the outbox, so that a live change and what is sent of 
 order, and the newer one wins wherever they arrive.
 """
 
+# ruff: noqa: S608 - names from a contract go through sql.name and sql.text; only a choice's condition varies
+
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ import polars as pl
 
 from producers.envelope import HOLDERS, as_lines
 from producers.outbox import Capture
+from producers.sql import OUTBOX, text
 from schemas.contracts import COLUMN_TYPES
 from schemas.sides import Newest, Unfit
 from schemas.sums import Sums
@@ -58,6 +61,23 @@ def frame_schema(capture: Capture) -> dict[str, pl.DataType]:
 def gathered(capture: Capture, parts: Iterable[pl.DataFrame]) -> Frame:
     """All rows of some parts; there may be none."""
     return Frame(pl.concat([pl.DataFrame(schema=frame_schema(capture)), *parts]))
+
+
+def conditions(capture: Capture, choice: Choice, key: str, moment: Callable[[int], str]) -> list[str]:
+    """The SQL of what a choice asks of the records ``t``.
+
+    Args:
+        capture: of the records.
+        choice: what is asked.
+        key: SQL of a record's key.
+        moment: SQL of ms since 1970, as the outbox has its times.
+    """
+    found = [] if choice.where is None else [f"({choice.where})"]
+    if choice.times:
+        times = " AND ".join(f"changed_at {sign} {moment(ms)}" for sign, ms in choice.times)
+        changed = f"SELECT key FROM {OUTBOX} WHERE dataset = {text(capture.dataset)} AND {times}"
+        found.append(f"{key} IN ({changed})")
+    return found
 
 
 class Rows(Protocol):

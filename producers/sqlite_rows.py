@@ -11,7 +11,7 @@ import polars as pl
 from sqlalchemy import URL
 
 from producers.outbox import Capture
-from producers.rows import Choice, Chosen, Frame, Looked, frame_schema
+from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_schema
 from producers.sql import OUTBOX, name, text, told
 from producers.sqlite import read_states
 from producers.sqlite_session import Row, Session
@@ -43,9 +43,11 @@ class SqliteRows:
         after: Sequence[Any] = ()
         order = ", ".join(f"t.{name(column)}" for column in capture.key)
         while True:
-            behind = f"({order}) > ({', '.join('?' for _ in after)})" if after else "true"
-            query = f"SELECT {order}, {_columns(capture)} FROM {name(capture.table)} AS t WHERE {behind}"
-            rows = self._session.rows(f"{query} ORDER BY {order} LIMIT ?", [*after, _AT_ONCE])
+            query = (
+                f"SELECT {order}, {_columns(capture)} FROM {name(capture.table)} AS t"
+                f" WHERE {_behind(order, after)} ORDER BY {order} LIMIT ?"
+            )
+            rows = self._session.rows(query, [*after, _AT_ONCE])
             if not rows:
                 return
             after = rows[-1][: len(capture.key)]
@@ -73,16 +75,10 @@ class SqliteRows:
 
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[Any], size: int) -> list[Chosen]:
         order = ", ".join(f"t.{name(column)}" for column in capture.key)
-        conditions = [f"({order}) > ({', '.join('?' for _ in after)})"] if after else []
-        if choice.where is not None:
-            conditions.append(f"({choice.where})")
-        if choice.times:
-            times = " AND ".join(f"changed_at {sign} {ms}" for sign, ms in choice.times)
-            changed = f"SELECT key FROM {OUTBOX} WHERE dataset = {text(capture.dataset)} AND {times}"
-            conditions.append(f"{key_of('t', capture)} IN ({changed})")
+        wanted = [_behind(order, after), *conditions(capture, choice, key_of("t", capture), str)]
         query = (
             f"SELECT {key_of('t', capture)}, {order} FROM {name(capture.table)} AS t"
-            f" WHERE {' AND '.join(conditions) or 'true'} ORDER BY {order} LIMIT ?"
+            f" WHERE {' AND '.join(wanted)} ORDER BY {order} LIMIT ?"
         )
         self._session.rows("PRAGMA query_only = 1")
         try:
@@ -134,6 +130,10 @@ def waiting(session: Session, newest: int) -> int:
     newer = f"id > (SELECT max(id) FROM {OUTBOX}) - ?"
     query = f"SELECT count(*) FROM {OUTBOX} WHERE published_at IS NULL AND {newer}"
     return int(session.rows(query, (newest,))[0][0])
+
+
+def _behind(order: str, after: Sequence[Any]) -> str:
+    return f"({order}) > ({', '.join('?' for _ in after)})" if after else "true"
 
 
 def _columns(capture: Capture) -> str:
