@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from threading import Event
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from producers.opening import open_rows, open_site
 from producers.outbox import Capture
 from producers.rows import Choice, Rows
 from producers.settings import SourceSettings
-from producers.snapshot import write_on
+from producers.snapshot import part_by_part, write_on
 from schemas.errors import SettingsError
 from schemas.settings import load_settings
 
@@ -65,14 +66,6 @@ def backfill(
 
 def _send(rows: Rows, capture: Capture, keys: list[str], choice: Choice) -> int:
     place: list[Any] = []
-    left = sorted(set(keys))
-
-    def named(size: int) -> int | None:
-        if not left:
-            return None
-        sent = rows.send(capture, left[:size])
-        del left[:size]
-        return sent
 
     def paged(size: int) -> int | None:
         page = rows.chosen(capture, choice, place, size)
@@ -85,7 +78,7 @@ def _send(rows: Rows, capture: Capture, keys: list[str], choice: Choice) -> int:
     with progress(f"{capture.dataset}: backfill") as bar:
         task = bar.add_task("rows", total=None)
         return write_on(
-            named if keys else paged,
+            part_by_part(sorted(set(keys)), partial(rows.send, capture)) if keys else paged,
             rows.waiting,
             progress=lambda written: bar.update(task, completed=written),
             tell=lambda text: bar.console.print(text, markup=False, highlight=False),

@@ -1,7 +1,7 @@
 """The source side of a comparison: ``schemas.sides.SourceSide`` over an agency's database."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from threading import Event
 from typing import Any
 
@@ -9,7 +9,7 @@ from producers.clock import SystemClock
 from producers.opening import open_rows
 from producers.outbox import Capture
 from producers.rows import Frame, Rows, typed
-from producers.snapshot import Tell, write_on
+from producers.snapshot import Tell, part_by_part, write_on
 from schemas.contracts import Contract
 from schemas.errors import LienthongError
 from schemas.sides import Newest, SourceRows
@@ -46,7 +46,7 @@ class Side:
         def send(part: Sequence[str]) -> int:
             return self._rows.send_deletes(self._capture, {key: told[key] for key in part})
 
-        return self._sent(list(told), send)
+        return self._sent(told, send)
 
     def close(self) -> None:
         self._rows.close()
@@ -60,23 +60,14 @@ class Side:
             unfit=unfit,
         )
 
-    def _sent(self, keys: Sequence[str], send: Callable[[Sequence[str]], int]) -> int:
+    def _sent(self, keys: Iterable[str], send: Callable[[Sequence[str]], int]) -> int:
         if not self.captured:
             raise LienthongError(
                 f"{self.contract.id} is not captured in this database: nothing can be sent",
                 next_step=f"run: lienthong capture install {self.contract.id}",
             )
-        left = list(keys)
-
-        def chunk(size: int) -> int | None:
-            if not left:
-                return None
-            sent = send(left[:size])
-            del left[:size]
-            return sent
-
         return write_on(
-            chunk,
+            part_by_part(keys, send),
             self._rows.waiting,
             progress=lambda _: None,
             tell=self._tell,

@@ -1,6 +1,6 @@
 """The first snapshot: rows from before the triggers go into the outbox as op ``r``, chunk by chunk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Event
 from typing import Final
 
@@ -39,6 +39,20 @@ def take_snapshot(
         clock=clock,
         stop=stop,
     )
+
+
+def part_by_part(keys: Iterable[str], send: Callable[[Sequence[str]], int]) -> Callable[[int], int | None]:
+    """The chunks, for ``write_on``, of records with these keys."""
+    left = list(keys)
+
+    def chunk(size: int) -> int | None:
+        if not left:
+            return None
+        sent = send(left[:size])
+        del left[:size]
+        return sent
+
+    return chunk
 
 
 def write_on(
