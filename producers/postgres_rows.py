@@ -112,10 +112,10 @@ class PostgresRows:
         with self._session.transaction():
             self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
             # Nobody can put the record back before our outbox row has its place among the others.
-            table = source(self._session, capture).removesuffix(" AS t")
-            self._session.rows(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            table, only = resolved(self._session, capture.table)
+            self._session.rows(f"LOCK TABLE {only} {table} IN SHARE ROW EXCLUSIVE MODE")
             within = named(self._session, capture, list(images))
-            query = f"SELECT {key_of('t', capture)} FROM {source(self._session, capture)} WHERE {within}"
+            query = f"SELECT {key_of('t', capture)} FROM {only} {table} AS t WHERE {within}"
             there = {row[0] for row in self._session.rows(query)} if within else set()
             gone = [(capture.dataset, key, before) for key, before in images.items() if key not in there]
             for row in gone:
@@ -149,10 +149,16 @@ class PostgresRows:
         return f"COPY ({query}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')"
 
 
+def resolved(session: Session, table: str) -> tuple[str, str]:
+    """The table's quoted full name, and ``ONLY`` if it is a plain one: no rows of its child tables."""
+    schema, table, kind = session.rows(_FOUND, (address(table),))[0]
+    return f"{name(schema)}.{name(table)}", "" if kind == "p" else "ONLY"
+
+
 def source(session: Session, capture: Capture) -> str:
-    """The captured table as ``t``, with its schema; without rows of child tables unless it is partitioned."""
-    schema, table, kind = session.rows(_FOUND, (address(capture.table),))[0]
-    return f"{'' if kind == 'p' else 'ONLY '}{name(schema)}.{name(table)} AS t"
+    """The captured table as ``t``; see ``resolved``."""
+    table, only = resolved(session, capture.table)
+    return f"{only} {table} AS t"
 
 
 def key_types(session: Session, capture: Capture) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from producers.outbox import Capture, Column, Shape, State
 from producers.postgres import read_states
 from producers.postgres_lines import Place, line_removal, line_statements
-from producers.postgres_rows import BRIEF, key_types, source, waiting, write_rows
+from producers.postgres_rows import BRIEF, key_types, resolved, source, waiting, write_rows
 from producers.postgres_session import Session
 from producers.postgres_sql import (
     address,
@@ -103,8 +103,8 @@ class PostgresSite:
 
     def needed(self, capture: Capture) -> list[str]:
         schema = self._schema()
-        table, only = self._resolved(capture.table)
-        lines = {which: self._resolved(one.table) for which, one in capture.lines.items()}
+        table, only = resolved(self._session, capture.table)
+        lines = {which: resolved(self._session, one.table) for which, one in capture.lines.items()}
         sources = {which: f"{only} {table}" for which, (table, only) in lines.items()}
         statements = trigger_statements(capture, schema, table, only=only, sources=sources)
         place = Place(
@@ -189,11 +189,6 @@ class PostgresSite:
 
     def _schema(self) -> str:
         return str(self._session.rows("SELECT current_schema()")[0][0])
-
-    def _resolved(self, table: str) -> tuple[str, str]:
-        """The table's quoted full name, and ``ONLY`` if it is a plain one."""
-        schema, table, kind, _, _ = self._session.rows(_FOUND, (address(table),))[0]
-        return f"{name(schema)}.{name(table)}", "" if kind == "p" else "ONLY"
 
     def _is_in_place(self, capture: Capture, digest: str) -> bool:
         if not any(s.capture.dataset == capture.dataset and s.captured and s.in_place for s in self.states()):
