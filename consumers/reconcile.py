@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -33,16 +33,6 @@ _LOOK_AT_ONCE = 10_000
 #: A source without an outbox does not tell what is on its way, nor do answers of another format: what differs
 #: is looked at once more.
 LOOK_AGAIN_SECONDS = 10.0
-
-
-@dataclass(slots=True)
-class _Translated:
-    """What buckets of the source were translated to."""
-
-    source: Adding = field(default_factory=Adding)
-    national: dict[str, Adding] = field(default_factory=dict)  #: by full id
-    refused: Counter[str] = field(default_factory=Counter)  #: by bucket
-    unanswered: set[str] = field(default_factory=set)  #: buckets with a refused record that has no reject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +65,12 @@ class Comparison:
         self._began = time.monotonic()
         self._refused = store.refused(*self._whose)
         self._last: dict[str, str] = {}  #: last images of records that are gone
-        self._unsure = False
         self._counts: Counter[Kind] = Counter()
         self.in_flight_since_ms = 0  #: of the oldest change on its way; 0: none is known
         self._known: dict[str, Known] = {}
         self._rows: Counter[str] = Counter()  #: by bucket, of the side that has more
         self._new: set[str] = set()
-        self._unanswered: set[str] = set()
+        self._unanswered: set[str] = set()  #: buckets with a refused record that has no reject
         self._gone: set[str] = set()
         self._translated_rows = 0
         self._refused_rows = 0
@@ -154,42 +143,43 @@ class Comparison:
             changed = unequal(now, {name: one.source for name, one in known.items()})
             known = {name: one for name, one in known.items() if name not in changed}
         if changed is None or changed:
-            for one in self._translate(changed):
-                known[one.bucket] = one
+            known |= self._translate(changed)
         self._gone = (changed or set()) - known.keys()
         return known
 
-    def _translate(self, buckets: set[str] | None) -> Iterator[Known]:
+    def _translate(self, buckets: set[str] | None) -> dict[str, Known]:
         """What buckets of the source are, or all of it, and what they are translated to."""
-        out = _Translated(national={one.full_id: Adding() for one in self._formats})
+        source, refused = Adding(), Counter[str]()
+        national = {one.full_id: Adding() for one in self._formats}
         for rows in self._side.rows(buckets):
             mine = [bucket_of(key) for key in rows.keys]
-            out.source.add(mine, rows.texts)
+            source.add(mine, rows.texts)
             made = made_of(rows, self._translator, self._formats)
             for full_id, frame in made.national.items():
                 texts = row_texts(frame.drop("__row")).to_list()
-                out.national[full_id].add((mine[row] for row in frame["__row"].to_list()), texts)
+                national[full_id].add((mine[row] for row in frame["__row"].to_list()), texts)
             for key in made.refused:
-                out.refused[bucket_of(key)] += 1
+                refused[bucket_of(key)] += 1
                 if key not in self._refused:
-                    out.unanswered.add(bucket_of(key))
+                    self._unanswered.add(bucket_of(key))
             self._translated_rows += len(rows.keys)
-        national = {full_id: adding.sums() for full_id, adding in out.national.items()}
-        source = out.source.sums()
-        self._new = set(source)
-        self._unanswered = out.unanswered
-        for name, one in source.items():
-            yield Known(
+        sums = {full_id: adding.sums() for full_id, adding in national.items()}
+        known = {
+            name: Known(
                 bucket=name,
                 source=one,
-                refused=out.refused[name],
-                national={full_id: sums.get(name, Sum()) for full_id, sums in national.items()},
+                refused=refused[name],
+                national={full_id: mine.get(name, Sum()) for full_id, mine in sums.items()},
             )
+            for name, one in source.sums().items()
+        }
+        self._new = set(known)
+        return known
 
     def _candidates(self, buckets: Sequence[str]) -> list[str]:
         """The source keys of records that differ, or did at least while they were read."""
         stored = {
-            one.full_id: _together(self._store.national_rows(one, *self._whose, buckets=buckets))
+            one.full_id: pl.concat(self._store.national_rows(one, *self._whose, buckets=buckets))
             for one in self._formats
         }
         parts: list[tuple[Sequence[str], Made]] = []
@@ -216,25 +206,26 @@ class Comparison:
     # --- looking at single records -------------------------------------------------------------------
 
     def _looked(self, keys: Sequence[str]) -> list[Difference]:
-        self._unsure = not self._side.captured
-        found = self._look(keys)
-        if found and self._unsure:
+        found, unsure = self._look(keys)
+        if found and (unsure or not self._side.captured):
             time.sleep(LOOK_AGAIN_SECONDS)
-            again = {(one.format, one.source_key): one for one in self._look(keys)}
+            again = {(one.format, one.source_key): one for one in self._look(keys)[0]}
             found = [one for one in found if again.get((one.format, one.source_key)) == one]
         return found
 
-    def _look(self, keys: Sequence[str]) -> list[Difference]:
-        """What differs of these records, told apart. In this order: the source, its answers, the store.
+    def _look(self, keys: Sequence[str]) -> tuple[list[Difference], bool]:
+        """What differs of these records, told apart, and whether some of it is unsure.
 
+        In this order: the source, its answers, the store.
         A change that the source had made and that is answered is in the store by the time that is read.
         """
         rows, newest = self._side.look(keys)
         judge = Judge(self._store.answers(*self._whose), self._store.gaps(*self._whose))
         made = made_of(rows, self._translator, self._formats)
         found: list[Difference] = []
+        unsure = False
         for national in self._formats:
-            stored = _together(self._store.national_rows(national, *self._whose, keys=keys))
+            stored = pl.concat(self._store.national_rows(national, *self._whose, keys=keys))
             seqs = dict(stored.group_by("lt_source_key").agg(pl.col("lt_seq").max()).rows())
             in_force = stored.filter(~pl.col("lt_deleted")).drop("lt_deleted")
             for one in compare(national, made, rows.keys, in_force):
@@ -242,9 +233,9 @@ class Comparison:
                 if not one.there and last is not None and last.image is not None:
                     self._last[one.source_key] = last.image
                 kind = judge.kind(one, last, seqs.get(one.source_key), self._refused.get(one.source_key))
-                self._unsure |= judge.is_unsure(one, last)
+                unsure |= judge.is_unsure(one, last)
                 found.append(replace(one, kind=kind, since_ms=last.changed_ms if last is not None else None))
-        return found
+        return found, unsure
 
     # --- repairing -----------------------------------------------------------------------------------
 
@@ -292,7 +283,3 @@ class Comparison:
         ]
         if left:
             self._store.note_left(left)
-
-
-def _together(parts: Iterator[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat(parts)
