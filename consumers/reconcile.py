@@ -19,7 +19,7 @@ import polars as pl
 from consumers.judging import Judge
 from consumers.proofs import Known, Proof, ProofStore
 from consumers.store import Left
-from schemas.differences import Difference, Kind, Made, compare, made_of
+from schemas.differences import Difference, Kind, Made, compare, made_of, together
 from schemas.inverse import images_of
 from schemas.library import Library
 from schemas.mapping import Translator
@@ -182,20 +182,16 @@ class Comparison:
             one.full_id: pl.concat(self._store.national_rows(one, *self._whose, buckets=buckets))
             for one in self._formats
         }
-        parts: list[tuple[Sequence[str], Made]] = []
+        keys: list[str] = []
+        parts: list[Made] = []
         for rows in self._side.rows(set(buckets)):
-            self._translated_rows += len(rows.keys)
-            parts.append((rows.keys, made_of(rows, self._translator, self._formats)))
-        keys = [key for mine, _ in parts for key in mine]
+            keys += rows.keys
+            parts.append(made_of(rows, self._translator, self._formats))
+        self._translated_rows += len(keys)
+        made = together(parts, self._formats)
         found: dict[str, None] = {}
         for national in self._formats:
-            frames = [made.national[national.full_id] for _, made in parts]
-            if not frames:
-                found |= dict.fromkeys(stored[national.full_id]["lt_source_key"].to_list())
-                continue
-            refused = {key: one for _, made in parts for key, one in made.refused.items()}
-            whole = Made({national.full_id: pl.concat(frames)}, refused)
-            differing = compare(national, whole, keys, stored[national.full_id].drop("lt_deleted"))
+            differing = compare(national, made, keys, stored[national.full_id].drop("lt_deleted"))
             found |= dict.fromkeys(one.source_key for one in differing if not self._is_answered(one))
         return list(found)
 

@@ -76,6 +76,15 @@ def made_of(rows: SourceRows, translator: Translator, formats: Sequence[National
     return Made(national, refused)
 
 
+def together(parts: Sequence[Made], formats: Sequence[NationalFormat]) -> Made:
+    """What the contract makes of all of some parts; there may be none."""
+    national = {
+        one.full_id: pl.concat([_empty(one), *(part.national[one.full_id] for part in parts)])
+        for one in formats
+    }
+    return Made(national, {key: one for part in parts for key, one in part.refused.items()})
+
+
 def compare(
     national: NationalFormat, made: Made, keys: Sequence[str], stored: pl.DataFrame
 ) -> list[Difference]:
