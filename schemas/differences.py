@@ -45,6 +45,11 @@ class Refusal:
     field: str
     rule: str
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The field, if it is one's."""
+        return (self.field,) if self.field else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -114,7 +119,7 @@ def compare(
     for row in both.filter(~whole | other).iter_rows(named=True):
         if row[_MADE] and row[_HELD]:
             fields = tuple(name for name in names if row[name] != row[f"{name}."])
-            found.append(_different(national, row, fields, made, there))
+            found.append(_difference("different", national, row, fields, made, there))
         elif row[_MADE]:
             missing[row["lt_source_key"]] = row
         else:
@@ -123,36 +128,25 @@ def compare(
         moved = missing.pop(row["lt_source_key"], None)
         if moved is not None:
             fields = tuple(name for name in names if moved[name] != row[f"{name}."])
-            found.append(_different(national, row, fields, made, there))
-        elif row["lt_source_key"] in made.refused:
-            found.append(_different(national, row, (), made, there))
+            found.append(_difference("different", national, row, fields, made, there))
         else:
-            found.append(_difference("extra", national, row, (), made, there))
+            kind: Kind = "different" if row["lt_source_key"] in made.refused else "extra"
+            found.append(_difference(kind, national, row, (), made, there))
     found += [_difference("missing", national, row, (), made, there) for row in missing.values()]
     held = set(stored["lt_source_key"].to_list())
     for key, refusal in made.refused.items():
         if key not in held:
-            told = (refusal.field,) if refusal.field else ()
             found.append(
                 Difference(
                     kind="missing",
                     format=national.full_id,
                     source_key=key,
                     there=True,
-                    fields=told,
+                    fields=refusal.fields,
                     rule=refusal.rule,
                 )
             )
     return found
-
-
-def _different(
-    national: NationalFormat, row: Mapping[str, Any], fields: tuple[str, ...], made: Made, there: set[str]
-) -> Difference:
-    refusal = made.refused.get(row["lt_source_key"])
-    if refusal is not None and not fields:
-        fields = (refusal.field,) if refusal.field else ()
-    return _difference("different", national, row, fields, made, there)
 
 
 def _difference(
@@ -171,7 +165,7 @@ def _difference(
         format=national.full_id,
         source_key=key,
         there=key in there,
-        fields=fields,
+        fields=fields or (refusal.fields if refusal is not None else ()),
         rule=refusal.rule if refusal is not None else "",
         stored_key=row["lt_key"] if held else None,
         stored={name: row[f"{name}."] for name in national.key} if held else {},
