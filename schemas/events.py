@@ -200,30 +200,25 @@ def event_frame(
         there = pl.Series([row is not None for row in rows], dtype=pl.Boolean)
         return pl.DataFrame(typed).select(pl.when(there).then(pl.struct(pl.all()))).to_series()
 
-    count = len(ops)
-    source = {"seq": pl.Series(range(1, count + 1), dtype=pl.Int64), "ts_ms": pl.repeat(0, count, eager=True)}
-    return pl.DataFrame(
-        [
-            side(before).alias("before"),
-            side(after).alias("after"),
-            pl.DataFrame(source).to_struct("source"),
-            pl.Series("op", ops, pl.String),
-            pl.Series("__row", range(count), pl.UInt32),
-        ]
-    )
+    return _envelopes(side(before), side(after), pl.Series(ops, dtype=pl.String))
 
 
 def snapshot_frame(records: pl.DataFrame) -> pl.DataFrame:
     """Decoded envelopes of a snapshot of records (``Contract.on_wire``, typed); ``__row`` is their place."""
-    count = len(records)
+    count, after = len(records), records.to_struct()
+    before = pl.Series([None], dtype=after.dtype).new_from_index(0, count)
+    return _envelopes(before, after, pl.Series(["r"]).new_from_index(0, count))
+
+
+def _envelopes(before: pl.Series, after: pl.Series, ops: pl.Series) -> pl.DataFrame:
+    count = len(ops)
     source = {"seq": pl.Series(range(1, count + 1), dtype=pl.Int64), "ts_ms": pl.repeat(0, count, eager=True)}
-    after = records.to_struct("after")
     return pl.DataFrame(
         [
-            pl.Series("before", [None], after.dtype).new_from_index(0, count),
-            after,
+            before.alias("before"),
+            after.alias("after"),
             pl.DataFrame(source).to_struct("source"),
-            pl.Series("op", ["r"], pl.String).new_from_index(0, count),
+            ops.alias("op"),
             pl.Series("__row", range(count), pl.UInt32),
         ]
     )
