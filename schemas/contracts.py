@@ -116,6 +116,10 @@ class Contract:
         """The Kafka topic of the changes that it reads."""
         return f"national.{self.source}" if self.source else f"province.{self.system}.{self.dataset}"
 
+    def target(self, full_id: str) -> Target:
+        """What it obtains for a national format that it feeds."""
+        return next(one for one in self.targets if one.format == full_id)
+
     @property
     def subject(self) -> str:
         """The registry's name of their schema."""

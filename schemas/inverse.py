@@ -46,7 +46,7 @@ def images_of(
 def _backwards(contract: Contract, key: str, held: Sequence[Difference]) -> dict[str, str | None]:
     image: dict[str, str | None] = {}
     for one in held:
-        rules = next(target.rules for target in contract.targets if target.format == one.format)
+        rules = contract.target(one.format).rules
         for name, value in one.stored.items():
             sources = rules[name].sources() if name in rules else ()
             if len(sources) == 1:

@@ -104,10 +104,7 @@ class SideBySide:
 
     def _changed_rules(self, full_id: str) -> Mapping[str, str]:
         """By field: how its rule changed; no field whose rule did not."""
-        before, after = (
-            next(one.rules for one in contract.targets if one.format == full_id)
-            for contract in self._contracts
-        )
+        before, after = (contract.target(full_id).rules for contract in self._contracts)
         told = {}
         for name in before.keys() | after.keys():
             one, other = before.get(name), after.get(name)
@@ -168,10 +165,7 @@ class SideBySide:
         )
 
     def _left_out(self, full_id: str) -> Sequence[str]:
-        before, after = (
-            left_columns(contract, next(one for one in contract.targets if one.format == full_id))
-            for contract in self._contracts
-        )
+        before, after = (left_columns(one, one.target(full_id)) for one in self._contracts)
         return [column for column in after if column not in before]
 
     def _compared(
