@@ -153,7 +153,7 @@ def _keys(inspector: Inspector, schema: str | None, name: str) -> Iterator[tuple
 def _comment(inspector: Inspector, schema: str | None, name: str) -> str | None:
     try:
         return inspector.get_table_comment(name, schema)["text"]
-    except NotImplementedError:
+    except NotImplementedError:  # SQLite knows no comments
         return None
 
 

@@ -271,4 +271,4 @@ def _position(tp: TP) -> Position:
 
 
 def _positions(tps: Iterable[Any]) -> list[Position]:
-    return [Position(topic=tp.topic, partition=tp.partition) for tp in tps]
+    return [_position(tp) for tp in tps]

@@ -49,7 +49,7 @@ class Coverage:
     newest: Filled  #: the newest version known, filled by its own target or, if there is none, by these rules
     fresh: bool  #: whether the dataset feeds the newest version known, by this target or by another one
     #: What becomes of source columns that go whole into no field of this format.
-    beyond: "Beyond"
+    beyond: Beyond
 
 
 def coverages(library: Library) -> list[Coverage]:
