@@ -103,14 +103,12 @@ class PostgresRows:
     # --- sending -------------------------------------------------------------------------------------
 
     def send(self, capture: Capture, keys: Sequence[str]) -> int:
-        with self._session.transaction():
-            self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+        with briefly(self._session):
             within = named(self._session, capture, keys)
             return write_rows(self._session, capture, within) if within else 0
 
     def send_deletes(self, capture: Capture, images: Mapping[str, str]) -> int:
-        with self._session.transaction():
-            self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+        with briefly(self._session):
             # Nobody can put the record back before our outbox row has its place among the others.
             table, only = resolved(self._session, capture.table)
             self._session.rows(f"LOCK TABLE {only} {table} IN SHARE ROW EXCLUSIVE MODE")
@@ -147,6 +145,14 @@ class PostgresRows:
         printed = ", ".join(self._printed(capture))
         query = f"SELECT {printed} FROM {source(self._session, capture)} WHERE {within}"
         return f"COPY ({query}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')"
+
+
+@contextmanager
+def briefly(session: Session) -> Iterator[None]:
+    """A transaction that locks rows: ``Locked`` if it has to wait for others."""
+    with session.transaction():
+        session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+        yield
 
 
 def resolved(session: Session, table: str) -> tuple[str, str]:

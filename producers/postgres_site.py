@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from producers.outbox import Capture, Column, Shape, State
 from producers.postgres import read_states
 from producers.postgres_lines import Place, line_removal, line_statements
-from producers.postgres_rows import BRIEF, key_types, resolved, source, waiting, write_rows
+from producers.postgres_rows import briefly, key_types, resolved, source, waiting, write_rows
 from producers.postgres_session import Session
 from producers.postgres_sql import (
     address,
@@ -153,8 +153,7 @@ class PostgresSite:
 
     def snapshot_chunk(self, capture: Capture, size: int) -> int | None:
         table = source(self._session, capture)
-        with self._session.transaction():
-            self._session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+        with briefly(self._session):
             query = f"SELECT after_key FROM {SNAPSHOTS} WHERE dataset = %s AND NOT finished FOR UPDATE"
             begun = self._session.rows(query, (capture.dataset,))
             if not begun:
