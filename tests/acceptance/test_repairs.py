@@ -225,9 +225,6 @@ def test_a_person_resumes_a_paused_source(one: Road, events: Events) -> None:
     assert one.run("road", "resume", "thu_qnam/khac", check=False).returncode == 2
 
 
-_PAUSED = "SELECT 1 FROM lienthong_receipt WHERE outcome = 'paused'"
-
-
 def _open(one: Road) -> int:
     return int(one.one("SELECT count(*) FROM lienthong_breaker"))
 

@@ -33,8 +33,6 @@ from tests.capture_lab import CaptureLab, Hand
 from tests.road import wait_for
 from tests.topics import every_record
 
-SECONDS = 60
-
 
 @dataclass(frozen=True)
 class Event:

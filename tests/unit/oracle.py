@@ -261,7 +261,6 @@ def _bare(name: str) -> str:
 
 
 COMMUNES = _read("dvhc.xa")
-PREFIXES = {row["parent"]: row["code"] for row in _read("dinhdanh.tinh")}
 GROUPS = _read("dantoc")
 LABELS: dict[str, dict[str, str]] = {}
 for _list in ("hotich.gioiTinh", "hotich.ks.loaiDangKy"):
