@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import fastavro
-from kafka import KafkaConsumer
-from kafka.structs import TopicPartition
 from sqlalchemy import create_engine, text
 
 from deploy.demo.changes import Register
@@ -26,6 +24,7 @@ from tests.campaign.ground import Ground, Scene
 from tests.campaign.plan import CLOCK_SECONDS, Plan
 from tests.campaign.traffic import Answers, Traffic
 from tests.road import wait_for
+from tests.topics import every_record
 
 SETTLE_SECONDS: Final = 300.0
 RESTARTS_ALLOWED: Final = 100
@@ -180,20 +179,9 @@ def _read_receipts(broker: str, schema: Any) -> set[tuple[str, str, int]]:
     """Format, outcome and number of all answers."""
     told: set[tuple[str, str, int]] = set()
     parsed = fastavro.parse_schema(schema)
-    place = TopicPartition(f"receipts.{SYSTEM}", 0)
-    consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None, enable_auto_commit=False)
-    try:
-        consumer.assign([place])
-        consumer.seek_to_beginning(place)
-        end = consumer.end_offsets([place])[place]
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while consumer.position(place) < end:
-            assert time.monotonic() < deadline, "receipts cannot be read"
-            for record in consumer.poll(timeout_ms=1000).get(place, ()):
-                body = io.BytesIO(record.value[5:])
-                receipt = cast(dict[str, Any], fastavro.schemaless_reader(body, parsed, None))
-                what = str(receipt["format"]), str(receipt["outcome"])
-                told.update((*what, number) for number in numbers(receipt["seqs"]))
-    finally:
-        consumer.close()
+    for record in every_record(broker, f"receipts.{SYSTEM}", seconds=SETTLE_SECONDS):
+        body = io.BytesIO(record.value[5:])
+        receipt = cast(dict[str, Any], fastavro.schemaless_reader(body, parsed, None))
+        what = str(receipt["format"]), str(receipt["outcome"])
+        told.update((*what, number) for number in numbers(receipt["seqs"]))
     return told
