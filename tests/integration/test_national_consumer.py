@@ -31,6 +31,7 @@ from schemas.errors import LienthongError, SettingsError, StopTheLine, TryAgain
 from schemas.formats import WIRE_FIELDS, NationalFormat, load_format
 from schemas.library import Library, load_library
 from schemas.registry import FileRegistry, RegisteredSchema
+from tests.road import wait_for
 
 # kafka-python 3.0 does not always close a socket that is connecting when its client is closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -161,11 +162,8 @@ def to_end(consumer: NationalConsumer, **more: Any) -> list[NationalBatch]:
         return list(consumer.batches(timeout_seconds=0.5, until_end=True, **more))
 
 
-def until(condition: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not _holds(condition):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+def until(what: str, condition: Callable[[], object]) -> None:
+    wait_for(what, lambda: _holds(condition), every=0.05)
 
 
 def _holds(condition: Callable[[], object]) -> bool:
@@ -407,12 +405,12 @@ def test_two_members_share_the_partitions_and_each_record_comes_once(ground: Gro
         return described["group_state"] == "Stable" and len(described["members"]) == 2
 
     try:
-        until(both_have_one)
+        until("a partition for each", both_have_one)
         expected = [f"{partition}-{at}" for partition in (0, 1) for at in range(200)]
         for partition in (0, 1):
             mine = [ground.change(key) for key in expected if key.startswith(f"{partition}-")]
             ground.put(*mine, partition=partition)
-        until(lambda: sum(len(member.seen) for member in members) >= len(expected))
+        until("every record", lambda: sum(len(member.seen) for member in members) >= len(expected))
     finally:
         for member in members:
             member.end()
@@ -442,7 +440,7 @@ def test_a_member_that_lost_its_partitions_cannot_commit_them_and_forgets_what_i
         # Meanwhile A was left by its holder: who takes it now must get through.
         ground.put(ground.change("A", lt_source_key="khác"))
         go_on.set()
-        until(lambda: "A" in slow.seen[2:])
+        until("A once more", lambda: "A" in slow.seen[2:])
     finally:
         go_on.set()
         slow.end()
@@ -529,7 +527,7 @@ def test_a_broker_that_dies_during_the_work_is_waited_for_and_gets_its_commit(gr
             assert member.stdout.readline() == "False\n"
             ground.kafka.start()
             ground.connect()
-            until(lambda: ground.committed() == {0: 2})  # without any new record
+            until("the commit", lambda: ground.committed() == {0: 2})  # without any new record
             ground.put(ground.change("C"))
             assert member.stdout.readline() == "C\n"
             member.stdin.write("go on\n")
@@ -548,7 +546,7 @@ def test_an_unknown_format_names_those_there_are(ground: Ground) -> None:
 
 def test_a_topic_that_is_missing_on_the_broker_is_told(ground: Ground) -> None:
     ground.admin.delete_topics([ground.format.topic])
-    until(lambda: ground.format.topic not in ground.admin.list_topics())
+    until("the topic is gone", lambda: ground.format.topic not in ground.admin.list_topics())
     with pytest.raises(LienthongError, match="does not exist on the broker") as told, ground.consumer():
         pass
     assert "lienthong road topics" in told.value.next_step

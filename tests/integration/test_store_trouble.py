@@ -15,6 +15,7 @@ from consumers.postgres import PostgresStore, Timeouts
 from consumers.store import Fenced, StoreError
 from deploy.local.postgres import PostgresNode
 from schemas.errors import LienthongError, TryAgain
+from tests.road import wait_for
 from tests.store_lab import BOOK, SYSTEM, Lab, a_reject, delete, make_lab, numbered, upsert
 
 TABLE = BOOK.table
@@ -68,10 +69,7 @@ def wait_until_blocked(lab: Lab, blocked: int = 1) -> None:
         "SELECT count(*) AS n FROM pg_stat_activity"
         " WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    deadline = time.monotonic() + 180
-    while lab.rows(query)[0]["n"] < blocked:
-        assert time.monotonic() < deadline, "nothing waits for the lock"
-        time.sleep(0.02)
+    wait_for("the lock is waited for", lambda: lab.rows(query)[0]["n"] >= blocked, every=0.02)
 
 
 def no_value_told(error: LienthongError, *values: str) -> None:

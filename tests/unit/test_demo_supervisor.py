@@ -2,8 +2,7 @@
 
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 from deploy.demo.supervisor import Supervisor, end_recorded
 from deploy.demo.trouble import DemoError
 from deploy.local.process import Server
+from tests.road import wait_for
 
 
 @pytest.fixture
@@ -28,13 +28,6 @@ def python(code: str) -> list[str]:
 SLEEPS = python("import time; time.sleep(60)")
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def recorded_pid(folder: Path, name: str) -> int | None:
     process = Server(name, folder / "run" / f"{name}.json", folder / "logs" / f"{name}.log").running()
     return None if process is None else process.pid
@@ -43,14 +36,14 @@ def recorded_pid(folder: Path, name: str) -> int | None:
 def test_a_killed_program_runs_again(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.start("w1", SLEEPS, {})
     first = supervisor.kill("w1")
-    wait_for(lambda: recorded_pid(tmp_path, "w1") not in (None, first))
+    wait_for("a restart", lambda: recorded_pid(tmp_path, "w1") not in (None, first))
     assert supervisor.restarts()["w1"] == 1
     supervisor.check()
 
 
 def test_a_program_with_wrong_settings_is_not_tried_again(supervisor: Supervisor) -> None:
     supervisor.start("w1", python("import sys; print('no broker set', file=sys.stderr); sys.exit(2)"), {})
-    wait_for(lambda: supervisor.failed)
+    wait_for("the end is told", lambda: supervisor.failed)
     with pytest.raises(DemoError, match="w1 ended with exit status 2") as caught:
         supervisor.check()
     assert caught.value.log is not None
@@ -62,7 +55,7 @@ def test_close_ends_even_those_that_do_not_listen(supervisor: Supervisor, tmp_pa
     ready = tmp_path / "ready"
     deaf = "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN)"
     supervisor.start("deaf", python(f"{deaf}; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"), {})
-    wait_for(ready.exists)
+    wait_for("the program is ready", ready.exists)
     pid = recorded_pid(tmp_path, "deaf")
     assert pid is not None
     supervisor.close(grace_seconds=0.5)
@@ -93,7 +86,7 @@ def test_one_program_is_ended_for_good_and_the_others_stay(supervisor: Superviso
 def test_a_program_can_be_stopped_and_go_on(supervisor: Supervisor) -> None:
     supervisor.start("w1", SLEEPS, {})
     process = psutil.Process(supervisor.signal("w1", signal.SIGSTOP))
-    wait_for(lambda: process.status() == psutil.STATUS_STOPPED)
+    wait_for("the stop", lambda: process.status() == psutil.STATUS_STOPPED)
     supervisor.signal("w1", signal.SIGCONT)
-    wait_for(lambda: process.status() != psutil.STATUS_STOPPED)
+    wait_for("that it goes on", lambda: process.status() != psutil.STATUS_STOPPED)
     assert supervisor.restarts() == {"w1": 0}
