@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text
 from schemas.errors import LienthongError
 from schemas.library import Library, load_library
 from streams.topics import create_topics, plan_topics
+from tests.changes import Events
 
 LIENTHONG = (sys.executable, "-m", "streams.cli")
 
@@ -126,6 +127,12 @@ class Road:
         for process in self.processes.values():
             process.wait(10)
         self.engine.dispose()
+
+    def events(self, dataset: str) -> Events:
+        """What publishes changes of a dataset (``hotich_qnam/khaisinh``) without a relay."""
+        library = self.library
+        contract = library.contracts[dataset]
+        return Events(contract, library.registry.current(contract.subject), self.broker)
 
     def query(self, sql: str, **values: Any) -> list[Any]:
         """Rows of the national store's database."""

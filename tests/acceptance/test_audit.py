@@ -15,7 +15,6 @@ from consumers.audit_key import AuditKey, load_key, public_file
 from consumers.audit_lines import LINE
 from consumers.opening import open_store
 from deploy.local.kafka import KafkaNode
-from tests.changes import Events
 from tests.integration.test_road import good_rows
 from tests.road import Road, road, wait_for
 
@@ -33,14 +32,9 @@ def one(kafka: KafkaNode, database: str, tmp_path: Path) -> Iterator[Road]:
         yield made
 
 
-def events_of(one: Road) -> Events:
-    contract = one.library.contracts["hotich_qnam/khaisinh"]
-    return Events(contract, one.library.registry.current(contract.subject), one.broker)
-
-
 def test_lines_survive_a_kill_and_tampering_is_found(one: Road, tmp_path: Path) -> None:
     rows = good_rows(40)
-    events = events_of(one)
+    events = one.events("hotich_qnam/khaisinh")
     with one.engine.connect() as other:
         other.execute(sa.text(SEALER))  # as if another worker sealed without end
         one.worker("w1")
@@ -105,7 +99,7 @@ def _tampered(one: Road, statement: str, what: str) -> None:
 
 def test_a_seal_forged_with_another_key_is_found(one: Road) -> None:
     one.worker("w1")
-    events = events_of(one)
+    events = one.events("hotich_qnam/khaisinh")
     events.write_all(good_rows(3))
     events.close()
     wait_for("sealed lines", lambda: one.one(FIRST) == 3 and not one.one(UNSEALED), seconds=180)

@@ -84,8 +84,7 @@ def one(kafka: KafkaNode, database: str, tmp_path: Path, library: Path) -> Itera
 
 @pytest.fixture
 def events(one: Road) -> Iterator[Events]:
-    contract = one.library.contracts["thu_qnam/nguoi"]
-    made = Events(contract, one.library.registry.current(contract.subject), one.broker)
+    made = one.events("thu_qnam/nguoi")
     yield made
     made.close()
 
@@ -184,8 +183,7 @@ def test_a_flood_pauses_its_source_only_and_ends_when_the_cause_is_gone(
     kafka: KafkaNode, one: Road, events: Events, library: Path
 ) -> None:
     one.settings |= {"LIENTHONG_FLOOD_WINDOW": "100", "LIENTHONG_FLOOD_PAUSE_SECONDS": "5"}
-    contract = one.library.contracts["hotich_qnam/khaisinh"]
-    births = Events(contract, one.library.registry.current(contract.subject), kafka.bootstrap)
+    births = one.events("hotich_qnam/khaisinh")
     events.write_all(person(number, loai="CŨ") for number in range(1, 201))
     one.worker()
     wait_for("the pause", lambda: _open(one) == 1)

@@ -32,7 +32,6 @@ from tests.benchmarks.codec import codec
 from tests.benchmarks.library import library
 from tests.benchmarks.measure import Measure, against
 from tests.benchmarks.province import contracts
-from tests.changes import Events
 from tests.road import Road, road, wait_for
 
 TRANSLATE_AIM = 30_000
@@ -130,14 +129,9 @@ def store(context: Context) -> list[Measure]:
 # --- translate ---------------------------------------------------------------------------------------
 
 
-def events_of(one: Road) -> Events:
-    contract = one.library.contracts[DATASET]
-    return Events(contract, one.library.registry.current(contract.subject), one.broker)
-
-
 def _write_births(one: Road, count: int, *, first_id: int = 1) -> None:
     rng = random.Random(7)
-    events = events_of(one)
+    events = one.events(DATASET)
     events.seq = first_id - 1
     events.write_all(dict(render(birth, rng)) for birth in new_births(count, first_id, first_id=first_id))
     events.close()

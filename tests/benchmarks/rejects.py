@@ -14,9 +14,9 @@ from deploy.demo.births import new_births, outcome, render
 from deploy.demo.national import Live
 from schemas.codec import decode
 from schemas.registry import RECEIPT_SUBJECT
-from tests.benchmarks.births import NATIONAL, PROVINCE
+from tests.benchmarks.births import DATASET, NATIONAL, PROVINCE
 from tests.benchmarks.measure import Measure, against
-from tests.benchmarks.parts import Context, births_road, drain_rate, events_of, insert, whole_road
+from tests.benchmarks.parts import Context, births_road, drain_rate, insert, whole_road
 from tests.road import Road, wait_for
 
 PEOPLE, VERSIONS = 15_000, 8
@@ -47,7 +47,7 @@ def _good_rate(context: Context, name: str, share: float) -> float:
     bad = set(rng.sample(range(PEOPLE), round(PEOPLE * share)))
     total = PEOPLE * VERSIONS
     with births_road(context, name, context.database(name)) as one:
-        events = events_of(one)
+        events = one.events(DATASET)
         for version in range(VERSIONS):
             for at, row in enumerate(rows):
                 spoilt = {"ngay_dk": "31/02/2016"} if version == 0 and at in bad else {}

@@ -11,7 +11,6 @@ import pytest
 
 from deploy.local.kafka import KafkaNode
 from schemas.library import load_library
-from tests.changes import Events
 from tests.road import Road, end_offsets, road, wait_for
 from tests.topics import every_record
 from tests.unit.provinces import CONTRACT, write_contract, write_format
@@ -57,11 +56,6 @@ def one(kafka: KafkaNode, database: str, contracts: Path, tmp_path: Path) -> Ite
         yield made
 
 
-def source(one: Road, id_: str) -> Events:
-    contract = one.library.contracts[id_]
-    return Events(contract, one.library.registry.current(contract.subject), one.broker)
-
-
 def backlog(one: Road) -> int:
     """What some reader has not read of its topics."""
     rows = one.query("SELECT deployment, topic, partition, next_offset FROM lienthong_ledger")
@@ -97,7 +91,7 @@ def row(id_: int, ma: str, ten: str, loai: str = "dân") -> dict[str, Any]:
 
 
 def test_a_national_update_reaches_the_province_and_no_change_returns(one: Road) -> None:
-    centre, province = source(one, "trungtam/dan"), source(one, "tinh/dan")
+    centre, province = one.events("trungtam/dan"), one.events("tinh/dan")
     one.worker()
     centre.write(row(1, "A", "Thử Một"))
     centre.write(row(2, "B", "Thử Hai"))
@@ -138,7 +132,7 @@ def test_a_national_update_reaches_the_province_and_no_change_returns(one: Road)
 
 
 def test_a_new_inbound_contract_begins_at_the_start_beside_sync(one: Road, contracts: Path) -> None:
-    others = source(one, "khac/dan")
+    others = one.events("khac/dan")
     late = contracts / "contracts" / "tinh" / "ve.yaml"
     kept = late.read_text(encoding="utf-8")
     late.unlink()

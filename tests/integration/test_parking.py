@@ -23,8 +23,7 @@ def one(kafka: KafkaNode, database: str, tmp_path: Path) -> Iterator[Road]:
 
 @pytest.fixture
 def events(one: Road) -> Iterator[Events]:
-    contract = one.library.contracts["hotich_qnam/khaisinh"]
-    made = Events(contract, one.library.registry.current(contract.subject), one.broker)
+    made = one.events("hotich_qnam/khaisinh")
     yield made
     made.close()
 

@@ -45,9 +45,7 @@ def one(kafka: KafkaNode, database: str, tmp_path: Path) -> Iterator[Road]:
 
 @pytest.fixture
 def events(one: Road) -> Iterator[Events]:
-    library = one.library
-    contract = library.contracts["hotich_qnam/khaisinh"]
-    made = Events(contract, library.registry.current(contract.subject), one.broker)
+    made = one.events("hotich_qnam/khaisinh")
     yield made
     made.close()
 
@@ -216,8 +214,7 @@ def test_a_slow_database_is_waited_for(one: Road, events: Events) -> None:
 
 def test_a_worker_that_cannot_move_ends_with_75(kafka: KafkaNode, database: str, tmp_path: Path) -> None:
     with road(kafka.bootstrap, database, tmp_path / "logs", LIENTHONG_STALL_SECONDS="30") as one:
-        contract = one.library.contracts["hotich_qnam/khaisinh"]
-        events = Events(contract, one.library.registry.current(contract.subject), one.broker)
+        events = one.events("hotich_qnam/khaisinh")
         worker = one.worker()
         events.write_all(good_rows(5))
         settled(one)

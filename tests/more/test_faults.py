@@ -24,7 +24,6 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.acceptance.test_repairs import CODES, CONTRACT, national_format
-from tests.changes import Events
 from tests.road import Road, end_offsets, wait_for
 
 pytestmark = pytest.mark.timeout(1500)
@@ -71,11 +70,6 @@ class Stack:
                 self.agency.execute(
                     "INSERT INTO nguoi VALUES (?, ?, ?, ?)", (self.ids, "Người Thử", loai, ngay)
                 )
-
-    def events(self, system: str) -> Events:
-        """What publishes changes of a dataset without a relay."""
-        contract = self.one.library.contracts[f"{system}/nguoi"]
-        return Events(contract, self.one.library.registry.current(contract.subject), self.one.broker)
 
     def supervise(self) -> None:
         """Start what does not run, as a supervisor would."""
@@ -230,7 +224,7 @@ def test_triggers_that_are_gone(stack: Stack) -> None:
 
 
 def test_a_schema_that_is_not_known(stack: Stack) -> None:
-    events = stack.events(MAIN)
+    events = stack.one.events(f"{MAIN}/nguoi")
     for number in range(20):
         events.raw(struct.pack(">bI", 0, 7777) + b"fictional", key=f"la-{number}")
     events.close()
@@ -273,7 +267,7 @@ def test_unread_data_that_retention_is_about_to_delete(stack: Stack) -> None:
 
 
 def test_a_clock_that_is_ahead(stack: Stack) -> None:
-    events, topic = stack.events(SKEWED), f"province.{SKEWED}.nguoi"
+    events, topic = stack.one.events(f"{SKEWED}/nguoi"), f"province.{SKEWED}.nguoi"
     stack.settings(topic, message_timestamp_type="CreateTime")
     ahead = int((time.time() + 600) * 1000)
     row = {"id": 1, "ten": "Người Thử", "loai": "Một", "ngay": "2016"}
@@ -293,7 +287,7 @@ def test_a_clock_that_is_ahead(stack: Stack) -> None:
 
 
 def test_an_agency_that_is_silent_against_its_habit(stack: Stack) -> None:
-    events, topic = stack.events(SILENT), f"province.{SILENT}.nguoi"
+    events, topic = stack.one.events(f"{SILENT}/nguoi"), f"province.{SILENT}.nguoi"
     stack.settings(topic, message_timestamp_type="CreateTime", retention_ms="-1")
     last = datetime.now(UTC) - timedelta(hours=8)
     for back in range(28 * 24, -1, -1):
