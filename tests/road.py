@@ -73,14 +73,14 @@ class Road:
             **self.settings,
         }
 
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, check: bool = True, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         """Run ``lienthong …`` to its end."""
         done = subprocess.run(
             [*LIENTHONG, *words],
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
         )
         if check and done.returncode:

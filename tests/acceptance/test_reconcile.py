@@ -17,7 +17,7 @@ from deploy.demo.agency import TABLE, create_table, load
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.integration.test_road import good_rows
-from tests.road import LIENTHONG, Road, road, wait_for
+from tests.road import Road, road, wait_for
 
 DATASET, NATIONAL = "hotich_qnam/khaisinh", "hotich_khaisinh_v1"
 CLERKS, PEOPLE = 3, 60
@@ -81,9 +81,7 @@ def settled(one: Road, agency: str) -> None:
 
 def typed(one: Road, *words: str) -> subprocess.CompletedProcess[str]:
     """A command as people type it; a busy machine may take minutes for it."""
-    return subprocess.run(
-        [*LIENTHONG, *words], env=one.environment, capture_output=True, text=True, timeout=600, check=False
-    )
+    return one.run(*words, check=False, seconds=600)
 
 
 def compared(one: Road, status: int) -> dict[str, Any]:
