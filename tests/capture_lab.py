@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import psycopg
 from sqlalchemy import make_url
 
+from deploy.local.postgres import libpq_url
 from producers import postgres_sql, sqlite_sql
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Change, Locked, Outbox, Site
@@ -69,7 +70,7 @@ class Hand(Protocol):
 
 class PostgresHand:
     def __init__(self, url: str) -> None:
-        self.connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        self.connection = psycopg.connect(libpq_url(url), autocommit=True)
 
     def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         marked = sql.replace("%", "%%").replace("?", "%s") if values else sql

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from deploy.demo.supervisor import Supervisor, command_line, end_recorded, environment, run_once
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from deploy.local.process import free_port
 from deploy.local.prometheus import write_targets
 
@@ -41,7 +41,7 @@ class Addresses:
 
     @property
     def source_libpq(self) -> str:
-        return self.source.replace("postgresql+psycopg://", "postgresql://")
+        return libpq_url(self.source)
 
 
 class Stage:

@@ -31,6 +31,11 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
+def libpq_url(url: str) -> str:
+    """A SQLAlchemy address as libpq and psycopg take it."""
+    return url.replace("+psycopg", "")
+
+
 class PostgresNode(Node):
     """A server whose data, log and process record lie in ``state``. It survives us: use ``stop``.
 

@@ -22,7 +22,7 @@ from deploy.demo.agency import create_table, load
 from deploy.demo.births import new_births, outcome, render
 from deploy.demo.national import Gone, Live, Rejected
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from schemas.library import SHIPPED
 from tests.recovery import DATA, lost
 from tests.road import Road, road, wait_for
@@ -116,7 +116,7 @@ def test_the_old_register_lives_on_through_a_new_layout(
     assert due
     assert bad
     assert any(isinstance(one_, Gone) for one_ in became.values())
-    libpq = source.replace("postgresql+psycopg://", "postgresql://")
+    libpq = libpq_url(source)
     create_table(libpq)
     load(libpq, old.values())
 

@@ -15,7 +15,7 @@ import pytest
 
 from deploy.demo.agency import TABLE, create_table, load
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from tests.integration.test_road import good_rows
 from tests.road import Road, road, wait_for
 
@@ -27,7 +27,7 @@ CLERKS, PEOPLE = 3, 60
 def agency(postgres: PostgresNode, unique: str) -> Iterator[str]:
     """A vendor's database with an empty table; its SQLAlchemy address."""
     url = postgres.create_database(f"{unique}a")
-    create_table(libpq(url))
+    create_table(libpq_url(url))
     yield url
     postgres.start()
     postgres.drop_database(f"{unique}a")
@@ -40,13 +40,9 @@ def one(kafka: KafkaNode, database: str, agency: str, tmp_path: Path) -> Iterato
         yield made
 
 
-def libpq(url: str) -> str:
-    return url.replace("+psycopg", "")
-
-
 def begin(one: Road, agency: str, count: int) -> None:
     """A table with records from before, captured, and all of it in the national store."""
-    load(libpq(agency), good_rows(count))
+    load(libpq_url(agency), good_rows(count))
     assert typed(one, "capture", "install", DATASET, "--snapshot").returncode == 0
     wait_for("the snapshot", lambda: running(one) and count_of(one) == count, seconds=600)
     settled(one, agency)
@@ -68,7 +64,7 @@ def settled(one: Road, agency: str) -> None:
     """Wait until every change that the agency's outbox holds has its answer."""
 
     def answered() -> bool:
-        with psycopg.connect(libpq(agency)) as connection:
+        with psycopg.connect(libpq_url(agency)) as connection:
             query = "SELECT count(*), count(published_at), max(seq) FROM lienthong_outbox"
             rows, published, highest = connection.execute(query).fetchall()[0]
         applied = "outcome IN ('applied', 'stale')"
@@ -92,7 +88,7 @@ def compared(one: Road, status: int) -> dict[str, Any]:
 
 
 def outbox(agency: str, where: str = "true") -> int:
-    with psycopg.connect(libpq(agency)) as connection:
+    with psycopg.connect(libpq_url(agency)) as connection:
         query = f"SELECT count(*) FROM lienthong_outbox WHERE {where}"
         return int(connection.execute(query.encode()).fetchall()[0][0])
 
@@ -188,7 +184,7 @@ def test_backfills_and_snapshots_racing_with_live_changes_deletes_and_ties(one: 
             clerk.join()
     assert raced.returncode == 0, f"{raced.stdout}\n{raced.stderr}"  # what is on its way is no drift
     settled(one, agency)
-    with psycopg.connect(libpq(agency)) as connection:
+    with psycopg.connect(libpq_url(agency)) as connection:
         held: dict[str, str] = dict(
             connection.execute(f"SELECT id::text, trang_so FROM {TABLE}".encode()).fetchall()
         )
@@ -214,7 +210,7 @@ def work(agency: str, rows: Sequence[dict[str, Any]], stop: Event, seed: int) ->
         for text in (f"UPDATE {TABLE} SET trang_so = %s WHERE id = %s", f"DELETE FROM {TABLE} WHERE id = %s")
     )
     version = 0
-    with psycopg.connect(libpq(agency), autocommit=True) as connection:
+    with psycopg.connect(libpq_url(agency), autocommit=True) as connection:
         while not stop.wait(0.02):
             row = rng.choice(rows)
             with connection.transaction():

@@ -17,6 +17,7 @@ import psycopg
 from consumers.audit_key import AuditKey
 from consumers.opening import open_store
 from consumers.store import NationalStore, Position, Prepared, Slice, SyncBatch
+from deploy.local.postgres import libpq_url
 from schemas.formats import FormatField, NationalFormat
 from tests.benchmarks.measure import Measure, against
 from tests.benchmarks.wide import national_rows
@@ -157,7 +158,7 @@ def measure_store(url: str, *, rows: int = 120_000) -> list[Measure]:
     )
     for width in (14, 60):
         first, second = (shuffled_rows(width, rows, version=version) for version in (1, 2))
-        bare = Ceiling(url.replace("+psycopg", ""), width, first.columns)
+        bare = Ceiling(libpq_url(url), width, first.columns)
         alone = StoreAlone(url, wide_format(width))
         with closing(bare), closing(alone):
             for kind, frame in (("insert", first), ("update", second)):

@@ -22,7 +22,7 @@ from deploy.demo.births import new_births, outcome, render
 from deploy.demo.national import Live
 from deploy.demo.render import LegacyRow
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from schemas.codec import encode
 from streams.publisher import Outgoing, Publisher
 from tests.benchmarks import births, wide
@@ -112,7 +112,7 @@ def sync(context: Context) -> list[Measure]:
     measures = []
     for width, kinds in ((14, ("insert", "update")), (60, ("insert",))):
         versions = [shuffled_rows(width, SYNC_ROWS, version=version) for version in range(1, len(kinds) + 1)]
-        libpq = context.database(f"ceiling{width}").replace("+psycopg", "")
+        libpq = libpq_url(context.database(f"ceiling{width}"))
         top = ceiling(libpq, width, versions)
         got = _sync_rates(context, width, versions)
         what = f"one worker, {SYNC_ROWS:,} records, gate, ledger and receipts; ceiling: COPY and merge"
@@ -163,7 +163,7 @@ def translate(context: Context) -> list[Measure]:
 def whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
     """An agency database under capture, one worker; yields the road and the agency's libpq address."""
     source = context.database(f"{name}_agency")
-    libpq = source.replace("+psycopg", "")
+    libpq = libpq_url(source)
     create_table(libpq)
     store = context.database(f"{name}_national")
     with births_road(context, name, store, LIENTHONG_SOURCE=source) as one:

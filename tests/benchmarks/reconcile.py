@@ -15,6 +15,7 @@ from consumers.store import Position, Slice, SyncBatch
 from deploy.demo.agency import COLUMNS, TABLE, create_table, load
 from deploy.demo.births import new_births, outcome, render
 from deploy.demo.national import Live
+from deploy.local.postgres import libpq_url
 from producers.opening import open_site
 from producers.outbox import Capture
 from producers.side import open_side
@@ -93,7 +94,7 @@ def _proof(
 
 def _fill_agency(source: str) -> None:
     """Births without a fault, many times over with numbers of their own."""
-    libpq = source.replace("+psycopg", "")
+    libpq = libpq_url(source)
     create_table(libpq)
     rng = random.Random(7)
     every = (one for one in new_births(2 * DISTINCT, 7) if isinstance(outcome(one), Live))
@@ -139,7 +140,7 @@ def _read_plainly(source: str, target: str) -> float:
     """Seconds to read every column of both tables, and do nothing with them."""
     began = time.monotonic()
     for address, table in ((source, TABLE), (target, NATIONAL)):
-        libpq, query = address.replace("+psycopg", ""), f"COPY {table} TO STDOUT (FORMAT csv)"
+        libpq, query = libpq_url(address), f"COPY {table} TO STDOUT (FORMAT csv)"
         with (
             psycopg.connect(libpq) as connection,
             connection.cursor() as cursor,

@@ -15,7 +15,8 @@ from kafka.errors import KafkaError
 from deploy.demo.observe import Observer
 from deploy.demo.oracle import Oracle
 from deploy.demo.supervisor import Supervisor, command_line, environment
-from tests.campaign.ground import START_SECONDS, Ground, Scene, execute, plain
+from deploy.local.postgres import libpq_url
+from tests.campaign.ground import START_SECONDS, Ground, Scene, execute
 from tests.campaign.plan import WORKER, Fault
 from tests.campaign.traffic import Traffic
 from tests.road import wait_for
@@ -126,7 +127,7 @@ class Trouble:
             self.ground.agency.start(timeout_seconds=START_SECONDS)
 
     def fill_disk(self, fault: Fault) -> None:
-        store = plain(self.scene.addresses.store)
+        store = libpq_url(self.scene.addresses.store)
         self._switch(store, f"UPDATE campaign_disk SET full_share = {fault.amount}")
         time.sleep(fault.lasts)
         self._switch(store, "UPDATE campaign_disk SET full_share = 0")

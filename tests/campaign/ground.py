@@ -15,7 +15,7 @@ from deploy.demo.observe import PROVINCE_TOPIC, SYSTEM
 from deploy.demo.stage import ROOT, Addresses
 from deploy.demo.supervisor import run_once
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from schemas.library import Library, load_library
 from tests.road import fresh_topics, make_topics
 
@@ -105,7 +105,7 @@ class Ground:
             " FOR EACH STATEMENT EXECUTE FUNCTION campaign_disk();"
             for table in WRITTEN
         )
-        execute(plain(addresses.store), DISK + "\n".join(guards))
+        execute(libpq_url(addresses.store), DISK + "\n".join(guards))
 
     @contextmanager
     def scene(self, seed: int) -> Iterator[Scene]:
@@ -131,11 +131,6 @@ class Ground:
     def close(self) -> None:
         """End the agency's server; the other two belong to the caller."""
         self.agency.stop("immediate")
-
-
-def plain(address: str) -> str:
-    """An SQLAlchemy address as libpq takes it."""
-    return address.replace("+psycopg", "")
 
 
 def execute(address: str, statements: str) -> None:

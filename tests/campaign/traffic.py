@@ -12,7 +12,7 @@ from deploy.demo.changes import Register
 from deploy.demo.national import LAYOUTS
 from deploy.demo.observe import SYSTEM, numbers
 from deploy.demo.oracle import Oracle
-from tests.campaign.ground import plain
+from deploy.local.postgres import libpq_url
 
 #: A receipt may be committed after one with a higher id; it is looked for this far back.
 LATE_IDS = 500
@@ -73,7 +73,7 @@ class Answers(threading.Thread):
 
     def __init__(self, store: str) -> None:
         super().__init__(name="answers", daemon=True)
-        self._store = plain(store)
+        self._store = libpq_url(store)
         self._enough = threading.Event()
         self._told: dict[str, set[int]] = {layout.format: set() for layout in LAYOUTS}
         self._last_id = 0

@@ -18,7 +18,7 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from deploy.local.stack import Stack
 from tests.topics import every_record
 
@@ -102,7 +102,7 @@ def test_the_written_settings_reach_both_databases(stack: Stack) -> None:
     broker, store, source = lines.stdout.split()
     assert broker == stack.kafka.bootstrap
     for url, name in ((store, "national"), (source, "agency")):
-        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        with psycopg.connect(libpq_url(url)) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == (name,)
 
 
@@ -137,7 +137,7 @@ def test_a_killed_broker_comes_back_on_its_port_with_its_records(kafka: KafkaNod
 
 
 def test_a_crashed_postgres_keeps_what_was_committed(postgres: PostgresNode, database: str) -> None:
-    address = database.replace("+psycopg", "")
+    address = libpq_url(database)
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
     port = postgres.port
@@ -177,7 +177,7 @@ def test_settings_of_the_caller_win(tmp_path: Path) -> None:
     node = PostgresNode(tmp_path, settings={"wal_level": "logical"})
     try:
         node.start()
-        with psycopg.connect(node.url().replace("+psycopg", "")) as connection:
+        with psycopg.connect(libpq_url(node.url())) as connection:
             assert connection.execute("SHOW wal_level").fetchone() == ("logical",)
     finally:
         node.stop("immediate")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from consumers.opening import open_store
 from consumers.postgres import PostgresStore, Timeouts
 from consumers.store import Fenced, StoreError
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from schemas.errors import LienthongError, TryAgain
 from tests.road import wait_for
 from tests.store_lab import BOOK, SYSTEM, Lab, a_reject, delete, make_lab, numbered, upsert
@@ -42,7 +42,7 @@ def impatient(lab: Lab, **limits: float) -> Iterator[None]:
 @contextmanager
 def locked_row(lab: Lab) -> Iterator[None]:
     """Another program holds the row of K1."""
-    with psycopg.connect(lab.url.replace("+psycopg", "")) as other:
+    with psycopg.connect(libpq_url(lab.url)) as other:
         other.execute(f"SELECT 1 FROM {TABLE} WHERE lt_key = 'K1' FOR UPDATE".encode())
         yield
         other.rollback()
@@ -326,7 +326,7 @@ def test_a_database_or_user_that_does_not_exist_is_told_to_a_person(postgres: Po
 
 
 def test_a_database_that_cannot_hold_vietnamese_text_is_refused(postgres: PostgresNode, unique: str) -> None:
-    with psycopg.connect(postgres.url().replace("+psycopg", ""), autocommit=True) as admin:
+    with psycopg.connect(libpq_url(postgres.url()), autocommit=True) as admin:
         admin.execute(
             f"CREATE DATABASE {unique} ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'"
             " TEMPLATE template0".encode()

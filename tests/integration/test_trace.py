@@ -12,7 +12,7 @@ from deploy.demo.agency import create_table
 from deploy.demo.births import Birth, new_births, outcome, render
 from deploy.demo.national import Live, Rejected
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from tests.benchmarks.parts import insert
 from tests.road import Road, road, wait_for
 
@@ -30,7 +30,7 @@ def test_a_record_is_followed_through_every_hop(
     kafka: KafkaNode, postgres: PostgresNode, database: str, unique: str, tmp_path: Path
 ) -> None:
     source = postgres.create_database(f"{unique}_agency")
-    create_table(source.replace("+psycopg", ""))
+    create_table(libpq_url(source))
     births = list(new_births(60, 5))
     good = next(one for one in births if isinstance(outcome(one), Live))
     bad = next(one for one in births if isinstance(outcome(one), Rejected))
@@ -39,7 +39,7 @@ def test_a_record_is_followed_through_every_hop(
         one.run("capture", "install")
         one.start("capture", "capture", "run")
         one.worker()
-        with psycopg.connect(source.replace("+psycopg", ""), autocommit=True) as clerk:
+        with psycopg.connect(libpq_url(source), autocommit=True) as clerk:
             insert(clerk, [render(birth, rng) for birth in births])
         answered = "SELECT count(*) FROM lienthong_receipt WHERE published_at IS NOT NULL"
         sealed = "SELECT count(*) FROM lienthong_audit_block WHERE seal IS NOT NULL"

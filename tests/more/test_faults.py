@@ -22,7 +22,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import PostgresNode, libpq_url
 from tests.acceptance.test_repairs import CODES, CONTRACT, national_format
 from tests.road import Road, end_offsets, wait_for
 
@@ -202,7 +202,7 @@ def test_a_slow_store(stack: Stack) -> None:
 @contextmanager
 def locked(stack: Stack, table: str) -> Iterator[None]:
     """Somebody else holds a table of the store."""
-    with psycopg.connect(stack.one.store.replace("+psycopg", "")) as other:
+    with psycopg.connect(libpq_url(stack.one.store)) as other:
         other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         yield
 
