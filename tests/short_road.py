@@ -56,6 +56,21 @@ CONTRACT: Mapping[str, object] = {
 }  # fmt: skip
 
 
+#: The agency's table, in words that every database takes.
+CREATE = (
+    "CREATE TABLE so_nguoi (id bigint PRIMARY KEY, so text, ten text, ngay text, con boolean, trang_thai int)"
+)
+
+
+def people(first: int, count: int) -> str:
+    """The statement that writes so many records."""
+    rows = [
+        f"({n}, 'S{n}', 'nguyễn văn thử', '01/02/2016', {'true' if n % 2 else 'false'}, 1)"
+        for n in range(first, first + count)
+    ]
+    return f"INSERT INTO so_nguoi VALUES {', '.join(rows)}"
+
+
 @cache
 def made_library() -> tuple[Path, Library]:
     """A province's folder with one register, made once."""
@@ -84,8 +99,7 @@ class ShortRoad:
         self.national = sa.create_engine(self.store_url)
         self.store = open_store(self.store_url)
         self.store.migrate([self.library.formats[FORMAT]])
-        columns = "id bigint PRIMARY KEY, so text, ten text, ngay text, con boolean, trang_thai int"
-        self.write(f"CREATE TABLE so_nguoi ({columns})")
+        self.write(CREATE)
 
     def close(self) -> None:
         self.store.close()
@@ -104,11 +118,7 @@ class ShortRoad:
 
     def people(self, first: int, count: int) -> None:
         """New records in the agency's table."""
-        rows = [
-            f"({n}, 'S{n}', 'nguyễn văn thử', '01/02/2016', {'true' if n % 2 else 'false'}, 1)"
-            for n in range(first, first + count)
-        ]
-        self.write(f"INSERT INTO so_nguoi VALUES {', '.join(rows)}")
+        self.write(people(first, count))
 
     def spoil(self, *statements: str) -> None:
         """In the national store: what nobody should do."""
@@ -141,13 +151,13 @@ class ShortRoad:
         return len(values)
 
     @contextmanager
-    def comparison(self) -> Iterator[Comparison]:
-        with closing(open_side(self.source, self.contract, print)) as side:
+    def comparison(self, source: str | None = None) -> Iterator[Comparison]:
+        with closing(open_side(source or self.source, self.contract, print)) as side:
             yield Comparison(side, self.store, self.library, "of the test")
 
-    def compare(self, *, full: bool = False) -> tuple[Proof, list[Difference]]:
-        """What ``lienthong reconcile run`` finds."""
-        with self.comparison() as comparison:
+    def compare(self, *, full: bool = False, source: str | None = None) -> tuple[Proof, list[Difference]]:
+        """What ``lienthong reconcile run`` finds; ``source`` is another database in place of our agency's."""
+        with self.comparison(source) as comparison:
             found = [one for part in comparison.differences(full=full) for one in part]
             return comparison.prove(), found
 

@@ -1,6 +1,5 @@
 """Drafts from a real MariaDB."""
 
-from collections.abc import Iterator
 from urllib.parse import quote_plus
 
 import pytest
@@ -13,16 +12,6 @@ from tests.layouts.held_out import COMMENTED, GLUED
 from tests.layouts.layout import Layout
 from tests.more.mariadb import PASSWORD, MariadbNode
 from tests.unit.drafts import PROMISED, library, right
-
-
-@pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbNode]:
-    node = MariadbNode(tmp_path_factory.mktemp("mariadb"))
-    try:
-        node.start()
-        yield node
-    finally:
-        node.stop()
 
 
 @pytest.mark.timeout(600)
