@@ -5,15 +5,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from deploy.demo.agency import create_table
+from deploy.demo.agency import create_table, load
 from deploy.demo.births import Birth, new_births, outcome, render
 from deploy.demo.national import Live, Rejected
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
-from tests.benchmarks.parts import insert
 from tests.road import Road, road, wait_for
 
 pytestmark = pytest.mark.timeout(600)
@@ -39,8 +37,7 @@ def test_a_record_is_followed_through_every_hop(
         one.run("capture", "install")
         one.start("capture", "capture", "run")
         one.worker()
-        with psycopg.connect(libpq_url(source), autocommit=True) as clerk:
-            insert(clerk, [render(birth, rng) for birth in births])
+        load(libpq_url(source), (render(birth, rng) for birth in births))
         answered = "SELECT count(*) FROM lienthong_receipt WHERE published_at IS NOT NULL"
         sealed = "SELECT count(*) FROM lienthong_audit_block WHERE seal IS NOT NULL"
         steps: list[dict[str, Any]] = []
