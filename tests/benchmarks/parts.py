@@ -31,7 +31,6 @@ from tests.benchmarks.ceiling import ceiling, measure_store, shuffled_rows
 from tests.benchmarks.codec import codec
 from tests.benchmarks.library import library
 from tests.benchmarks.measure import Measure, against
-from tests.benchmarks.province import contracts
 from tests.road import Road, road, wait_for
 
 TRANSLATE_AIM = 30_000
@@ -55,19 +54,27 @@ class Context:
         return self.postgres.url(name)
 
 
-def drain_rate(one: Road, topics: tuple[str, ...], start: int, total: int) -> float:
-    """Records a second from the first ledger step behind ``start`` to ``total``; the start is not counted."""
+def drain_rate(
+    one: Road, topics: tuple[str, ...] | None, start: int, total: int, *, every: float = 0.02
+) -> float:
+    """Records a second from the first ledger step behind ``start`` to ``total``; the start is not counted.
+
+    Args:
+        topics: those that count; None: all.
+        every: seconds between two looks.
+    """
     first: tuple[int, float] | None = None
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
-        done = sum(offset or 0 for (topic, _), offset in one.ledger().items() if topic in topics)
+        ledger = one.ledger().items()
+        done = sum(offset or 0 for (topic, _), offset in ledger if topics is None or topic in topics)
         now = time.monotonic()
         if done > start and first is None:
             first = (done, now)
         if done >= total and first is not None:
             return (done - first[0]) / (now - first[1])
-        time.sleep(0.02)
-    raise AssertionError(f"not drained: {topics}\n{one.log('w1')[-2000:]}")
+        time.sleep(every)
+    raise AssertionError(f"not drained: {topics or 'all'}\n{one.log('w1')[-2000:]}")
 
 
 async def _publish(broker: str, topic: str, records: list[Outgoing]) -> None:
@@ -303,7 +310,6 @@ def memory(context: Context) -> list[Measure]:
 PARTS: dict[str, Callable[[Context], list[Measure]]] = {
     "codec": lambda _: codec(),
     "library": lambda context: library(context.folder),
-    "contracts": lambda context: contracts(context.kafka.bootstrap, context.database, context.folder),
     "store": store,
     "sync": sync,
     "translate": translate,

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from schemas.codec import encode_row
 from schemas.library import Library, load_library
 from streams.publisher import Outgoing, Publisher
 from tests.benchmarks.library import DATASETS, dataset_of, library_141, source_row
 from tests.benchmarks.measure import Measure, against
+from tests.benchmarks.parts import Context, drain_rate
 from tests.road import Road, road
 
 #: One shape for all, so that the changes are the same work wherever they are.
@@ -17,41 +17,27 @@ SHAPE = (22, 30)
 CHANGES = 270_000  #: of all datasets together: 2,000 for each generated one
 
 
-def contracts(broker: str, database: Callable[[str], str], folder: Path) -> list[Measure]:
+def contracts(context: Context) -> list[Measure]:
     """Changes a second of one worker with both hops, over a backlog."""
     generated = DATASETS - len(load_library().contracts)
     rates = []
     for count in (1, generated):
-        own = folder / f"contracts{count}"
+        own = context.folder / f"contracts{count}"
         library_141(own, datasets=DATASETS - generated + count, widths=[SHAPE])
-        store = database(f"contracts{count}")
-        with road(broker, store, own / "logs", contracts=str(own)) as one:
+        store = context.database(f"contracts{count}")
+        with road(context.kafka.bootstrap, store, own / "logs", contracts=str(own)) as one:
             each = CHANGES // count
             asyncio.run(_publish(one, count, each))
-            rates.append(_drained(one, each * count))
+            one.worker("w1")
+            # Each change is a step of the ledger in both hops.
+            rates.append(drain_rate(one, None, 0, 2 * each * count, every=0.1) / 2)
+            one.end("w1")
     what = (
         f"one worker, both hops, a backlog of {CHANGES:,} changes of {SHAPE[0]} columns in {generated} "
         f"datasets of a library of {DATASETS}; ceiling: as many in one dataset of a library of "
         f"{DATASETS - generated + 1}"
     )
     return [against("contracts_141", rates[1], "changes/s", rates[0], what)]
-
-
-def _drained(one: Road, changes: int) -> float:
-    """Changes a second, from the first ledger step to the last row nation-wide."""
-    one.worker("w1")
-    first: tuple[int, float] | None = None
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        steps = sum(offset or 0 for offset in one.ledger().values())
-        now = time.monotonic()
-        if steps and first is None:
-            first = (steps, now)
-        if steps >= 2 * changes and first is not None:
-            one.end("w1")
-            return (2 * changes - first[0]) / 2 / (now - first[1])
-        time.sleep(0.1)
-    raise AssertionError(f"not drained\n{one.log('w1')[-2000:]}")
 
 
 async def _publish(one: Road, count: int, each: int) -> None:

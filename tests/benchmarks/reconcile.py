@@ -148,6 +148,3 @@ def _read_plainly(source: str, target: str) -> float:
         ):
             deque(copy, maxlen=0)
     return time.monotonic() - began
-
-
-PARTS = {"reconcile": reconcile}
