@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from threading import Thread
-from time import sleep
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from schemas.errors import LienthongError
 from tests.capture_lab import CaptureLab, a_contract, replayed
 from tests.capture_laws import take
 from tests.line_laws import DONG, LINED, LineLaws, dong, held, kinds, leftovers, make
+from tests.road import wait_for
 
 
 @pytest.fixture
@@ -49,7 +49,11 @@ class TestLines(LineLaws):
         dong(lab, 1, 1, hand=first, loai="a")
         other = Thread(target=lambda: dong(lab, 2, 1, hand=second, loai="b"))
         other.start()
-        sleep(0.3)
+        watch = lab.another_hand()
+        waits = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        wait_for("the second clerk to wait", lambda: watch.run(waits))
         first.run("COMMIT")
         other.join()
         assert [kinds(row) for row in lab.rows(LINED)] == [([], ["a"]), (["a"], ["a", "b"])]

@@ -31,7 +31,7 @@ MESSES: list[Callable[[str], str]] = [
     str.lower,
     lambda text: text.replace(" ", "-"),
     lambda text: text.replace(" ", ""),
-    lambda text: text.replace("oà", "òa").replace("òa", "oà"),
+    lambda text: text.replace("òa", "oà"),
     lambda text: text[:-1],
     lambda text: f"{text}x",
     lambda text: text.partition(" ")[2],

@@ -108,13 +108,8 @@ def test_every_database_is_there_with_its_owner_in_both_languages(folder: Path, 
     for contract in library.contracts.values():
         assert contract.owner in page.said[""]
         assert contract.system in page.said[""]
-    assert (
-        '<html lang="en">' in text,
-        'id="en" class="chooser" aria-label="English" checked="checked"' in text,
-    ) == (
-        True,
-        True,
-    )
+    assert '<html lang="en">' in text
+    assert 'id="en" class="chooser" aria-label="English" checked="checked"' in text
     assert "Which of the province's databases may become orphans" in page.said["en"]
     assert "Cơ sở dữ liệu nào của tỉnh có nguy cơ mồ côi" in page.said["vi"]
     assert "no change ever reached the store" in page.said["en"]
