@@ -11,6 +11,9 @@ from consumers.ddl import column_name
 from schemas.formats import NationalFormat
 
 WHOSE = ("lt_system", "lt_dataset", "lt_source_key")
+#: By key, so locks are taken in one order; and so that what a merge tells can be told apart. The order of the
+#: rows on their pages is another: a short row goes where a long one before it found no room.
+IN_ORDER = "ORDER BY s.lt_row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,6 @@ def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
     table = national.table
     staging = f"{dialect.staging_schema}.lt_stage_{table}"
     fields = [f'"{column_name(field)}"' for field in national.fields]
-    # Read in the order of lt_row, the order of the rows on its fresh pages: by key, so locks are, too.
     staged = f"FROM {staging} s WHERE s.lt_row >= {dialect.mark} AND s.lt_row < {dialect.mark}"
     return MergeSql(
         staging=staging,
@@ -69,7 +71,7 @@ def _upsert(table: str, staged: str, fields: list[str], dialect: Dialect) -> str
     # Of a tombstone that another record takes over, nothing was its own before.
     changed.append("lt_before = CASE WHEN t.lt_source_key = excluded.lt_source_key THEN t.lt_seq END")
     return (
-        f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged}"
+        f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged} {IN_ORDER}"
         f" ON CONFLICT (lt_key) DO UPDATE SET {', '.join(changed)}"
         # Its own holder, or the tombstone of another record of the same dataset, and older in any case.
         f" WHERE t.lt_seq < excluded.lt_seq AND {_same(WHOSE[:2], 'excluded')}"
@@ -89,6 +91,7 @@ def _delete(table: str, staged: str, dialect: Dialect) -> str:
     there = f"(s.lt_warnings IS NULL OR EXISTS (SELECT 1 FROM {table} h WHERE h.lt_key = s.lt_key))"
     return (
         f"INSERT INTO {table} AS t ({', '.join(names)}) SELECT {', '.join(values)} {staged} AND {there}"
+        f" {IN_ORDER}"
         f" ON CONFLICT (lt_key) DO UPDATE SET {', '.join(changed)}"
         f" WHERE t.lt_seq < excluded.lt_seq AND {_same(WHOSE, 'excluded')}"
     )

@@ -31,6 +31,15 @@ class AuditLaws:
         assert (told.applied, told.stale, told.duplicate) == (4, 1, 1)
         assert lab.lines()[1:] == [(2, "u", 1), (5, "u", 2), (6, "u", 5), (7, "d", 6)]
 
+    def test_a_line_names_its_own_version_replaced_however_long_the_records_are(self, lab: Lab) -> None:
+        """Short rows may come to stand where a long one found no room, before earlier ones."""
+        every = range(1, 401)
+        names = {at: "x" * (at * 977 % 3000) for at in every}
+        lab.apply(*(upsert(at, f"K{at}", person=f"p{at}") for at in every if at % 2))
+        lab.apply(*(upsert(1000 + at, f"K{at}", person=f"p{at}", hoTen=names[at]) for at in every))
+        replaced = {seq: before for seq, _, before in lab.lines() if seq > 1000}
+        assert replaced == {1000 + at: at if at % 2 else -1 for at in every}
+
     def test_a_tombstone_taken_over_was_nothing_of_the_new_record(self, lab: Lab) -> None:
         lab.apply(upsert(1, person="p1"), delete(2, person="p1"))
         lab.apply(upsert(3, person="p2"))
