@@ -26,6 +26,7 @@ from consumers.verifying import Flaw, Verdict, verify
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import load_library
 from schemas.printing import print_json
+from schemas.reasons import Language
 from schemas.settings import load_settings
 
 audit = typer.Typer(no_args_is_help=True, help="The signed chain of all applied changes.")
@@ -135,7 +136,11 @@ def verify_(
     if as_json:
         last = str(verdict.last) if verdict.last else None
         told = {"rows": proof.rows, "older_rows": proof.older} if proof else {}
-        print_json({**asdict(verdict), "last": last, "sound": not verdict.flaws, **told})
+        flaws = [
+            {"seal": one.seal, "what": one.what, "text": one.text.en, "text_vi": one.text.vi}
+            for one in verdict.flaws
+        ]
+        print_json({**asdict(verdict), "flaws": flaws, "last": last, "sound": not flaws, **told})
     else:
         _tell(verdict, settings.language)
         if proof is not None:
@@ -172,10 +177,10 @@ class _Talk:
         self(f"seal {verdict.seals}, {verdict.lines} lines …")
 
 
-def _tell(verdict: Verdict, language: str) -> None:
+def _tell(verdict: Verdict, language: Language) -> None:
     words = _WORDS[language]
     for flaw in verdict.flaws:
-        typer.echo(_line(flaw, words))
+        typer.echo(_line(flaw, language))
     count = {"lines": verdict.lines, "seals": verdict.seals}
     if verdict.flaws:
         typer.echo(words["broken"].format(flaws=len(verdict.flaws), **count), err=True)
@@ -189,9 +194,10 @@ def _tell(verdict: Verdict, language: str) -> None:
         typer.echo(words["anchor"].format(anchor=verdict.last), err=True)
 
 
-def _line(flaw: Flaw, words: dict[str, str]) -> str:
+def _line(flaw: Flaw, language: Language) -> str:
+    words = _WORDS[language]
     where = "-" if flaw.seal is None else f"{words['seal']} {flaw.seal}"
-    return f"{words[flaw.what]}\t{where}\t{flaw.text}"
+    return f"{words[flaw.what]}\t{where}\t{flaw.text.vi if language == 'vi' else flaw.text.en}"
 
 
 @audit.command()

@@ -24,6 +24,7 @@ import polars as pl
 
 from consumers.audit_key import BLOCK_BYTES, AuditKey, Marks
 from consumers.audit_tree import leaf
+from consumers.outcomes import Burial
 from consumers.preparing import csv_of
 from consumers.store import Prepared
 from schemas.formats import NationalFormat
@@ -213,8 +214,9 @@ def blocks_of(
     drafted: Draft,
     left_out: Sequence[int],
     replaced: Sequence[tuple[Sequence[int], Numbers]],
+    buried: Sequence[Burial] = (),
 ) -> list[NewBlock]:
-    """The lines of the rows that were applied.
+    """The lines of the rows that were applied, and behind them those of the rows that were ``buried``.
 
     Args:
         left_out: the other rows, by place in ``prepared.rows``.
@@ -229,13 +231,26 @@ def blocks_of(
     if prepared.riders:
         _chain_versions(prepared, lines, applied)
     full_id = prepared.batch.format.full_id
+    told_by = staged[np.array([one.lt_row for one in buried], dtype=np.int64)]
+    graves = _graves(lines[told_by], buried)
     blocks = []
     for (system, dataset, contract), places in drafted.shared:
         mine = lines[applied] if places is None else lines[places][applied[places]]
-        if mine.size:
+        behind = graves if places is None else graves[np.isin(told_by, places)]
+        if count := mine.size + behind.size:
             told = {"format": full_id, "system": system, "dataset": dataset, "contract": contract}
-            blocks.append(NewBlock(key=drafted.key, how_many=mine.size, lines=mine.tobytes(), **told))
+            # Not put together as arrays: NumPy would turn the bytes of the numbers round.
+            written = mine.tobytes() + behind.tobytes()
+            blocks.append(NewBlock(key=drafted.key, how_many=count, lines=written, **told))
     return blocks
+
+
+def _graves(of_the_same_records: Numbers, buried: Sequence[Burial]) -> Numbers:
+    """The lines of rows that were buried, from lines with the handles of their records."""
+    lines = of_the_same_records.copy()
+    lines["seq"], lines["before"] = [one.seq for one in buried], [one.version for one in buried]
+    lines["op"], lines["after"] = b"d", np.void(NOTHING)
+    return lines
 
 
 def _chain_versions(prepared: Prepared, lines: Numbers, applied: Numbers) -> None:

@@ -66,10 +66,13 @@ def _mask(letter: str) -> str:
 def corrected(reject: Reject, library: Library, values: Mapping[str, str], missing: Sequence[str]) -> bytes:
     """The record with these source columns put right and those set to nothing; nobody else's change.
 
+    Of a national change it is corrected for the inbound contract that refused it, and for no one else.
+
     Raises ``LienthongError`` if the record is none of a contract or cannot be read, ``SettingsError`` for a
     column or value that the contract does not have.
     """
-    contract = library.contracts.get(f"{reject.system}/{reject.dataset}")
+    refused_by = (reject.contract or f"{reject.system}/{reject.dataset}").partition("@")[0]
+    contract = library.contracts.get(refused_by)
     if contract is None or contract.topic != reject.topic:
         raise LienthongError(
             f"the reject is not of a dataset with a contract here: {reject.topic}",
@@ -81,8 +84,7 @@ def corrected(reject: Reject, library: Library, values: Mapping[str, str], missi
             f"the record cannot be read ({reject.rule}), so no value of it can be corrected",
             next_step="let the source publish it again, then: lienthong rejects retry --supersede",
         )
-    side = "after" if found.fields["after"] is not None else "before"
-    row = dict(found.fields[side] or {})
+    row = _row(found, contract)
     for name in (*values, *missing):
         if name not in row:
             raise SettingsError(
@@ -90,7 +92,20 @@ def corrected(reject: Reject, library: Library, values: Mapping[str, str], missi
             )
     row |= {name: _typed(contract, name, text) for name, text in values.items()}
     row |= dict.fromkeys(missing)
-    return encode_row({**found.fields, side: row}, found.registered)
+    fields = row if contract.source else {_side(found): row}
+    return encode_row({**found.fields, **fields}, found.registered)
+
+
+def _row(found: Content, contract: Contract) -> dict[str, Any]:
+    """The source columns of a record, as its contract reads them."""
+    if contract.source:
+        return {name: value for name, value in found.fields.items() if name in contract.columns}
+    return dict(found.fields[_side(found)] or {})
+
+
+def _side(found: Content) -> str:
+    """Of a provincial change: where the values stand that are translated."""
+    return "after" if found.fields["after"] is not None else "before"
 
 
 def _typed(contract: Contract, name: str, text: str) -> Any:

@@ -14,6 +14,7 @@ import sqlalchemy
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 
+from consumers.audit_key import load_key
 from consumers.brokers import require_listener
 from consumers.opening import open_store
 from schemas.errors import LienthongError, TryAgain
@@ -25,6 +26,9 @@ ROOMS = ("schemas", "producers", "streams", "consumers")
 
 #: Above this, "seconds from the source's commit to ours" says more about clocks than about the road.
 CLOCK_SKEW_SECONDS = 2.0
+
+#: A worker seals once a second; above this none does, or it cannot.
+UNSEALED_SECONDS = 60.0
 
 _ANSWER_MS = 5_000
 
@@ -208,6 +212,40 @@ def store_ready(url: str, formats: Iterable[NationalFormat]) -> str:
             next_step="run: lienthong store migrate (--dry-run shows it)",
         )
     return f"{shown(url)} answers and is migrated"
+
+
+@_finding("audit", "start a worker where the key of the audit chain lies: lienthong road run")
+def audit_sealed(url: str, key_file: Path) -> str:
+    """What changed is sealed soon after, by a key that this machine has too or that lies elsewhere."""
+    store = open_store(url)
+    try:
+        waits, last = store.unsealed(), store.last_seal()
+    finally:
+        store.close()
+    late = waits.oldest_seconds > UNSEALED_SECONDS
+    told = (
+        f"{_many(waits.lines, 'line')} of the audit chain not sealed yet, the oldest for"
+        f" {waits.oldest_seconds:.0f} s"
+    )
+    if not key_file.exists():
+        if late:
+            raise LienthongError(
+                f"{told}; there is no {key_file}",
+                next_step="bring the key that sealed until now; if there was none: lienthong audit keygen",
+            )
+        return f"{told}; {f'key {last.key}' if last else 'no key yet, a worker makes one'}, not here"
+    try:
+        key = load_key(key_file)
+    except LienthongError as problem:
+        raise LienthongError(f"{told}; {problem.message}", next_step=problem.next_step) from problem
+    if last is not None and last.key != key.id:
+        raise LienthongError(
+            f"the last seal is of key {last.key}, and {key_file} is {key.id}",
+            next_step="give all workers of this store the same LIENTHONG_AUDIT_KEY",
+        )
+    if late:
+        raise LienthongError(told)
+    return f"{told}; key {key.id}"
 
 
 @_finding("clock", "set both clocks by NTP: lag in seconds and receipts' times are wrong until then")

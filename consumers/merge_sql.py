@@ -117,7 +117,8 @@ def _left(national: NationalFormat, staging: str, dialect: Dialect) -> str:
 def _bury(table: str, staging: str, dialect: Dialect) -> str:
     # Its version stays: what was said of it under this key may still be on its way, in another partition.
     return (
-        f"UPDATE {table} AS t SET lt_applied_at = {{now}}, lt_deleted_at = {{now}} FROM {staging} s"
-        f" WHERE t.lt_key = {dialect.mark} AND s.lt_row = {dialect.mark} AND {_same(WHOSE, 's')}"
-        f" AND t.lt_seq < {dialect.mark} AND t.lt_deleted_at IS NULL"
+        f"UPDATE {table} AS t SET lt_applied_at = {{now}}, lt_deleted_at = {{now}}"
+        f" WHERE t.lt_key = {dialect.mark} AND EXISTS"
+        f" (SELECT 1 FROM {staging} s WHERE s.lt_row = {dialect.mark} AND {_same(WHOSE, 's')})"
+        f" AND t.lt_seq < {dialect.mark} AND t.lt_deleted_at IS NULL RETURNING lt_seq"
     )

@@ -21,6 +21,15 @@ class Refusal:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burial:
+    """A row that was deleted because its record stands under another key now, or has left this one."""
+
+    lt_row: int  #: the staged row of the same record that told so
+    seq: int  #: of the change that left the key
+    version: int  #: of the row that was deleted
+
+
 @dataclass(slots=True)
 class Tally:
     """Collects, for one transaction, what the steps left out."""
@@ -30,6 +39,7 @@ class Tally:
     refusals: dict[int, Refusal] = field(default_factory=dict)
     replaced: list[tuple[Sequence[int], "np.ndarray[Any, Any]"]] = field(default_factory=list)
     """Staged rows (``lt_row``) that were written, with the version that each replaced, -1 for none."""
+    buried: list[Burial] = field(default_factory=list)
 
     def merged(
         self, step: Step, replaced: "np.ndarray[Any, Any]", losers: Iterable[tuple[int, Verdict]]

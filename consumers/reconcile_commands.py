@@ -1,10 +1,12 @@
 """``lienthong reconcile``: are a source and the national store equal, and if not, where; and mend it."""
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +16,7 @@ from consumers.corrections import masked
 from consumers.proofs import Proof, ProofStore
 from consumers.reconcile import Comparison, Sent
 from consumers.settings import StoreSettings
-from schemas.differences import Difference
+from schemas.differences import Difference, Kind
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import find_contract, fingerprints, load_library
 from schemas.printing import print_json, print_table
@@ -22,12 +24,23 @@ from schemas.reasons import Language, reason
 from schemas.settings import load_settings
 from schemas.sides import OpenSide
 
-#: Differences told one by one; all are counted.
+#: Differences of a kind told one by one; all are counted.
 MANY = 1_000
+EXAMPLES = 3
+#: What is no drift: people are told how much of it there is, and why.
+_SETTLED: tuple[Kind, ...] = ("refused", "in_flight")
 
 _COLUMNS = {
     "vi": ("loại", "định dạng", "bản ghi", "số thay đổi", "trường", "lý do"),
     "en": ("kind", "format", "record", "number", "fields", "reason"),
+}
+_GROUPED = {
+    "vi": ("không phải sai lệch", "định dạng", "số bản ghi", "ví dụ", "trường", "lý do"),
+    "en": ("no drift", "format", "records", "for example", "fields", "reason"),
+}
+_ALL_OF_THEM = {
+    "vi": "xem từng bản: lienthong rejects list {system} --dataset {dataset} --each (hoặc --json ở đây)",
+    "en": "to see each: lienthong rejects list {system} --dataset {dataset} --each (or --json here)",
 }
 _KINDS = {
     "vi": {
@@ -45,6 +58,8 @@ _KINDS = {
         "in_flight": "in flight",
     },
 }
+
+_Cause = tuple[Kind, str, tuple[str, ...], str]  # kind, format, fields, rule
 
 Dataset = Annotated[str, typer.Argument(metavar="SYSTEM/DATASET", help="Whose contract.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -80,8 +95,8 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         """Compare the source, translated by its contract, with the national store; change nothing.
 
         A record may be missing in the store, extra, or different by field. A change on its way is no drift,
-        nor is a record that was rejected or waits behind a reject: both are only counted. Exit status 0
-        equal, 1 drift, 2 not compared.
+        nor is a record that was rejected or waits behind a reject: both are only counted, by cause
+        (--json tells each). Exit status 0 equal, 1 drift, 2 not compared.
         """
         settings = load_settings(StoreSettings)
         if reveal and not why:
@@ -89,16 +104,16 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         with _comparing(settings, dataset, open_side, source()) as (comparison, opened):
             if reveal:
                 opened.revealed_keys(dataset, who=by or getpass.getuser(), why=why)
-            told: list[Difference] = []
+            told = _Found()
             for found in comparison.differences(full=full):
-                told += found[: MANY - len(told)]
+                told.add(found)
             proof = comparison.prove()
         tongue = language or settings.language
         if as_json:
             since = {"in_flight_since": _moment(comparison.in_flight_since_ms)}
-            print_json({**_as_json(proof), **since, "differences": [_told(one, reveal) for one in told]})
+            print_json({**_as_json(proof), **since, "differences": [_told(one, reveal) for one in told.each]})
         else:
-            _print(told, tongue, reveal)
+            _print(told, proof, tongue, reveal)
             _say(proof, _moment(comparison.in_flight_since_ms))
         if proof.drift:
             raise typer.Exit(1)
@@ -122,11 +137,11 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         that differs is sent, 1 something is not, 2 not compared.
         """
         settings = load_settings(StoreSettings)
-        told: list[Difference] = []
+        told = _Found()
         every: list[Sent] = []
         with _comparing(settings, dataset, open_side, source()) as (comparison, _):
             for found in comparison.differences():
-                told += found[: MANY - len(told)]
+                told.add(found)
                 every.append(comparison.repair(found, deletes=yes, send=not dry_run))
             proof = comparison.prove()
         sent = Sent(
@@ -139,7 +154,7 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
             print_json({**_as_json(proof), "dry_run": dry_run, "sent": asdict(sent)})
         else:
             if dry_run:
-                _print(told, language or settings.language, False)
+                _print(told, proof, language or settings.language, False)
             _say(proof)
             _say_sent(dataset, sent, dry_run=dry_run)
         if sent.kept_back or sent.untold or (dry_run and proof.drift):
@@ -173,20 +188,68 @@ def _wait(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _print(told: list[Difference], tongue: Language, reveal: bool) -> None:
+@dataclass(slots=True)
+class _Found:
+    """Differences as they are told: the first of each kind one by one, and all of them by cause."""
+
+    each: list[Difference] = field(default_factory=list)
+    by_cause: Counter[_Cause] = field(default_factory=Counter)
+    _by_kind: Counter[Kind] = field(default_factory=Counter)
+
+    def add(self, found: Sequence[Difference]) -> None:
+        for one in found:
+            self.by_cause[_cause(one)] += 1
+            self._by_kind[one.kind] += 1
+            if self._by_kind[one.kind] <= MANY:
+                self.each.append(one)
+
+
+def _cause(one: Difference) -> _Cause:
+    return one.kind, one.format, one.fields, one.rule
+
+
+def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
     rows = [
         (
             _KINDS[tongue][one.kind],
             one.format,
-            str(one.source_key if reveal else masked(one.source_key)),
+            _named(one, reveal),
             str(one.seq or "-"),
             ", ".join(one.fields),
             reason(one.rule, "", tongue) if one.rule else "",
         )
-        for one in told
+        for one in told.each
+        if one.kind not in _SETTLED
     ]
     if rows:
         print_table("", _COLUMNS[tongue], rows)
+    causes = [
+        (
+            _KINDS[tongue][kind],
+            full_id,
+            str(count),
+            ", ".join(_examples(told, (kind, full_id, fields, rule), reveal)),
+            ", ".join(fields),
+            reason(rule, "", tongue) if rule else "",
+        )
+        for (kind, full_id, fields, rule), count in told.by_cause.most_common()
+        if kind in _SETTLED
+    ]
+    if causes:
+        print_table("", _GROUPED[tongue], causes)
+        typer.echo(_ALL_OF_THEM[tongue].format(system=proof.system, dataset=proof.dataset), err=True)
+
+
+def _examples(told: _Found, cause: _Cause, reveal: bool) -> list[str]:
+    """The first few records of a cause, by number where the store has one, else by key."""
+    found = (one for one in told.each if _cause(one) == cause)
+    return [
+        str(one.seq) if one.seq and not reveal else _named(one, reveal) for one in islice(found, EXAMPLES)
+    ]
+
+
+def _named(one: Difference, reveal: bool) -> str:
+    return str(one.source_key if reveal else masked(one.source_key))
 
 
 def _moment(ms: int) -> str | None:

@@ -252,7 +252,8 @@ def fix(
     """Correct values of a rejected change by hand; it is tried again, and then what waits behind it.
 
     The record as it came is kept beside the correction. The source is not changed: correct it there as well,
-    or the next change of the record brings the old value back.
+    or the next change of the record brings the old value back. A national change that an inbound contract
+    refused is corrected for that contract alone.
     """
     pairs = [one.partition("=") for one in values or ()]
     if (not pairs and not missing) or not all(name and mark for name, mark, _ in pairs):

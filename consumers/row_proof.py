@@ -12,6 +12,7 @@ import polars as pl
 
 from consumers.audit_key import AuditKey
 from consumers.audit_lines import Block, contents_of, hash_of, marks_of
+from consumers.audit_words import said
 from consumers.auditing import AuditStore
 from consumers.verifying import Flaw
 from schemas.formats import NationalFormat
@@ -76,7 +77,7 @@ def _look(
             proof.flaws += _compared(rows, national, key, lines, proof)
             say(f"{national.full_id}: {proof.rows} rows …")
     for (full_id, _, seq), (_, source) in lines.versions.items():
-        text = f"the row of {source} number {seq} in {full_id} is gone, or is another one now"
+        text = said("row_gone", source=source, seq=seq, format=full_id)
         proof.flaws.append(Flaw(seal=None, what="row", text=text))
     return proof
 
@@ -100,7 +101,5 @@ def _compared(
             proof.older += 1
         elif not fits:
             lines.versions.pop(version, None)
-            text = (
-                f"the row of {system}/{dataset} number {seq} in {national.full_id} is not as its line tells"
-            )
+            text = said("row_other", source=f"{system}/{dataset}", seq=seq, format=national.full_id)
             yield Flaw(seal=None, what="row", text=text)

@@ -18,7 +18,7 @@ from consumers.audit_key import AuditKey
 from consumers.audit_lines import blocks_of, draft
 from consumers.audit_store import AuditBooks
 from consumers.merge_sql import Dialect, MergeSql, merge_sql
-from consumers.outcomes import Refusal, Tally, Verdict
+from consumers.outcomes import Burial, Refusal, Tally, Verdict
 from consumers.preparing import prepare, receipts_of_parked, receipts_of_rejects
 from consumers.readings import Readings
 from consumers.store import (
@@ -274,11 +274,13 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
                         self._bisect(connection, sql, step, moment, tally)
                     else:
                         self._merge(connection, sql, step, moment, tally)
-                self._bury_left(connection, sql, moment)
+                self._bury_left(connection, sql, moment, tally)
             applied, receipts, rejects = tally.settle()
             self._log_effects(connection, prepared)
             if prepared.draft is not None:
-                lines = blocks_of(prepared, prepared.draft, list(tally.verdicts), tally.replaced)
+                lines = blocks_of(
+                    prepared, prepared.draft, list(tally.verdicts), tally.replaced, tally.buried
+                )
                 self._write_blocks(connection, lines)
             self._write_receipts(connection, receipts)
             refused = [*prepared.rejects, *rejects]
@@ -299,21 +301,26 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
             losers = [(lt_row, verdict) for lt_row, verdict in found]
         tally.merged(step, replaced, losers)
 
-    def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str) -> None:
+    def _bury_left(self, connection: sa.Connection, sql: MergeSql, moment: str, tally: Tally) -> None:
         """Delete what a record holds under a key that it has left; hardly ever is there one.
 
         The two keys lie in different partitions, so the newer row may come first, or at the same time in
         another worker: the lock on ``lienthong_left`` puts them in a row, ``gone_seq`` tells the later one.
         """
-        bury = sql.bury.replace("{now}", moment)
+        text = sql.bury.replace("{now}", moment)
+
+        def bury(lt_row: int, key: str, seq: int) -> None:
+            found = connection.exec_driver_sql(text, (key, lt_row, seq)).scalars()
+            tally.buried += [Burial(lt_row=lt_row, seq=seq, version=version) for version in found]
+
         for one in connection.exec_driver_sql(sql.left).all():
             if one.mine != one.lt_key:
-                connection.exec_driver_sql(bury, (one.lt_key, one.lt_row, one.lt_seq))
+                bury(one.lt_row, one.lt_key, one.lt_seq)
                 this = [column == getattr(one, column.name) for column in ddl.left.primary_key.columns]
                 older = sa.or_(ddl.left.c.gone_seq.is_(None), ddl.left.c.gone_seq < one.lt_seq)
                 connection.execute(ddl.left.update().where(*this, older).values(gone_seq=one.lt_seq))
             elif one.gone_seq is not None and one.lt_seq < one.gone_seq:
-                connection.exec_driver_sql(bury, (one.lt_key, one.lt_row, one.gone_seq))
+                bury(one.lt_row, one.lt_key, one.gone_seq)
 
     def _bisect(
         self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from consumers.audit_key import Anchor, PublicKey
 from consumers.audit_lines import LINE, PAGE_LINES, Block, pages_of
 from consumers.audit_tree import root
+from consumers.audit_words import Said, said
 from consumers.auditing import NO_SEAL, AuditStore, Seal, Statement, Unsealed
 
 _Deed = tuple[int, bytes]  # reject and hash
@@ -18,7 +19,7 @@ class Flaw:
 
     seal: int | None  #: its number; None: the flaw is of no one seal
     what: str  #: a code: altered, removed, added, forged, chain, truncated, deed, row
-    text: str  #: where, and what; no personal value
+    text: Said  #: where, and what; no personal value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,59 +87,48 @@ def _chained(
     """Whether it follows the one before."""
     expected = before.number + 1 if before else 1
     if seal.number > expected:
-        many = (
-            f"seals {expected} to {seal.number - 1} are"
-            if seal.number > expected + 1
-            else f"seal {expected} is"
-        )
-        yield Flaw(seal=expected, what="removed", text=f"{many} missing")
+        many = "seals_missing" if seal.number > expected + 1 else "seal_missing"
+        yield Flaw(seal=expected, what="removed", text=said(many, first=expected, last=seal.number - 1))
     if statement is None:
         return  # told with its blocks
     if statement.number != seal.number:
-        yield Flaw(seal=seal.number, what="chain", text=f"says that it is number {statement.number}")
+        yield Flaw(seal=seal.number, what="chain", text=said("number", number=statement.number))
     if seal.number == expected and statement.previous != (before.digest if before else NO_SEAL):
-        yield Flaw(
-            seal=seal.number, what="chain", text=f"does not follow seal {seal.number - 1} as it is now"
-        )
+        yield Flaw(seal=seal.number, what="chain", text=said("not_behind", before=seal.number - 1))
     if remembered is not None and remembered != seal.anchor:
-        yield Flaw(seal=seal.number, what="chain", text="is another one than the anchor remembers")
+        yield Flaw(seal=seal.number, what="chain", text=said("not_remembered"))
 
 
 def _sealed(seal: Seal, keys: Mapping[str, PublicKey]) -> Iterator[Flaw]:
     """Whether a trusted key signed it."""
     key = keys.get(seal.key)
     if key is None:
-        yield Flaw(
-            seal=seal.number, what="forged", text=f"is signed by key {seal.key}, which is not trusted here"
-        )
+        yield Flaw(seal=seal.number, what="forged", text=said("not_trusted", key=seal.key))
     elif not key.signed(seal.statement.encode(), seal.signature):
-        yield Flaw(seal=seal.number, what="forged", text=f"key {seal.key} did not sign what it says")
+        yield Flaw(seal=seal.number, what="forged", text=said("not_signed", key=seal.key))
 
 
 def _held(seal: Seal, statement: Statement | None, blocks: Sequence[Block]) -> Iterator[Flaw]:
     """Whether the blocks are those that were sealed, page by page."""
     if statement is None:
-        yield Flaw(
-            seal=seal.number, what="forged", text="its statement cannot be read; its blocks are not checked"
-        )
+        yield Flaw(seal=seal.number, what="forged", text=said("unreadable"))
         return
     hashes = seal.hashes
     pages = sum(pages_of(lines) for _, lines in statement.blocks)
     if not hashes or len(hashes) != pages or root(hashes).hex() != statement.root:
-        text = "the hashes kept beside it were altered; its blocks cannot be told apart"
-        yield Flaw(seal=seal.number, what="altered", text=text)
+        yield Flaw(seal=seal.number, what="altered", text=said("hashes"))
         return
     here = {block.id: block for block in blocks}
     at = 0
     for number, lines in statement.blocks:
         mine, at = hashes[at : at + pages_of(lines)], at + pages_of(lines)
         if (block := here.pop(number, None)) is None:
-            text = f"block {number} with {lines} lines is missing"
+            text = said("block_missing", block=number, lines=lines)
             yield Flaw(seal=seal.number, what="removed", text=text)
         else:
             yield from _pages(seal.number, block, mine, lines)
     for block in here.values():
-        yield Flaw(seal=seal.number, what="added", text=f"{_named(block)} was put under it later")
+        yield Flaw(seal=seal.number, what="added", text=said("block_added", block=_named(block)))
 
 
 def _pages(seal: int, block: Block, expected: Sequence[bytes], lines: int) -> Iterator[Flaw]:
@@ -146,31 +136,27 @@ def _pages(seal: int, block: Block, expected: Sequence[bytes], lines: int) -> It
     wrong = [page for page, (a, b) in enumerate(zip(block.leaves(), expected, strict=False)) if a != b]
     if len(block.lines) != lines * LINE.size:
         first = (wrong[0] if wrong else len(expected)) * PAGE_LINES + 1
-        text = f"{_named(block)}: of {lines} lines {len(block.lines) / LINE.size:g} are there; the first that"
-        text += f" is not as it was is one of lines {first} to {first + PAGE_LINES - 1}"
+        place = {"there": len(block.lines) / LINE.size, "first": first, "last": first + PAGE_LINES - 1}
+        text = said("other_length", block=_named(block), lines=lines, **place)
         yield Flaw(seal=seal, what="removed" if len(block.lines) < lines * LINE.size else "added", text=text)
     elif wrong and len(wrong) == len(expected) > 1:
-        text = f"{_named(block)}: its head, or some of the lines of every page, were altered"
-        yield Flaw(seal=seal, what="altered", text=text)
+        yield Flaw(seal=seal, what="altered", text=said("whole_block", block=_named(block)))
     else:
         for page in wrong:
-            yield Flaw(
-                seal=seal,
-                what="altered",
-                text=f"{_named(block)}: {_which(block, page)} or the head was altered or moved",
-            )
+            text = said("page", block=_named(block), lines=_which(block, page))
+            yield Flaw(seal=seal, what="altered", text=text)
 
 
-def _which(block: Block, page: int) -> str:
+def _which(block: Block, page: int) -> Said:
     """The lines of a page, with the numbers that they tell now."""
     first, seqs = page * PAGE_LINES + 1, [line[0] for line in LINE.iter_unpack(block.pages()[page])]
-    where = f"line {first}" if len(seqs) == 1 else f"one of lines {first} to {first + len(seqs) - 1}"
-    return f"{where} (sequence numbers now {', '.join(map(str, seqs))})"
+    told = {"first": first, "last": first + len(seqs) - 1, "seqs": ", ".join(map(str, seqs))}
+    return said("one_line" if len(seqs) == 1 else "lines", **told)
 
 
-def _named(block: Block) -> str:
-    source = f"{block.system}/{block.dataset} -> {block.format}" if block.format else "deeds of people"
-    return f"block {block.id} ({source}, {block.at.isoformat(timespec='seconds')})"
+def _named(block: Block) -> Said:
+    source = f"{block.system}/{block.dataset} -> {block.format}" if block.format else said("deeds")
+    return said("block", block=block.id, source=source, at=block.at.isoformat(timespec="seconds"))
 
 
 def _cut_off(last: Anchor | None, anchors: Sequence[Anchor], strange: Sequence[int]) -> Iterator[Flaw]:
@@ -178,10 +164,9 @@ def _cut_off(last: Anchor | None, anchors: Sequence[Anchor], strange: Sequence[i
     end = last.number if last else 0
     known = max((one.number for one in anchors), default=0)
     if known > end:
-        text = f"the chain ends at seal {end}, and the anchor remembers seal {known}"
-        yield Flaw(seal=end + 1, what="truncated", text=text)
+        yield Flaw(seal=end + 1, what="truncated", text=said("cut_off", end=end, known=known))
     for number in strange:
-        yield Flaw(seal=number, what="removed", text="blocks stand under it, and the seal is missing")
+        yield Flaw(seal=number, what="removed", text=said("no_seal"))
 
 
 def _deeds(blocks: Sequence[Block]) -> dict[int, list[_Deed]]:
@@ -196,5 +181,4 @@ def _deeds(blocks: Sequence[Block]) -> dict[int, list[_Deed]]:
 def _deeds_kept(lines: Counter[_Deed], before: Counter[_Deed], after: Counter[_Deed]) -> Iterator[Flaw]:
     """Whether ``lienthong_audit`` tells what people did as it was noted; read before the lines, and after."""
     for number in sorted({number for number, _ in (lines - after) | (before - lines)}):
-        text = f"what people did with reject {number} (lienthong_audit) was altered, removed or added"
-        yield Flaw(seal=None, what="deed", text=text)
+        yield Flaw(seal=None, what="deed", text=said("deed", reject=number))

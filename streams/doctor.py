@@ -42,13 +42,15 @@ def _services(settings: RoadSettings, library: Library) -> Iterator[Finding]:
         yield health.topics_present(settings.broker, expected)
     store = health.store_ready(settings.store, library.formats.values())
     yield store
+    if store.ok:
+        yield health.audit_sealed(settings.store, settings.audit_key_file)
     yield health.clock_agrees(settings.store)
 
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
 ) -> None:
-    """Check settings, contracts, registry, broker, topics, store, clock and packages.
+    """Check settings, contracts, registry, broker, topics, store, audit chain, clock and packages.
 
     Exit status 0 if every line is OK, 1 otherwise.
     """

@@ -1,6 +1,7 @@
 """Laws of a comparison, whatever databases it stands between. A subclass gives ``road``: a short one."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -197,6 +198,32 @@ class ReconcileLaws:
         assert road.run("reconcile", "repair", DATASET).exit_code == 0
         assert road.bring() == 1
         assert road.run("reconcile", "run", DATASET).exit_code == 0
+
+    def test_the_command_tells_what_is_no_drift_by_cause_and_json_each(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 20)
+        road.bring()
+        road.write("UPDATE so_nguoi SET ngay = '31/02/2016' WHERE id <= 9")
+        road.bring()
+        road.write("UPDATE so_nguoi SET ten = 'x' WHERE id > 15")
+        road.spoil(f"UPDATE {TABLE} SET ten = 'Khác' WHERE lt_key = 'S12'")
+        done = road.run("reconcile", "run", DATASET)
+        assert done.exit_code == 1
+        lines = [line.split("\t") for line in done.stdout.splitlines()]
+        assert [line[:2] for line in lines] == [
+            ["kind", "format"],
+            ["different", "thu.nguoi.v1"],
+            ["no drift", "format"],
+            ["refused or parked", "thu.nguoi.v1"],
+            ["in flight", "thu.nguoi.v1"],
+        ]
+        refused, in_flight = lines[3:]
+        assert (refused[2], len(refused[3].split(", ")), refused[4]) == ("9", 3, "ngay")
+        assert "the calendar has no such day" in refused[5]
+        assert in_flight[2] == "5"
+        assert "lienthong rejects list thu_qnam --dataset nguoi --each" in done.stderr
+        told = json.loads(road.run("reconcile", "run", DATASET, "--json").stdout)["differences"]
+        assert Counter(one["kind"] for one in told) == {"refused": 9, "in_flight": 5, "different": 1}
 
     @pytest.mark.parametrize("dataset", ["thu_qnam/khong", "hotich_qnam/khaisinh"])
     def test_what_cannot_be_compared_ends_with_2(self, road: ShortRoad, dataset: str) -> None:

@@ -121,4 +121,4 @@ class _Reader(threading.Thread):
         self.join()
 
 
-PARTS: dict[str, Callable[[Context], list[Measure]]] = {"parking": parking, "receipts": receipts}
+PARTS: dict[str, Callable[[Context], list[Measure]]] = {"rejects": parking, "receipts": receipts}

@@ -164,3 +164,37 @@ def test_a_new_inbound_contract_begins_at_the_start_beside_sync(one: Road, contr
     }
     status = one.run("store", "status").stdout
     assert f"national.{PROVINCE}" in status
+
+
+def test_a_national_change_that_an_inbound_contract_refused_is_corrected_for_it_alone(
+    one: Road, contracts: Path
+) -> None:
+    needs_a_name = {**FIELDS, "ten": {**FIELDS["ten"], "required": True}}
+    write_contract(
+        contracts, "tinh/ve", {**inbound(PROVINCE), "targets": {PROVINCE: {"fields": needs_a_name}}}
+    )
+    others = source(one, "khac/dan")
+    one.worker()
+    others.write({**row(1, "A", ""), "ten": None})
+    others.write({**row(2, "B", ""), "ten": None})
+    others.write(row(2, "B", "Thử Hai"))
+    others.producer.flush()
+    settle(one)
+    assert one.query("SELECT ma FROM tinh_dan_v1") == []
+    refused = {each.source_key: each.id for each in one.query("SELECT id, source_key FROM lienthong_reject")}
+    assert sorted(refused) == ["1", "2"]
+    assert "ten: required_missing" in one.run("rejects", "list", "khac", "--each").stdout
+    for key, name in (("1", "Thử Một"), ("2", "Thử Tay")):
+        told = one.run("rejects", "fix", str(refused[key]), "--set", f"ten={name}", "--why", "theo sổ gốc")
+        assert "corrected (ten)" in told.stderr
+    there = "SELECT ma, ten, lt_system, lt_seq FROM tinh_dan_v1 ORDER BY ma"
+    wait_for("what was corrected, and what waited behind it", lambda: len(one.query(there)) == 2)
+    settle(one)
+    assert [tuple(each) for each in one.query(there)] == [
+        ("A", "Thử Một", "khac", 1),
+        ("B", "Thử Hai", "khac", 3),
+    ]
+    # The national store, and the other contract that reads it, keep what came.
+    for table in ("thu_dan_v1", "trungtam_dan_v1"):
+        kept = one.query(f"SELECT ma, ten FROM {table} ORDER BY ma")
+        assert [tuple(each) for each in kept] == [("A", None), ("B", "Thử Hai")], table

@@ -7,6 +7,7 @@ import pytest
 
 from consumers.audit_lines import LINE, NOTHING, contents_of
 from consumers.store import Fenced
+from tests.laws.moved import left
 from tests.store_lab import BOOK, DATASET, SYSTEM, Change, Lab, a_reject, delete, frame, numbered, upsert
 
 
@@ -49,6 +50,20 @@ class AuditLaws:
         lab.apply(upsert(1, "OLD"))
         assert lab.apply(delete(2, "OLD", answers=False), upsert(2, "NEW")).applied == 2
         assert lab.lines()[1:] == [(2, "d", 1), (2, "u", -1)]
+
+    def test_a_row_buried_under_a_key_that_its_record_left_leaves_a_line(self, lab: Lab) -> None:
+        lab.apply(upsert(1, "A"), upsert(2, "K2", person="p2"))
+        lab.store.note_left([left("A")])
+        lab.apply(upsert(3, "K3", person="p3"), upsert(4, "B"))
+        assert lab.lines()[2:] == [(3, "u", -1), (4, "u", -1), (4, "d", 1)]
+        lab.apply(
+            upsert(2, "A"), upsert(4, "B")
+        )  # late, and again: nothing more is deleted but what it wrote
+        assert lab.lines()[5:] == [(2, "u", 1), (4, "d", 2)]
+        handles = [line[2] for block in lab.store.blocks_of(None) for line in block.each()]
+        assert len({handles[at] for at in (0, 3, 4, 5, 6)}) == 1
+        handle = lab.key.marks(SYSTEM, DATASET, [b"p1"]).handles
+        assert handles[4] == handle
 
     def test_a_row_that_the_database_refuses_leaves_no_line_and_the_others_do(self, guarded: Lab) -> None:
         guarded.apply(upsert(1, hoTen="A"))

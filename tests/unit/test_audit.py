@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from consumers import health
 from consumers.audit_key import (
     AuditKey,
     anchor_file,
@@ -26,6 +27,7 @@ from consumers.opening import open_store
 from schemas.errors import SettingsError
 from schemas.library import load_library
 from streams.cli import app
+from tests.laws.moved import left
 from tests.store_lab import BOOK, DATASET, SYSTEM, Lab, delete, numbered, upsert
 from tests.unit.provinces import write_format
 
@@ -110,6 +112,18 @@ def test_lines_that_were_tampered_with_are_found_and_placed(lab: Lab, how: str) 
         assert f"{SYSTEM}/{DATASET} -> {BOOK.full_id}" in flaw["text"]
 
 
+def test_each_language_is_told_whole(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    altered = f"CAST({OTHER_LINES['altered']} AS blob)"
+    lab.execute(f"UPDATE {FIRST.format(altered)}")
+    monkeypatch.setenv("LIENTHONG_LANGUAGE", "vi")
+    (line,) = run("verify").stdout.splitlines()
+    assert "một trong các dòng 1 đến 16 (số thứ tự nay là 1, 2" in line
+    assert not re.search(r"\b(line|lines|block|the|or|was|were|of)\b", line)
+    (flaw,) = json.loads(run("verify", "--json").stdout)["flaws"]
+    assert flaw["text_vi"] in line
+    assert "was altered or moved" in flaw["text"]
+
+
 @pytest.mark.parametrize(
     ("statement", "what", "seals"),
     [
@@ -163,6 +177,41 @@ def test_without_a_key_nothing_can_be_judged(lab: Lab, tmp_path: Path) -> None:
     assert run("verify", "--public-key", str(tmp_path / "none.pub")).exit_code == 1  # CliRunner: any error
     error = run("verify", "--anchor", "3:zz").exception
     assert getattr(error, "exit_code", None) == 2
+
+
+# --- the doctor --------------------------------------------------------------------------------------
+
+
+def test_the_doctor_tells_lines_that_nobody_seals_and_why(lab: Lab, key_file: Path) -> None:
+    found = health.audit_sealed(lab.url, key_file)
+    assert (found.ok, found.detail) == (
+        True,
+        f"0 lines of the audit chain not sealed yet, the oldest for 0 s; key {lab.key.id}",
+    )
+    lab.apply(upsert(23, "K9", person="p9"))
+    assert health.audit_sealed(lab.url, key_file).ok, "a worker has a minute"
+    lab.execute("UPDATE lienthong_audit_block SET at = '2020-01-01T00:00:00.000000+00:00' WHERE seal IS NULL")
+    found = health.audit_sealed(lab.url, key_file)
+    assert (found.ok, found.detail.partition(",")[0]) == (False, "1 line of the audit chain not sealed yet")
+    assert "lienthong road run" in found.next_step
+    key_file.chmod(0o644)
+    found = health.audit_sealed(lab.url, key_file)
+    assert (found.ok, found.next_step) == (False, f"chmod 600 {key_file}")
+    key_file.unlink()
+    found = health.audit_sealed(lab.url, key_file)
+    assert not found.ok
+    assert f"there is no {key_file}" in found.detail
+
+
+def test_the_doctor_tells_a_key_that_did_not_seal_until_now(lab: Lab, tmp_path: Path) -> None:
+    make_key(tmp_path / "other.key")
+    found = health.audit_sealed(lab.url, tmp_path / "other.key")
+    assert not found.ok
+    assert lab.key.id in found.detail
+    assert "the same LIENTHONG_AUDIT_KEY" in found.next_step
+    found = health.audit_sealed(lab.url, tmp_path / "none.key")
+    assert found.ok, "the key lies on another machine"
+    assert f"key {lab.key.id}, not here" in found.detail
 
 
 # --- one record --------------------------------------------------------------------------------------
@@ -337,6 +386,18 @@ def test_a_row_altered_behind_the_road_is_found(lab: Lab, statement: str, told: 
     found = run("verify", "--rows")
     assert found.exit_code == 1
     assert told in found.stdout
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_a_row_that_was_buried_and_dug_up_is_found(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.store.note_left([left("K4", person="p4")])
+    lab.apply(upsert(40, "K40", person="p4"))
+    assert run("verify", "--rows").exit_code == 0
+    lab.execute(f"UPDATE {BOOK.table} SET lt_deleted_at = NULL WHERE lt_key = 'K4'")
+    monkeypatch.setenv("LIENTHONG_LANGUAGE", "vi")
+    found = run("verify", "--rows")
+    assert found.exit_code == 1
+    assert "số 4 trong thu.nghiem.v1 không như dòng nhật ký đã ghi" in found.stdout
 
 
 @pytest.mark.usefixtures("other_tables")
