@@ -173,7 +173,7 @@ def test_a_national_change_that_an_inbound_contract_refused_is_corrected_for_it_
     write_contract(
         contracts, "tinh/ve", {**inbound(PROVINCE), "targets": {PROVINCE: {"fields": needs_a_name}}}
     )
-    others = source(one, "khac/dan")
+    others = one.events("khac/dan")
     one.worker()
     others.write({**row(1, "A", ""), "ten": None})
     others.write({**row(2, "B", ""), "ten": None})
