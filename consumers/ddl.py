@@ -62,6 +62,7 @@ ledger = sa.Table(
     _text("owner"),
     sa.Column("claimed_at", Moment, nullable=False),
     sa.Column("updated_at", Moment),
+    _text("library", nullable=True),
     comment="Sổ vị trí: mỗi phân vùng Kafka đã được ghi vào kho đến đâu; ghi cùng giao dịch với dữ liệu",
 )
 

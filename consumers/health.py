@@ -17,9 +17,10 @@ from kafka.admin import KafkaAdminClient
 from consumers.audit_key import load_key
 from consumers.brokers import require_listener
 from consumers.opening import open_store
+from consumers.store import inbound_name
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
-from schemas.library import Library, load_library
+from schemas.library import Library, fingerprint_of, fingerprints, load_library
 from schemas.registry import UnknownSchema, fingerprint
 
 ROOMS = ("schemas", "producers", "streams", "consumers")
@@ -212,6 +213,29 @@ def store_ready(url: str, formats: Iterable[NationalFormat]) -> str:
             next_step="run: lienthong store migrate (--dry-run shows it)",
         )
     return f"{shown(url)} answers and is migrated"
+
+
+@_finding("workers", "restart the workers, one after the other")
+def workers_follow(url: str, deployment: str, library: Library, folders: Sequence[Path]) -> str:
+    """Whoever claimed a partition last follows the library as it is here."""
+    expected = fingerprint_of(fingerprints(library, folders))
+    readers = {deployment: {one.topic for one in library.outbound}}
+    readers |= {inbound_name(deployment, one.id): {one.topic} for one in library.inbound}
+    readers[deployment] |= {one.topic for one in library.formats.values()}
+    store = open_store(url)
+    try:
+        rows = [
+            row
+            for name, topics in readers.items()
+            for row in store.ledger(name)
+            if row.position.topic in topics and row.library is not None
+        ]
+    finally:
+        store.close()
+    others = sorted({row.owner for row in rows if row.library != expected})
+    if others:
+        raise LienthongError(f"{', '.join(others)} took in another library than the one here")
+    return f"{_many(len({row.owner for row in rows}), 'worker')} took in the library as it is here"
 
 
 @_finding("audit", "start a worker where the key of the audit chain lies: lienthong road run")

@@ -155,6 +155,7 @@ def ledger_row(row: sa.Row[Any]) -> LedgerRow:
         owner=row.owner,
         claimed_at=row.claimed_at,
         updated_at=row.updated_at,
+        library=row.library,
     )
 
 

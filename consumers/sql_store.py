@@ -165,7 +165,13 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
     # --- claims --------------------------------------------------------------------------------------
 
     def claim(
-        self, deployment: str, positions: Sequence[Position], *, generation: int, owner: str
+        self,
+        deployment: str,
+        positions: Sequence[Position],
+        *,
+        generation: int,
+        owner: str,
+        library: str | None = None,
     ) -> Mapping[Position, Claim]:
         if not positions:
             return {}
@@ -173,11 +179,12 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
         rows, parameters = self._values([(p.topic, p.partition) for p in sorted(set(positions))])
         text = f"""
             INSERT INTO lienthong_ledger
-                (deployment, topic, "partition", epoch, generation, owner, claimed_at)
-            SELECT {mark}, v.column1, v.column2, 1, {mark}, {mark}, {self.now}
+                (deployment, topic, "partition", epoch, generation, owner, library, claimed_at)
+            SELECT {mark}, v.column1, v.column2, 1, {mark}, {mark}, {mark}, {self.now}
             FROM (VALUES {rows}) AS v WHERE true
             ON CONFLICT (deployment, topic, "partition") DO UPDATE SET epoch = lienthong_ledger.epoch + 1,
-                generation = excluded.generation, owner = excluded.owner, claimed_at = excluded.claimed_at
+                generation = excluded.generation, owner = excluded.owner, library = excluded.library,
+                claimed_at = excluded.claimed_at
             WHERE lienthong_ledger.generation < excluded.generation
                 OR (lienthong_ledger.generation = excluded.generation
                     AND lienthong_ledger.owner = excluded.owner)
@@ -185,7 +192,7 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
                     AND COALESCE(lienthong_ledger.updated_at < {self.ten_minutes_ago}, true))
             RETURNING topic, "partition", epoch, next_offset"""
         with self._transaction() as connection:
-            known = (deployment, generation, owner)
+            known = (deployment, generation, owner, library)
             found = connection.exec_driver_sql(text, (*known, *parameters)).all()
         claims = [
             Claim(position=Position(topic=topic, partition=partition), epoch=epoch, next_offset=offset)

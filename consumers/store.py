@@ -84,6 +84,7 @@ class LedgerRow:
     owner: str  #: process that claimed it last
     claimed_at: datetime
     updated_at: datetime | None  #: last step; None: never
+    library: str | None  #: fingerprint of the library that its owner follows; None: it told none
 
 
 # --- rejects and receipts ---------------------------------------------------------------------------
@@ -327,9 +328,17 @@ class NationalStore(Protocol):
         """Run the plan in one transaction and return it. Several processes may do so at once."""
 
     def claim(
-        self, deployment: str, positions: Sequence[Position], *, generation: int, owner: str
+        self,
+        deployment: str,
+        positions: Sequence[Position],
+        *,
+        generation: int,
+        owner: str,
+        library: str | None = None,
     ) -> Mapping[Position, Claim]:
         """Claim partitions: each gets a new epoch, which fences every earlier claim of it.
+
+        ``library``: fingerprint of the library that the owner follows, for who looks at the ledger.
 
         A position is missing from the answer when it was claimed under a higher ``generation``, or under
         the same by another ``owner``; unless nobody claimed or moved it for ten minutes by the database's

@@ -120,6 +120,30 @@ def fingerprints(library: Library, folders: Sequence[Path]) -> dict[str, str]:
     return found
 
 
+def fingerprint_of(taken: Mapping[str, str]) -> str:
+    """One for a whole library. ``taken``: of ``fingerprints``."""
+    return sha256(repr(sorted(taken.items())).encode()).hexdigest()[:16]
+
+
+def changed_since(library: Library, folders: Sequence[Path], taken: Mapping[str, str]) -> list[str]:
+    """Ids of contracts whose files say something else by now than when the library was read, or are new.
+
+    ``taken``: its ``fingerprints`` when it was read.
+    """
+    try:
+        now = fingerprints(library, folders)
+    except (OSError, StopIteration):  # a file is gone, or is being replaced
+        return sorted(library.contracts)
+    there = {
+        path.relative_to(folder / "contracts").with_suffix("").as_posix()
+        for folder in (SHIPPED, *folders)
+        for path in folder.glob("contracts/**/*.yaml")
+        if not path.name.endswith(EXAMPLES)
+    }
+    changed = {name for name, one in now.items() if one != taken[name]}
+    return sorted(changed | there - library.contracts.keys())
+
+
 def file_of(one: Contract | NationalFormat | CodeList, folders: Sequence[Path]) -> Path:
     """The file that something of the library was read from. ``folders``: a province's own."""
     if isinstance(one, Contract):

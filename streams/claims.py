@@ -95,14 +95,23 @@ class Claims:
         owner: unique name of this process.
         log: the Kafka consumer.
         executor: threads for the store's calls.
+        library: fingerprint of what the process follows.
     """
 
     def __init__(
-        self, *, store: NationalStore, deployment: str, owner: str, log: Log, executor: Executor
+        self,
+        *,
+        store: NationalStore,
+        deployment: str,
+        owner: str,
+        log: Log,
+        executor: Executor,
+        library: str | None = None,
     ) -> None:
         self._store = store
         self._deployment = deployment
         self._owner = owner
+        self._library = library
         self._log = log
         self._executor = executor
         self._held: dict[Position, Held] = {}
@@ -276,7 +285,11 @@ class Claims:
     async def _claim_now(self, wanted: Collection[Position], generation: int) -> None:
         claims = await self._in_thread(
             lambda: self._store.claim(
-                self._deployment, list(wanted), generation=generation, owner=self._owner
+                self._deployment,
+                list(wanted),
+                generation=generation,
+                owner=self._owner,
+                library=self._library,
             )
         )
         for position in wanted:

@@ -43,6 +43,7 @@ def _services(settings: RoadSettings, library: Library) -> Iterator[Finding]:
     store = health.store_ready(settings.store, library.formats.values())
     yield store
     if store.ok:
+        yield health.workers_follow(settings.store, settings.deployment, library, settings.contract_folders)
         yield health.audit_sealed(settings.store, settings.audit_key_file)
     yield health.clock_agrees(settings.store)
 

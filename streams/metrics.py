@@ -110,6 +110,7 @@ class RoadMetrics:
         self.claim_failures = Gauge(**working.CLAIM_FAILURES.arguments(), registry=registry)
         self.broker_up = Gauge(**working.BROKER_UP.arguments(), registry=registry)
         self.store_up = Gauge(**working.STORE_UP.arguments(), registry=registry)
+        self.library_changed = Gauge(**working.LIBRARY_CHANGED.arguments(), registry=registry)
 
     def in_store(
         self, dataset: tuple[str, str], full_id: str, seconds: npt.NDArray[np.float64], promise: Promise

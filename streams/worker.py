@@ -27,7 +27,7 @@ from consumers.opening import open_store
 from consumers.repairs import RepairStore
 from consumers.store import Position, inbound_name
 from schemas.errors import LienthongError, StopTheLine, TryAgain
-from schemas.library import Library, fingerprints
+from schemas.library import Library, fingerprint_of, fingerprints
 from streams.answers import AnswersPublisher
 from streams.beside import Part, parts
 from streams.claims import Claims
@@ -36,6 +36,7 @@ from streams.mill import Mill
 from streams.publisher import Publisher
 from streams.sealing import Sealer, worker_key
 from streams.settings import RoadSettings
+from streams.shelf import Shelf
 from streams.sync import SyncHop
 from streams.topics import plan_topics
 from streams.translate import TranslateHop
@@ -105,6 +106,7 @@ class Worker:
         self._settings = settings
         self._library = library
         self._name = f"{name}-{uuid.uuid4().hex[:8]}"
+        self._taken = fingerprints(library, settings.contract_folders)
         self._registry = CollectorRegistry()
         self._metrics = RoadMetrics(self._registry)
         self._stop = asyncio.Event()
@@ -167,13 +169,26 @@ class Worker:
             "executor": store_threads,
             "stop_the_line": self._end,
         }
-        beside: list[Part] = [AnswersPublisher(**common), sealer]
+        shelf = Shelf(
+            library=self._library,
+            folders=settings.contract_folders,
+            taken=self._taken,
+            metrics=metrics,
+            executor=store_threads,
+            stop_the_line=self._end,
+        )
+        beside: list[Part] = [AnswersPublisher(**common), sealer, shelf]
         lanes: list[Lane] = []
         for name, hops in self._readers(store, publisher, store_threads).items():
             app = self._app(name, home)
             log = _Log(app)
             claims = app.claims = Claims(
-                store=store, deployment=name, owner=self._name, log=log, executor=store_threads
+                store=store,
+                deployment=name,
+                owner=self._name,
+                log=log,
+                executor=store_threads,
+                library=fingerprint_of(self._taken),
             )
             lane = Lane(app=app, claims=claims, mills=[])
             lanes.append(lane)
@@ -211,12 +226,15 @@ class Worker:
         }
         readers: dict[str, list[TranslateHop | SyncHop]] = {deployment: []}
         if TranslateHop.name in self._hops:
-            told = fingerprints(library, self._settings.contract_folders)
             served = {deployment: library.outbound}
             served |= {inbound_name(deployment, one.id): [one] for one in library.inbound}
             for name, contracts in served.items():
                 hop = TranslateHop(
-                    contracts=contracts, deployment=name, publisher=publisher, fingerprints=told, **common
+                    contracts=contracts,
+                    deployment=name,
+                    publisher=publisher,
+                    fingerprints=self._taken,
+                    **common,
                 )
                 readers.setdefault(name, []).append(hop)
         if SyncHop.name in self._hops:

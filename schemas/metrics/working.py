@@ -160,6 +160,11 @@ CLAIM_FAILURES = gauge(
     text="Claims of partitions that failed since the start.",
 )
 BROKER_UP = gauge(name="lienthong_broker_up", unit="1 or 0", text="1 while the group's coordinator answers.")
+LIBRARY_CHANGED = gauge(
+    name="lienthong_library_changed_contracts",
+    unit="contracts",
+    text="Contracts whose files have changed, or came, since this worker started; a restart takes them in.",
+)
 STORE_UP = gauge(
     name="lienthong_store_up", unit="1 or 0", text="1 while no hop waits for the store or the broker."
 )
