@@ -10,13 +10,14 @@ import typer
 from consumers.audit_export import exported, history
 from consumers.audit_key import (
     Anchor,
-    PublicKey,
     anchor_file,
-    load_key,
+    load_keys,
     load_public,
+    load_publics,
     make_key,
     noted_anchor,
     public_file,
+    renew_key,
 )
 from consumers.commands import opened_store
 from consumers.repairs import RepairStore
@@ -83,25 +84,41 @@ class Unjudged(LienthongError):
 
 
 @audit.command()
-def keygen(key: KeyFile = None) -> None:
+def keygen(
+    key: KeyFile = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Let a new key take over; the one before stays beside it.")
+    ] = False,
+) -> None:
     """Make the key that seals the audit chain, mode 0600, and its public half beside it.
 
     A worker makes one by itself if there is none; several machines need the same one, made here and copied.
+    With --renew workers seal with the new key after their restart; the chain goes on, and what the key
+    before wrote is still verified and exported with it. Who has stolen a key can sign as long as it is
+    trusted: keep an anchor elsewhere (audit verify prints it).
     """
     file = key or load_settings(StoreSettings).audit_key_file
-    made = make_key(file)
+    made, kept = renew_key(file) if renew else (make_key(file), None)
     typer.echo(f"{file}\t{made.id}")
     typer.echo(
         f"copy {file} to every machine with a worker of this store, {public_file(file)} to who verifies",
         err=True,
     )
+    if kept is not None:
+        typer.echo(
+            f"the key before is {kept}: copy it too, for --rows, export and trace; who verifies keeps"
+            f" {public_file(kept)}; now restart the workers",
+            err=True,
+        )
 
 
 @audit.command("verify")
 def verify_(
     public: Annotated[
         list[Path] | None,
-        typer.Option("--public-key", help="Trusted keys; default: <LIENTHONG_AUDIT_KEY>.pub."),
+        typer.Option(
+            "--public-key", help="Trusted keys; default: <LIENTHONG_AUDIT_KEY>.pub and earlier ones."
+        ),
     ] = None,
     anchor: Annotated[
         list[str] | None,
@@ -121,7 +138,8 @@ def verify_(
     try:
         settings = load_settings(StoreSettings)
         file = settings.audit_key_file
-        keys = {one.id: one for one in _trusted(public, file)}
+        trusted = [load_public(one) for one in public] if public else load_publics(file)
+        keys = {one.id: one for one in trusted}
         anchors = [Anchor.parse(text) for text in anchor or ()]
         if not public and (mine := noted_anchor(anchor_file(file, settings.store))) is not None:
             anchors.append(mine)
@@ -149,16 +167,9 @@ def verify_(
         raise typer.Exit(1)
 
 
-def _trusted(public: list[Path] | None, file: Path) -> list[PublicKey]:
-    if public:
-        return [load_public(one) for one in public]
-    beside = public_file(file)
-    return [load_public(beside) if beside.exists() else load_key(file)]
-
-
 def _rows(opened: RepairStore, settings: StoreSettings, talk: "_Talk") -> RowProof:
     formats = sorted(load_library(settings.contract_folders).formats.values(), key=lambda one: one.full_id)
-    return prove_rows(opened, formats, load_key(settings.audit_key_file), talk)
+    return prove_rows(opened, formats, load_keys(settings.audit_key_file), talk)
 
 
 class _Talk:
@@ -213,13 +224,13 @@ def export(
     The file names the record. Of other records it tells keyed hashes only. Exit status 1: no such record.
     """
     settings = load_settings(StoreSettings)
-    secret = load_key(key or settings.audit_key_file)
+    secrets = load_keys(key or settings.audit_key_file)
     contracts = load_library(settings.contract_folders).contracts.values()
     datasets = [dataset] if dataset else sorted({one.dataset for one in contracts if one.system == system})
     if not datasets:
         raise SettingsError(f"no contract of a system {system}", next_step="correct it, or give --dataset")
     with opened_store(settings) as opened:
-        found = history(opened, secret, system, datasets, record)
+        found = history(opened, secrets, system, datasets, record)
         entries = [one for one in found if one.seal is not None]
         wanted = sorted({one.seal for one in entries if one.seal is not None})
         seals = {one.number: one for one in opened.seals(wanted)}
@@ -231,7 +242,7 @@ def export(
         raise SettingsError(
             f"several datasets have such a record: {', '.join(of)}", next_step="give --dataset"
         )
-    text = exported(entries, seals, secret, system, record)
+    text = exported(entries, seals, secrets, system, record)
     if into is None:
         typer.echo(text, nl=False)
     else:

@@ -3,6 +3,7 @@
 The first line is JSON, the second the signature of the first, hexadecimal. Each change comes with its page of
 lines (the others tell only handles and hashes of other records), the path from there to the root of its
 seal's tree, and the seal. The record's salt is told: who has a version of the record can hash it and compare.
+Under keys that were taken over from, the record has another handle and salt: they are told as ``earlier``.
 """
 
 import json
@@ -36,14 +37,17 @@ class Entry:
 
 
 def history(
-    store: AuditStore, key: AuditKey, system: str, datasets: Sequence[str], record: str
+    store: AuditStore, keys: Sequence[AuditKey], system: str, datasets: Sequence[str], record: str
 ) -> list[Entry]:
-    """All lines that ``key`` made of a record, as its source names it; by dataset, in the chain's order."""
+    """All lines that ``keys`` made of a record, as its source names it; by dataset, in the chain's order."""
     found: list[Entry] = []
     for dataset in datasets:
-        handle = key.marks(system, dataset, [record.encode()]).handles
-        for seal, block in store.blocks_with(handle, system, dataset):
-            found += _entries(seal, block, handle)
+        mine: list[Entry] = []
+        for key in keys:
+            handle = key.marks(system, dataset, [record.encode()]).handles
+            for seal, block in store.blocks_with(handle, system, dataset):
+                mine += _entries(seal, block, handle)
+        found += sorted(mine, key=lambda one: (one.seal is None, one.seal or 0, one.block.id, one.place))
     return found
 
 
@@ -62,16 +66,18 @@ def _entries(seal: int | None, block: Block, handle: bytes) -> Iterator[Entry]:
 
 
 def exported(
-    entries: Sequence[Entry], seals: Mapping[int, Seal], key: AuditKey, system: str, record: str
+    entries: Sequence[Entry], seals: Mapping[int, Seal], keys: Sequence[AuditKey], system: str, record: str
 ) -> str:
-    """The file. ``entries``: sealed ones, of one dataset."""
+    """The file, signed by the first of ``keys``. ``entries``: sealed ones, of one dataset."""
     dataset = entries[0].block.dataset
-    mark = key.marks(system, dataset, [record.encode()])
+    made = {key.id: key.marks(system, dataset, [record.encode()]) for key in keys}
+    marks = {name: {"handle": one.handles.hex(), "salt": one.salts.hex()} for name, one in made.items()}
+    key, used = keys[0], {entry.block.key for entry in entries}
     told = {
         "form": FORM,
         "record": {"system": system, "dataset": dataset, "key": record},
-        "handle": mark.handles.hex(),
-        "salt": mark.salts.hex(),
+        **marks.pop(key.id),
+        "earlier": {name: mark for name, mark in marks.items() if name in used},
         "changes": [_change(entry, seals) for entry in entries],
         "seals": {
             number: {"statement": one.statement, "signature": one.signature.hex()}

@@ -2,12 +2,15 @@
 
 One file holds it, readable by its owner only and never in the store: whoever may write the store must not
 be able to seal what he wrote. Its public half lies beside it (``.pub``) for everybody who verifies, and the
-last seal of each store (``.last``), so that a chain cut off at its end is found.
+last seal of each store (``.last``), so that a chain cut off at its end is found. Keys that it took over from
+lie beside it too, each under its id.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -150,26 +153,70 @@ class Anchor:
 def make_key(file: Path) -> AuditKey:
     """Make a key file and its public half. ``SettingsError`` if there is one: it is never overwritten."""
     key = AuditKey.generate()
-    mine = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as opened:
-                opened.write(key.private_pem)
-                opened.flush()
-                os.fsync(opened.fileno())
+        with _written(file, key) as mine:
             os.link(mine, file)  # whole, or not at all; and never over another one
-        finally:
-            mine.unlink()
         public_file(file).write_bytes(key.pem)
     except FileExistsError:
         raise SettingsError(
-            f"{file} is there already", next_step="keep it: what it sealed can only be followed with it"
+            f"{file} is there already", next_step="to let a new one take over: lienthong audit keygen --renew"
         ) from None
     except OSError as error:
         raise _unusable(file, error) from None
     return key
+
+
+def renew_key(file: Path) -> tuple[AuditKey, Path]:
+    """Let a new key take over in a key file; the one before stays beside it, in the file that is told.
+
+    What the one before wrote can be followed only with it. ``SettingsError`` if there is none.
+    """
+    before, key = load_key(file), AuditKey.generate()
+    kept = file.with_name(f"{file.name}.{before.id}")
+    try:
+        with _written(file, key) as mine:
+            with suppress(FileExistsError):  # of an attempt that was cut short
+                os.link(file, kept)
+            public_file(kept).write_bytes(before.pem)
+            mine.replace(file)
+        public_file(file).write_bytes(key.pem)
+    except OSError as error:
+        raise _unusable(file, error) from None
+    return key, kept
+
+
+@contextmanager
+def _written(file: Path, key: AuditKey) -> Iterator[Path]:
+    """The key in a file of its own beside ``file``, to be put into its place."""
+    mine = file.with_name(f"{file.name}.{os.getpid()}.new")
+    descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(key.private_pem)
+            opened.flush()
+            os.fsync(opened.fileno())
+        yield mine
+    finally:
+        mine.unlink(missing_ok=True)
+
+
+def load_keys(file: Path) -> list[AuditKey]:
+    """The key of a key file, and behind it those that it took over from. Raises as ``load_key``."""
+    return [load_key(file), *map(load_key, _earlier(file, ""))]
+
+
+def load_publics(file: Path) -> list[PublicKey]:
+    """The public halves of the same."""
+    beside = public_file(file)
+    found: list[PublicKey] = [load_public(beside) if beside.exists() else load_key(file)]
+    return found + list(map(load_public, _earlier(file, ".pub")))
+
+
+def _earlier(file: Path, ending: str) -> list[Path]:
+    form = re.compile(rf"{re.escape(file.name)}\.[0-9a-f]{{16}}{re.escape(ending)}")
+    there = file.parent.iterdir() if file.parent.is_dir() else ()
+    return sorted(path for path in there if form.fullmatch(path.name))
 
 
 def load_key(file: Path) -> AuditKey:

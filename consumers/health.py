@@ -14,7 +14,7 @@ import sqlalchemy
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 
-from consumers.audit_key import load_key
+from consumers.audit_key import load_keys
 from consumers.brokers import require_listener
 from consumers.opening import open_store
 from consumers.store import inbound_name
@@ -259,17 +259,17 @@ def audit_sealed(url: str, key_file: Path) -> str:
             )
         return f"{told}; {f'key {last.key}' if last else 'no key yet, a worker makes one'}, not here"
     try:
-        key = load_key(key_file)
+        keys = [key.id for key in load_keys(key_file)]
     except LienthongError as problem:
         raise LienthongError(f"{told}; {problem.message}", next_step=problem.next_step) from problem
-    if last is not None and last.key != key.id:
+    if last is not None and last.key not in keys:
         raise LienthongError(
-            f"the last seal is of key {last.key}, and {key_file} is {key.id}",
+            f"the last seal is of key {last.key}, and {key_file} is {keys[0]}",
             next_step="give all workers of this store the same LIENTHONG_AUDIT_KEY",
         )
     if late:
         raise LienthongError(told)
-    return f"{told}; key {key.id}"
+    return f"{told}; key {keys[0]}"
 
 
 @_finding("clock", "set both clocks by NTP: lag in seconds and receipts' times are wrong until then")

@@ -4,6 +4,7 @@ A line is only as good as its seal: ``consumers.verifying`` looks at those. The 
 source, number, contract and fields, so a row that was altered in the database fits no line any more.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from consumers.audit_key import AuditKey
-from consumers.audit_lines import Block, contents_of, hash_of, marks_of
+from consumers.audit_lines import NO_VERSION, Block, contents_of, hash_of, marks_of
 from consumers.audit_words import said
 from consumers.auditing import AuditStore
 from consumers.verifying import Flaw
@@ -33,48 +34,64 @@ class RowProof:
 
 @dataclass(slots=True)
 class _Lines:
-    """What should be in force, by the lines of one key."""
+    """What should be in force, by the lines of the keys."""
 
     versions: dict[_Version, tuple[bytes, str]] = field(default_factory=dict)  #: hash, and the source's name
+    replaced: defaultdict[tuple[str, bytes], set[int]] = field(default_factory=lambda: defaultdict(set))
+    """By format and handle, numbers that were replaced and that no line of the same key had made."""
     since: datetime | None = None
 
     def add(self, block: Block) -> None:
         if self.since is None or block.at < self.since:
             self.since = block.at
         for seq, op, handle, before, after in block.each():
-            self.versions.pop((block.format, handle, before), None)
+            if self.versions.pop((block.format, handle, before), None) is None and before != NO_VERSION:
+                self.replaced[block.format, handle].add(before)
             if op == b"u":
                 source = f"{block.system}/{block.dataset}"
                 self.versions[block.format, handle, seq] = (after, source)
 
+    def settle(self, full_id: str, handles: Sequence[bytes]) -> None:
+        """A record has these handles, one by each key: what lines of one key replaced is gone from all."""
+        for one in handles:
+            for number in self.replaced.pop((full_id, one), ()):
+                for other in handles:
+                    self.versions.pop((full_id, other, number), None)
+
 
 def prove_rows(
-    store: AuditStore, formats: Sequence[NationalFormat], key: AuditKey, say: Callable[[str], None]
+    store: AuditStore,
+    formats: Sequence[NationalFormat],
+    keys: Sequence[AuditKey],
+    say: Callable[[str], None],
 ) -> RowProof:
-    """Compare all rows of these formats with the lines that ``key`` made.
+    """Compare all rows of these formats with the lines that ``keys`` made, one after the other.
 
     Changes may come meanwhile: what does not fit is looked at a second time, and counts if it stays so.
     """
-    first = _look(store, formats, key, say)
+    first = _look(store, formats, keys, say)
     if not first.flaws:
         return first
-    second = _look(store, formats, key, say)
+    second = _look(store, formats, keys, say)
     second.flaws = [flaw for flaw in second.flaws if flaw in first.flaws]
     return second
 
 
 def _look(
-    store: AuditStore, formats: Sequence[NationalFormat], key: AuditKey, say: Callable[[str], None]
+    store: AuditStore,
+    formats: Sequence[NationalFormat],
+    keys: Sequence[AuditKey],
+    say: Callable[[str], None],
 ) -> RowProof:
-    lines = _Lines()
+    lines, ids = _Lines(), {key.id for key in keys}
     for number in (*[seal.number for seal in store.seals()], None):
         for block in store.blocks_of(number):
-            if block.key == key.id:
+            if block.key in ids:
                 lines.add(block)
     proof = RowProof(flaws=[])
     for national in formats:
         for rows in store.rows_as_sent(national):
-            proof.flaws += _compared(rows, national, key, lines, proof)
+            proof.flaws += _compared(rows, national, keys, lines, proof)
             say(f"{national.full_id}: {proof.rows} rows …")
     for (full_id, _, seq), (_, source) in lines.versions.items():
         text = said("row_gone", source=source, seq=seq, format=full_id)
@@ -83,13 +100,15 @@ def _look(
 
 
 def _compared(
-    rows: pl.DataFrame, national: NationalFormat, key: AuditKey, lines: _Lines, proof: RowProof
+    rows: pl.DataFrame, national: NationalFormat, keys: Sequence[AuditKey], lines: _Lines, proof: RowProof
 ) -> Iterator[Flaw]:
     told = rows.select("lt_system", "lt_dataset", "lt_seq", "lt_deleted", "lt_applied_at").iter_rows()
-    marks = marks_of(rows, key).each()
-    for content, (handle, salt), row in zip(contents_of(rows, national), marks, told, strict=True):
+    marks = zip(*(marks_of(rows, key).each() for key in keys), strict=True)
+    for content, mine, row in zip(contents_of(rows, national), marks, told, strict=True):
         system, dataset, seq, deleted, applied_at = row
-        version = (national.full_id, handle, seq)
+        lines.settle(national.full_id, [handle for handle, _ in mine])
+        versions = [((national.full_id, handle, seq), salt) for handle, salt in mine]
+        version, salt = next((one for one in versions if one[0] in lines.versions), versions[0])
         expected, _ = lines.versions.get(version, (b"", ""))
         fits = expected == hash_of(content, salt)
         if fits:

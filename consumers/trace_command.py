@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consumers.audit_key import AuditKey, load_key
+from consumers.audit_key import AuditKey, load_keys
 from consumers.opening import open_store
 from consumers.settings import StoreSettings
 from consumers.topic_search import TopicSearch
@@ -167,16 +167,16 @@ def _sources(
         outbox=(lambda of, key: outbox(settings.source, of, key, CHANGES)) if settings.source else None,
         search=(lambda: TopicSearch(settings.broker, last=last, say=_say)) if settings.broker else None,
         store=store,
-        key=_key(settings) if store is not None else None,
+        keys=_keys(settings),
     )
 
 
-def _key(settings: _TraceSettings) -> AuditKey | None:
-    """The audit key, if this machine has it: an operator's may not."""
+def _keys(settings: _TraceSettings) -> list[AuditKey]:
+    """The audit keys, if this machine has them: an operator's may not."""
     try:
-        return load_key(settings.audit_key.expanduser())
+        return load_keys(settings.audit_key.expanduser())
     except LienthongError:
-        return None
+        return []
 
 
 def _say(text: str) -> None:

@@ -87,7 +87,7 @@ class Sources:
     outbox: OutboxOf | None
     search: Callable[[], TopicSearch] | None
     store: RepairStore | None
-    key: AuditKey | None
+    keys: Sequence[AuditKey]
 
 
 def trace(sources: Sources, contract: Contract, key: str) -> Trace:
@@ -113,7 +113,7 @@ class _Tracing:
         self._topics()
         self._try("translate", self._refusals, self._sources.store)
         self._try("receipt", self._receipts, self._sources.store)
-        self._try("audit", self._lines, self._sources.store and self._sources.key)
+        self._try("audit", self._lines, self._sources.store if self._sources.keys else None)
         order = {hop: place for place, hop in enumerate(HOPS)}
         # What has no number yet is the newest.
         self._out.steps.sort(key=lambda one: (order[one.hop], one.seq is None, one.seq or 0))
@@ -251,9 +251,8 @@ class _Tracing:
                 )
 
     def _lines(self) -> Iterator[Step]:
-        assert self._sources.key is not None
         whose = (self._contract.system, [self._contract.dataset], self._key)
-        for one in history(self._store, self._sources.key, *whose):
+        for one in history(self._store, self._sources.keys, *whose):
             yield _line(one)
 
     @cached_property

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Checks a record's history that `lienthong audit export` wrote: python verify_audit.py PUBLIC_KEY FILE
+"""Checks a record's history that `lienthong audit export` wrote: python verify_audit.py PUBLIC_KEY... FILE
 
 Needs Python 3.9 and the package `cryptography`, and nothing of lienthong. PUBLIC_KEY is the store's public
-audit key (PEM), which you should have from elsewhere than the file. Exit status: 0 all is as it was sealed,
-1 it is not, 2 it cannot be checked.
+audit key (PEM), which you should have from elsewhere than the file; if a key took over from another, give
+both. Exit status: 0 all is as it was sealed, 1 it is not, 2 it cannot be checked.
 
-What is checked: the file is signed by the key; each change stands in a page of lines whose hash leads to the
-root of a tree (RFC 6962) that a seal signs; each change but the first of a format follows an earlier one.
+What is checked: the file is signed by a key given; each change stands in a page of lines whose hash leads to
+the root of a tree (RFC 6962) that a seal signs; each change but the first of a format follows an earlier one.
 What cannot be: whether later changes were left out, and which person a hash means. Who has a version of the
 record as the store's CSV writes it can compare hashlib.blake2b(row, digest_size=32, salt=salt) with "after".
 """
@@ -41,12 +41,15 @@ def check(name: str, right: bool) -> None:
         raise Wrong(name)
 
 
-def signed(key: Any, text: bytes, signature: str, name: str) -> None:
-    """Stop unless the key signed this text."""
-    try:
-        key.verify(bytes.fromhex(signature), text)
-    except (InvalidSignature, ValueError):
-        raise Wrong(f"{name}: this key did not sign it") from None
+def signed(keys: Any, text: bytes, signature: str, name: str) -> None:
+    """Stop unless one of the keys signed this text."""
+    for key in keys:
+        try:
+            key.verify(bytes.fromhex(signature), text)
+        except (InvalidSignature, ValueError):
+            continue
+        return
+    raise Wrong(f"{name}: no key given here signed it")
 
 
 def root_of(leaf: bytes, index: int, count: int, path: list[bytes]) -> bytes:
@@ -71,8 +74,9 @@ def check_change(change: Any, told: Any, seals: Any) -> tuple[int, int, int]:
         "its line says something else",
         shown == (seq, op.decode(), None if before == NONE else before, after.hex()),
     )
-    check("its line is of another record", handle.hex() == told["handle"])
-    number, _, _, _, system, dataset, _ = json.loads(change["head"])
+    number, _, key, _, system, dataset, _ = json.loads(change["head"])
+    mark = told.get("earlier", {}).get(key, told)  # of keys that another one took over from
+    check("its line is of another record", handle.hex() == mark["handle"])
     check(
         "its head is of another source",
         (system, dataset) == (told["record"]["system"], told["record"]["dataset"]),
@@ -88,16 +92,16 @@ def check_change(change: Any, told: Any, seals: Any) -> tuple[int, int, int]:
     return change["seal"], change["leaf"], change["line"]
 
 
-def check_file(key: Any, lines: bytes) -> tuple[Any, list[str]]:
+def check_file(keys: Any, lines: bytes) -> tuple[Any, list[str]]:
     """All of it; returns what is told and notes for people."""
     text, signature = lines.split(b"\n", 1)
-    signed(key, text, signature.decode("ascii").rstrip("\n"), "the file")
+    signed(keys, text, signature.decode("ascii").rstrip("\n"), "the file")
     check("the file goes on behind its signature", len(signature) == 129)
     told = json.loads(text)
     check("the file is of another form", told["form"] == 1)
     seals = {}
     for number, one in told["seals"].items():
-        signed(key, one["statement"].encode(), one["signature"], f"seal {number}")
+        signed(keys, one["statement"].encode(), one["signature"], f"seal {number}")
         seals[number] = json.loads(one["statement"])
         check(f"seal {number} has another number", seals[number]["number"] == int(number))
     notes: list[str] = []
@@ -121,19 +125,19 @@ def check_file(key: Any, lines: bytes) -> tuple[Any, list[str]]:
 
 def main(arguments: list[str]) -> int:
     """The exit status."""
-    if len(arguments) != 2:
-        print("usage: verify_audit.py PUBLIC_KEY FILE", file=sys.stderr)
+    if len(arguments) < 2:
+        print("usage: verify_audit.py PUBLIC_KEY... FILE", file=sys.stderr)
         return 2
     try:
-        key = load_pem_public_key(Path(arguments[0]).read_bytes())
-        lines = Path(arguments[1]).read_bytes()
-        if not isinstance(key, Ed25519PublicKey):
-            raise ValueError("the first file holds no Ed25519 public key")
+        keys = [load_pem_public_key(Path(name).read_bytes()) for name in arguments[:-1]]
+        lines = Path(arguments[-1]).read_bytes()
+        if not all(isinstance(key, Ed25519PublicKey) for key in keys):
+            raise ValueError("one of the first files holds no Ed25519 public key")
     except (OSError, ValueError) as error:
         print(f"cannot be checked: {error}", file=sys.stderr)
         return 2
     try:
-        told, notes = check_file(key, lines)
+        told, notes = check_file(keys, lines)
     except Wrong as error:
         print(f"WRONG: {error}")
         return 1

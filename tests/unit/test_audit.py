@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from consumers.audit_key import (
     AuditKey,
     anchor_file,
     load_key,
+    load_keys,
     make_key,
     note_anchor,
     obtain_key,
@@ -286,6 +289,45 @@ def test_an_unknown_record_has_no_history(lab: Lab) -> None:
     assert found.exit_code == 1
     assert "no sealed line" in str(found.exception)
     assert "nobody" not in str(found.exception)
+
+
+# --- a key takes over --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_a_key_takes_over_and_what_both_wrote_is_verified(lab: Lab, key_file: Path, tmp_path: Path) -> None:
+    old = lab.key
+    file = tmp_path / "p2.audit"
+    export(lab, "p2", file)
+    made = run("keygen", "--renew")
+    assert made.exit_code == 0, made.output
+    kept = key_file.with_name(f"audit.key.{old.id}")
+    assert str(kept) in made.stderr
+    new = load_key(key_file)
+    assert new.id in made.stdout
+    assert ([key.id for key in load_keys(key_file)], kept.stat().st_mode & 0o777) == ([new.id, old.id], 0o600)
+    with closing(open_store(lab.url, audit_key=new)) as store:
+        mine = replace(lab, store=store, key=new)
+        mine.apply(upsert(30, "K2", person="p2", hoTen="Mới"), upsert(31, "K30", person="p30"))
+        mine.apply(delete(32, "K5", person="p5"))
+        seal(mine, key_file)
+    found = run("verify", "--rows", "--json")
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    assert (told["keys"], told["rows"]) == (sorted([old.id, new.id]), 19)
+    assert health.audit_sealed(lab.url, key_file).ok
+    assert "forged" in run("verify", "--public-key", str(public_file(key_file))).stdout
+    both = (public_file(kept), public_file(key_file))
+    assert script(*both, file).returncode == 0, "an export of before"
+    export(lab, "p2", file)
+    shown = script(*both, file)
+    assert shown.returncode == 0, shown.stdout
+    assert [line.split("  ")[2] for line in shown.stdout.splitlines()[:-1]] == ["2", "21", "30"]
+    assert script(public_file(key_file), file).returncode == 1
+    for row in ("K2", "K4"):
+        lab.execute(f"UPDATE {BOOK.table} SET hoten = 'Khác' WHERE lt_key = '{row}'")
+    found = run("verify", "--rows")
+    assert [line.split("number ")[1].split()[0] for line in found.stdout.splitlines()] == ["30", "4"]
 
 
 # --- trees and keys ----------------------------------------------------------------------------------
