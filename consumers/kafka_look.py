@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 REFRESH_SECONDS = 30.0
+#: After so many looks in a row that did not get all they asked for, the connection is given up: kafka-python
+#: 3.0.12 can go deaf for good when a broker dies and comes back.
+MISSES = 3
 #: The target that stands for all brokers together: whether any of them tells about the cluster.
 CLUSTER = "cluster"
 #: Who leads a partition that has no leader, as Kafka tells it.
@@ -105,12 +108,15 @@ class KafkaSight:
         self._groups = tuple(groups)
         self._connect = connect or connected
         self._admin: Any = None
+        self._missed = 0
         self._known = _Known()
         self._names: list[str] = []  # of the brokers, as last heard
         self._newest: dict[Position, tuple[int, int]] = {}  # the end it was asked at, and the time
 
     def look(self) -> KafkaLook:
         """Ask everything. Raises ``TryAgain`` if no broker answers."""
+        if self._missed >= MISSES:
+            self.close()
         begun = time.monotonic()
         anew = begun - self._known.at >= REFRESH_SECONDS
         look = KafkaLook(targets=[self._ask_cluster(begun, anew=anew)])
@@ -120,6 +126,7 @@ class KafkaSight:
             self.close()
             raise TryAgain(look.targets[0].why)
         self._ask_new_groups(look)
+        self._missed = 0 if all(one.up for one in look.targets) else self._missed + 1
         known = self._known
         look.silent = frozenset(known.leaders) - frozenset(look.ends)
         look.missing = known.missing if look.targets[0].up else None
@@ -160,7 +167,7 @@ class KafkaSight:
         if self._admin is not None:
             with suppress(KafkaError):
                 self._admin.close()
-        self._admin = None
+        self._admin, self._missed = None, 0
         self._known.at = -REFRESH_SECONDS
 
     # --- twice a minute ------------------------------------------------------------------------------

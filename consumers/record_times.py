@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from consumers.brokers import require_listener, told
-from consumers.kafka_look import ANSWER_SECONDS
+from consumers.kafka_look import ANSWER_SECONDS, MISSES
 from consumers.store import Position
 
 #: A batch that is larger comes all the same, but alone.
@@ -22,12 +22,14 @@ class RecordTimes:
     def __init__(self, brokers: str) -> None:
         self._brokers = brokers
         self._consumer: Any = None
+        self._missed = 0
         self._seen: dict[tuple[Position, int], int] = {}
 
     def at(self, wanted: Collection[tuple[Position, int]]) -> Mapping[tuple[Position, int], int]:
         """Milliseconds since 1970 of the first record at or behind each offset.
 
-        What does not come within ``ANSWER_SECONDS`` is left out. Raises ``TryAgain`` if no broker answers.
+        What does not come within ``ANSWER_SECONDS`` is left out, and after ``MISSES`` such looks it connects
+        anew. Raises ``TryAgain`` if no broker answers.
         """
         self._seen = {one: moment for one, moment in self._seen.items() if one in wanted}
         unseen = sorted(set(wanted) - set(self._seen))
@@ -41,6 +43,9 @@ class RecordTimes:
         except BaseException:
             self.close()
             raise
+        self._missed = self._missed + 1 if set(wanted) - set(self._seen) else 0
+        if self._missed >= MISSES:
+            self.close()
         return dict(self._seen)
 
     def _read(self, wanted: Mapping[Position, int], deadline: float) -> None:
@@ -73,6 +78,7 @@ class RecordTimes:
                 auto_offset_reset="none",
                 allow_auto_create_topics=False,
                 max_partition_fetch_bytes=_FETCH_BYTES,
+                reconnect_backoff_max_ms=2_000,
             )
         return self._consumer
 
@@ -81,4 +87,4 @@ class RecordTimes:
         if self._consumer is not None:
             with suppress(KafkaError):
                 self._consumer.close(autocommit=False, timeout_ms=1000)
-        self._consumer = None
+        self._consumer, self._missed = None, 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import (
     AuthorizationError,
     CommitFailedError,
@@ -26,7 +26,9 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from consumers.brokers import require_listener
+from consumers.holding import Holding
 from schemas.errors import LienthongError, SettingsError, StopTheLine, TryAgain
+from schemas.hearing import SILENCE_SECONDS, Hearing
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ _MOVED = (
     IllegalGenerationError,
     UnknownMemberIdError,
 )
+
+_ANSWER_MS = 10_000
 
 _CHOSEN = {
     "client_id": "lienthong-consume",
@@ -95,45 +99,56 @@ class TopicReader:
         self.topic = topic
         self.group = group
         self._brokers = brokers
+        self._options: dict[str, Any] = {
+            **_CHOSEN,
+            **options,
+            "bootstrap_servers": brokers.split(","),
+            "bootstrap_timeout_ms": _ANSWER_MS,
+            "group_id": group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",
+            "isolation_level": "read_committed",
+            "allow_auto_create_topics": False,
+            "max_poll_interval_ms": int(longest_work_seconds * 1000),
+        }
         self._owed: dict[int, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._holding = Holding(again_from_start=from_start and group is not None)
-        if "proxy_url" not in options:
-            require_listener(brokers)
-        with self._told():
-            self._kafka = KafkaConsumer(
-                **{**_CHOSEN, **options},
-                bootstrap_servers=brokers.split(","),
-                bootstrap_timeout_ms=10_000,
-                group_id=group,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                max_poll_interval_ms=int(longest_work_seconds * 1000),
-            )
+        self._kafka = self._connected()
         try:
-            self._subscribe()
+            self._subscribe(self._kafka, {})
         except BaseException:
             self.close()
             raise
+        self._hearing: Hearing[TopicPartition] = Hearing(time.monotonic())
+        self._settled = time.monotonic()  # when it was last a member to whom partitions were given
 
-    def _subscribe(self) -> None:
+    def _connected(self) -> Any:
+        if "proxy_url" not in self._options:
+            require_listener(self._brokers)
         with self._told():
-            partitions = self._kafka.partitions_for_topic(self.topic)
+            return KafkaConsumer(**self._options)
+
+    def _subscribe(self, kafka: Any, places: Mapping[TopicPartition, int | None]) -> None:
+        """``places``: where to go on without a group; at the start where nothing is known."""
+        with self._told():
+            partitions = kafka.partitions_for_topic(self.topic)
         if not partitions:
             raise LienthongError(
                 f"the topic {self.topic} does not exist on the broker {self._brokers}",
                 next_step="check LIENTHONG_BROKER; the road's topics are made by: lienthong road topics",
             )
-        self._holding.kafka = self._kafka
+        self._holding.kafka = kafka
         if self.group is None:
             everything = {TopicPartition(self.topic, partition) for partition in partitions}
-            self._kafka.assign(sorted(everything))
-            self._kafka.seek_to_beginning()
+            kafka.assign(sorted(everything))
+            kafka.seek_to_beginning()
+            for tp in everything:
+                if (place := places.get(tp)) is not None:
+                    kafka.seek(tp, place)
             self._holding.assigned = everything
         else:
-            self._kafka.subscribe([self.topic], listener=self._holding)
+            kafka.subscribe([self.topic], listener=self._holding)
 
     def fetch(self, max_records: int, timeout_seconds: float) -> list[Fetched]:
         """Wait at most ``timeout_seconds`` for records. A broker that is away is waited for.
@@ -148,6 +163,10 @@ class TopicReader:
                 except NoOffsetForPartitionError:
                     self._begin_at_the_start()
                     polled = {}
+            if polled:
+                self._hearing.heard(time.monotonic())
+            elif self._deaf():
+                self._connect_anew()
         except TryAgain as problem:
             logger.warning("%s; waiting", problem.message, extra={"action": "broker_away"})
             time.sleep(max(0.0, deadline - time.monotonic()))
@@ -165,10 +184,51 @@ class TopicReader:
             for tp, records in sorted(polled.items())
         ]
 
+    def _deaf(self) -> bool:
+        """Nothing can come through this connection any more."""
+        now = time.monotonic()
+        if self._holding.assigned is None:  # they are being given out, which waits for the slowest member
+            longest: float = self._options["max_poll_interval_ms"] / 1000
+            return now - self._settled > longest + SILENCE_SECONDS
+        self._settled = now
+        try:
+            return self._hearing.deaf(now, self._places, self._ends_now)
+        except TryAgain:  # the broker is away, or what asks it is as deaf as what reads
+            return True
+
+    def _places(self) -> dict[TopicPartition, int | None]:
+        return {tp: self._ours(tp) for tp in self._kafka.assignment()}
+
+    def _ends_now(self) -> dict[TopicPartition, int]:
+        with self._told():
+            ends: dict[TopicPartition, int] = self._kafka.end_offsets(
+                sorted(self._kafka.assignment()), timeout_ms=_ANSWER_MS
+            )
+        return ends
+
+    def _connect_anew(self) -> None:
+        """Go on with another connection. Raises ``TryAgain``, keeping this one, if no broker answers."""
+        kafka = self._connected()
+        logger.warning(
+            "The connection to %s brings nothing of %s any more; connecting anew",
+            self._brokers,
+            self.topic,
+            extra={"action": "connected_anew"},
+        )
+        try:
+            self._subscribe(kafka, self._places())
+        except BaseException:
+            kafka.close(autocommit=False)
+            raise
+        self.close()
+        if self.group is not None:
+            self._holding.on_partitions_lost(self._holding.assigned or set())
+        self._kafka, self._hearing, self._settled = kafka, Hearing(time.monotonic()), time.monotonic()
+
     def _begin_at_the_start(self) -> None:
         """A group that never committed on a partition begins at the log's start, and nowhere else."""
         for tp in self._kafka.assignment():
-            if self._kafka.committed(tp, timeout_ms=10_000) is None:
+            if self._kafka.committed(tp, timeout_ms=_ANSWER_MS) is None:
                 self._kafka.seek_to_beginning(tp)
 
     def rewind(self, starts: Mapping[int, int]) -> None:
@@ -183,8 +243,8 @@ class TopicReader:
         """Go on from so many offsets before the end of each partition, if the log reaches back so far."""
         assigned = sorted(self._kafka.assignment())
         with self._told():
-            begins = self._kafka.beginning_offsets(assigned)
-            ends = self._kafka.end_offsets(assigned)
+            begins = self._kafka.beginning_offsets(assigned, timeout_ms=_ANSWER_MS)
+        ends = self._ends_now()
         self.rewind({tp.partition: max(begins[tp], ends[tp] - records) for tp in assigned})
 
     def commit(self, offsets: Mapping[int, int]) -> bool:
@@ -204,7 +264,7 @@ class TopicReader:
         offsets = {TopicPartition(self.topic, p): OffsetAndMetadata(o, "", -1) for p, o in self._owed.items()}
         try:
             with self._told():
-                self._kafka.commit(offsets, timeout_ms=10_000)
+                self._kafka.commit(offsets, timeout_ms=_ANSWER_MS)
         except _MOVED as problem:
             self._owed.clear()
             logger.warning(
@@ -244,7 +304,7 @@ class TopicReader:
         with self._told():
             unseen = [tp for tp in assigned if tp not in self._ends]
             if unseen:
-                self._ends.update(self._kafka.end_offsets(unseen))
+                self._ends.update(self._kafka.end_offsets(unseen, timeout_ms=_ANSWER_MS))
             positions = {tp: self._ours(tp) for tp in assigned}
         return all(position is not None and position >= self._ends[tp] for tp, position in positions.items())
 
@@ -287,49 +347,3 @@ class TopicReader:
                 f"{self.topic} on {self._brokers} cannot be read on: {problem}",
                 next_step="show this to the road's operator; nothing was committed past it",
             ) from problem
-
-
-class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
-    """Which partitions we hold, and which we cannot have held without a break.
-
-    Called on kafka-python's own thread, but only while our thread waits inside ``poll`` or ``close``.
-    """
-
-    def __init__(self, *, again_from_start: bool) -> None:
-        self.kafka: Any = None
-        self.assigned: set[TopicPartition] | None = None
-        self._again_from_start = again_from_start
-        self._begun: set[TopicPartition] = set()
-        self._generation = -1
-        self._before: set[TopicPartition] = set()
-        self._lost: set[int] = set()
-        self._revoked: set[int] = set()
-
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self.assigned = None
-        self._revoked |= {tp.partition for tp in revoked}
-
-    def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
-        self.on_partitions_revoked(lost)
-        self._generation = -1
-
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        generation = self.kafka.group_metadata().generation_id
-        # Only from one generation to the very next can nobody else have worked on a partition we keep.
-        kept = self._before & assigned if generation == self._generation + 1 else set()
-        self._lost |= {tp.partition for tp in (self._before | assigned) - kept}
-        self._generation = generation
-        self._before = self.assigned = set(assigned)
-        if self._again_from_start:
-            fresh = self._before - self._begun
-            self._begun |= fresh
-            if fresh:
-                self.kafka.seek_to_beginning(*fresh)
-
-    def take_lost(self) -> set[int]:
-        lost, self._lost = self._lost, set()
-        return lost
-
-    def take_revoked(self) -> set[int]:
-        revoked, self._revoked = self._revoked, set()
-        return revoked

@@ -16,12 +16,14 @@ from producers.publisher import require_listener
 from producers.settings import RelaySettings
 from schemas.codec import decode
 from schemas.errors import LienthongError, TryAgain
+from schemas.hearing import Hearing
 from schemas.registry import RECEIPT_SUBJECT, FileRegistry
 
 logger = structlog.get_logger(__name__)
 
 AT_ONCE = 500
 POLL_MS = 1_000
+ANSWER_MS = 10_000
 TROUBLE_SECONDS = 2.0
 PRUNE_SECONDS = 3_600.0
 
@@ -75,12 +77,21 @@ class Follower:
                 consumer.assign(parts)
                 for part in parts:
                     consumer.seek(part, self._book.place(_name(part)))
-                ends = consumer.end_offsets(parts)
+                ends = _ends(consumer)
+                hearing: Hearing[TopicPartition] = Hearing(time.monotonic())
                 while not stop.is_set():
-                    if until_end and all(consumer.position(part) >= end for part, end in ends.items()):
+                    places = _places(consumer)
+                    if until_end and all(places[part] >= end for part, end in ends.items()):
                         return
-                    for part, records in consumer.poll(timeout_ms=POLL_MS, max_records=AT_ONCE).items():
+                    polled = consumer.poll(timeout_ms=POLL_MS, max_records=AT_ONCE)
+                    for part, records in polled.items():
                         self._take(part, records)
+                    if polled:
+                        hearing.heard(time.monotonic())
+                    elif hearing.deaf(time.monotonic(), lambda: _places(consumer), lambda: _ends(consumer)):
+                        raise TryAgain(
+                            "receipts wait, but the connection to the broker brings none; connecting anew"
+                        )
                     self._prune()
         except KafkaError as error:
             raise TryAgain(f"the broker cannot be used: {type(error).__name__}") from error
@@ -93,6 +104,7 @@ class Follower:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             allow_auto_create_topics=False,
+            reconnect_backoff_max_ms=2_000,
         )
 
     def _partitions(self, consumer: Any) -> Iterable[TopicPartition]:
@@ -135,6 +147,15 @@ class Follower:
             before = datetime.now(UTC) - timedelta(days=self._settings.keep_days)
             self._book.prune(before.isoformat(timespec="milliseconds"))
             self._pruned = time.monotonic()
+
+
+def _ends(consumer: Any) -> dict[TopicPartition, int]:
+    ends: dict[TopicPartition, int] = consumer.end_offsets(consumer.assignment(), timeout_ms=ANSWER_MS)
+    return ends
+
+
+def _places(consumer: Any) -> dict[TopicPartition, int]:
+    return {part: consumer.position(part, timeout_ms=ANSWER_MS) for part in consumer.assignment()}
 
 
 def _name(part: TopicPartition) -> str:

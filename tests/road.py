@@ -30,12 +30,21 @@ PATIENCE_SECONDS = 180.0
 
 
 def wait_for(
-    what: str, ready: Callable[[], Any], *, seconds: float = PATIENCE_SECONDS, every: float = 0.1
+    what: str | Callable[[], str],
+    ready: Callable[[], Any],
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    every: float = 0.1,
 ) -> Any:
-    """Poll until ``ready()`` is true and return its value; ``AssertionError`` names what did not come."""
+    """Poll until ``ready()`` is true and return its value; ``AssertionError`` names what did not come.
+
+    A ``what`` that is called tells what there is instead at that moment.
+    """
     deadline = time.monotonic() + seconds
     while not (value := ready()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        if time.monotonic() > deadline:
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"{told}: not within {seconds:.0f} s")
         time.sleep(every)
     return value
 

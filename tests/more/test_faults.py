@@ -111,7 +111,13 @@ class Stack:
                     strangers.add((one, found))
             return bool(mine) and set(mine.values()) == {state}
 
-        wait_for(f"{state} of {systems or 'all'}; told: {strangers}", told, seconds=240, every=0.5)
+        def instead() -> str:
+            lag = [
+                line for line in self.one.metrics("monitor").splitlines() if line.startswith("lienthong_lag")
+            ]
+            return f"{state} of {systems or 'all'}; there is {self.states()}, told {strangers}, {lag}"
+
+        wait_for(instead, told, seconds=240, every=0.5)
         self.took[state] = round(time.monotonic() - began, 1)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(self.took, indent=2))
@@ -246,10 +252,12 @@ def paused(stack: Stack) -> Iterator[None]:
     """A flood of rejects has opened the breaker of the captured dataset."""
     stack.insert(260, loai="Ba")
     stack.expect("breaker_open", MAIN, on_the_way="code_unknown")
-    yield
-    stack.one.run("road", "resume", f"{MAIN}/nguoi")
-    wait_for("the rest is read", lambda: stack.one.backlog(f"province.{MAIN}.nguoi") == 0)
-    stack.drop_rejects()
+    try:
+        yield
+    finally:
+        stack.one.run("road", "resume", f"{MAIN}/nguoi")
+        wait_for("the rest is read", lambda: stack.one.backlog(f"province.{MAIN}.nguoi") == 0)
+        stack.drop_rejects()
 
 
 def test_an_open_breaker(stack: Stack) -> None:
@@ -262,8 +270,10 @@ def test_unread_data_that_retention_is_about_to_delete(stack: Stack) -> None:
     with paused(stack):
         stack.insert(20)
         stack.settings(topic, retention_ms="600000")
-        stack.expect("retention", MAIN, on_the_way="breaker_open")
-        stack.settings(topic, retention_ms="604800000")
+        try:
+            stack.expect("retention", MAIN, on_the_way="breaker_open")
+        finally:
+            stack.settings(topic, retention_ms="604800000")
 
 
 def test_a_clock_that_is_ahead(stack: Stack) -> None:

@@ -8,7 +8,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata, OffsetAndTimestamp
 
-from consumers.kafka_look import KafkaSight
+from consumers.kafka_look import MISSES, KafkaSight
 from consumers.store import Position
 from schemas.errors import TryAgain
 
@@ -100,6 +100,17 @@ def test_a_whole_look() -> None:
     assert set(look.members) == {"a"}
     assert (look.retention["t"].after_ms, look.retention["t"].above_bytes) == (1000, None)
     assert (look.sizes, look.disks) == ({at(0): 500, at(1): 500}, {"1": 0.75, "2": 0.75})
+
+
+def test_a_client_that_misses_something_again_and_again_is_given_up() -> None:
+    cluster = Cluster("t")
+    watching = sight(cluster)
+    cluster.late = {2}
+    for _ in range(MISSES):
+        watching.look()
+    assert "close" not in cluster.asked
+    watching.look()
+    assert cluster.asked.count("close") == 1
 
 
 def test_a_compacted_topic_is_kept() -> None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from kafka import TopicPartition
 
-from consumers.topic_reader import Holding
+from consumers.holding import Holding
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 

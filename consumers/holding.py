@@ -1,0 +1,51 @@
+"""Which partitions a member of a group holds, as kafka-python tells it."""
+
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, TopicPartition
+
+
+class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
+    """Which partitions we hold, and which we cannot have held without a break.
+
+    Called on kafka-python's own thread, but only while our thread waits inside ``poll`` or ``close``.
+    """
+
+    def __init__(self, *, again_from_start: bool) -> None:
+        self.kafka: Any = None
+        self.assigned: set[TopicPartition] | None = None
+        self._again_from_start = again_from_start
+        self._begun: set[TopicPartition] = set()
+        self._generation = -1
+        self._before: set[TopicPartition] = set()
+        self._lost: set[int] = set()
+        self._revoked: set[int] = set()
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self.assigned = None
+        self._revoked |= {tp.partition for tp in revoked}
+
+    def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        self.on_partitions_revoked(lost)
+        self._generation = -1
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        generation = self.kafka.group_metadata().generation_id
+        # Only from one generation to the very next can nobody else have worked on a partition we keep.
+        kept = self._before & assigned if generation == self._generation + 1 else set()
+        self._lost |= {tp.partition for tp in (self._before | assigned) - kept}
+        self._generation = generation
+        self._before = self.assigned = set(assigned)
+        if self._again_from_start:
+            fresh = self._before - self._begun
+            self._begun |= fresh
+            if fresh:
+                self.kafka.seek_to_beginning(*fresh)
+
+    def take_lost(self) -> set[int]:
+        lost, self._lost = self._lost, set()
+        return lost
+
+    def take_revoked(self) -> set[int]:
+        revoked, self._revoked = self._revoked, set()
+        return revoked
