@@ -5,9 +5,11 @@ values never enter these texts.
 """
 # ruff: noqa: S608 (for that reason)
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consumers.ddl import column_name
+from consumers.preparing import staged_fields
 from schemas.formats import NationalFormat
 
 WHOSE = ("lt_system", "lt_dataset", "lt_source_key")
@@ -20,7 +22,7 @@ IN_ORDER = "ORDER BY s.lt_row"
 class Dialect:
     """Where the two databases differ."""
 
-    staging_schema: str  #: of temporary tables
+    staging: str  #: the temporary table of a connection, for all formats: only as wide as the widest so far
     mark: str  #: placeholder of the driver
     telling: str  #: ``{merge}`` so that it gives, for each row it writes in turn, the version replaced or -1
     lock_left: str  #: clause that locks the rows of ``lienthong_left``, where rows can be locked
@@ -35,7 +37,6 @@ class MergeSql:
     ``losers`` can tell a row written just now from one that was there.
     """
 
-    staging: str
     upsert: str
     delete: str
     losers: str  #: rows (lt_row, verdict) of the staged rows that the merge before did not write
@@ -46,11 +47,11 @@ class MergeSql:
 def merge_sql(national: NationalFormat, dialect: Dialect) -> MergeSql:
     """Build the statements for one format."""
     table = national.table
-    staging = f"{dialect.staging_schema}.lt_stage_{table}"
-    fields = [f'"{column_name(field)}"' for field in national.fields]
+    staging = dialect.staging
+    names = [f'"{column_name(field)}"' for field in national.fields]
+    fields = {name: f"s.{staged}" for name, staged in zip(names, staged_fields(len(names)), strict=True)}
     staged = f"FROM {staging} s WHERE s.lt_row >= {dialect.mark} AND s.lt_row < {dialect.mark}"
     return MergeSql(
-        staging=staging,
         upsert=_upsert(table, staged, fields, dialect),
         delete=_delete(table, staged, dialect),
         losers=_losers(table, staged),
@@ -63,10 +64,10 @@ def _same(columns: tuple[str, ...], other: str) -> str:
     return " AND ".join(f"t.{column} = {other}.{column}" for column in columns)
 
 
-def _upsert(table: str, staged: str, fields: list[str], dialect: Dialect) -> str:
-    plain = [*WHOSE, "lt_seq", "lt_contract", "lt_warnings", "lt_overflow", *fields]
-    names = ["lt_key", *plain, "lt_committed_at", "lt_applied_at"]
-    values = [f"s.{name}" for name in ("lt_key", *plain)] + [dialect.committed_at, "{now}"]
+def _upsert(table: str, staged: str, fields: Mapping[str, str], dialect: Dialect) -> str:
+    plain = ["lt_key", *WHOSE, "lt_seq", "lt_contract", "lt_warnings", "lt_overflow"]
+    names = [*plain, *fields, "lt_committed_at", "lt_applied_at"]
+    values = [*(f"s.{name}" for name in plain), *fields.values(), dialect.committed_at, "{now}"]
     changed = [f"{name} = excluded.{name}" for name in names[1:]] + ["lt_deleted_at = NULL"]
     # Of a tombstone that another record takes over, nothing was its own before.
     changed.append("lt_before = CASE WHEN t.lt_source_key = excluded.lt_source_key THEN t.lt_seq END")

@@ -14,14 +14,13 @@ import sqlalchemy as sa
 
 from consumers.audit_key import AuditKey
 from consumers.audit_tables import block
-from consumers.merge_sql import Dialect, MergeSql
+from consumers.merge_sql import Dialect
 from consumers.outcomes import Refusal
 from consumers.preparing import staging_columns
 from consumers.sql_proofs import ProvingStore
 from consumers.sql_store import MIGRATE, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
-from schemas.formats import NationalFormat
 from schemas.sums import BETWEEN, MISSING
 
 #: Error classes (first two characters of SQLSTATE) that waiting may mend, and what to say.
@@ -66,7 +65,7 @@ class PostgresStore(ProvingStore):
     limits = "SET LOCAL statement_timeout = '5s'"
     for_update = "FOR UPDATE OF l"
     dialect = Dialect(
-        staging_schema="pg_temp",
+        staging="pg_temp.lt_stage",
         mark="%s",
         # In one text: a value for each row would cost more than the merge.
         telling="WITH merged AS ({merge} RETURNING t.lt_before)"
@@ -88,6 +87,7 @@ class PostgresStore(ProvingStore):
         engine = sa.create_engine(
             url,
             pool_size=4,
+            pool_use_lifo=True,  # one that knows the tables and statements already
             max_overflow=4,
             pool_timeout=10,
             hide_parameters=True,  # an error's text must not show a person's row
@@ -114,19 +114,21 @@ class PostgresStore(ProvingStore):
     def _holds(self, handle: bytes) -> sa.ColumnElement[bool]:
         return sa.func.position(sa.literal(handle).op("IN")(block.c.lines)) > 0
 
-    def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in staging_columns(national))
-        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {sql.staging}")
+    def _make_staging(self, connection: sa.Connection, fields: int) -> None:
+        columns = ", ".join(f"{name} {kind}" for name, kind in staging_columns(fields))
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {self.dialect.staging}")
         connection.exec_driver_sql(
             # DELETE ROWS, not a DELETE: dead rows would halve the speed. Long rows stay whole on their page.
-            f"CREATE TEMPORARY TABLE {sql.staging.partition('.')[2]} ({columns})"
+            f"CREATE TEMPORARY TABLE {self.dialect.staging} ({columns})"
             " WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS"
         )
 
-    def _stage(self, connection: sa.Connection, sql: MergeSql, prepared: Prepared) -> None:
+    def _stage(self, connection: sa.Connection, prepared: Prepared) -> None:
+        columns = ", ".join(name for name, _ in staging_columns(len(prepared.batch.format.fields)))
+        text = f"COPY {self.dialect.staging} ({columns}) FROM STDIN (FORMAT csv)"
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
-        with driver.cursor() as cursor, cursor.copy(f"COPY {sql.staging} FROM STDIN (FORMAT csv)") as copy:
+        with driver.cursor() as cursor, cursor.copy(text.encode()) as copy:
             copy.write(prepared.csv)
 
     def _total(self, columns: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from typing import Literal
 import polars as pl
 
 from consumers import ranges
-from consumers.ddl import column_name
 from consumers.store import Outcome, Parked, Prepared, Receipt, Reject, Rider, Step, SyncBatch
 from schemas.formats import NationalFormat
 
@@ -33,10 +32,14 @@ STAGED = (
 WHOSE = ("lt_system", "lt_dataset")
 
 
-def staging_columns(national: NationalFormat) -> list[tuple[str, str]]:
-    """Names and SQL types of the staging table, in the order of the CSV."""
-    fields = [(column_name(one), "text") for one in national.fields]
-    return [("lt_row", "integer"), *STAGED, *fields]
+def staged_fields(count: int) -> list[str]:
+    """The names of a format's fields in the staging table, which serves all formats."""
+    return [f"f{place}" for place in range(1, count + 1)]
+
+
+def staging_columns(fields: int) -> list[tuple[str, str]]:
+    """Names and SQL types of the staging table with room for so many fields, in the order of the CSV."""
+    return [("lt_row", "integer"), *STAGED, *((name, "text") for name in staged_fields(fields))]
 
 
 def prepare(batch: SyncBatch, *, every_version: bool = False) -> Prepared:

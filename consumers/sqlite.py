@@ -11,15 +11,13 @@ import sqlalchemy as sa
 
 from consumers.audit_key import AuditKey
 from consumers.audit_tables import block
-from consumers.ddl import column_name
-from consumers.merge_sql import Dialect, MergeSql
+from consumers.merge_sql import Dialect
 from consumers.outcomes import Refusal
 from consumers.preparing import STAGED, staging_columns
 from consumers.sql_proofs import ProvingStore
 from consumers.sql_store import MIGRATE, READS, Refused
 from consumers.store import Prepared, StoreError
 from schemas.errors import LienthongError, TryAgain
-from schemas.formats import NationalFormat
 from schemas.sums import BETWEEN, MISSING, hash_of, md5_of
 
 JOURNAL_TRIES, JOURNAL_WAIT_SECONDS = 100, 0.05
@@ -38,7 +36,7 @@ class SqliteStore(ProvingStore):
     clock = now
     for_update = ""  # the whole file is locked
     dialect = Dialect(
-        staging_schema="temp",
+        staging="temp.lt_stage",
         mark="?",
         telling="{merge} RETURNING CAST(COALESCE(lt_before, -1) AS text)",
         lock_left="",
@@ -66,22 +64,22 @@ class SqliteStore(ProvingStore):
     def _holds(self, handle: bytes) -> sa.ColumnElement[bool]:
         return sa.func.instr(block.c.lines, handle) > 0
 
-    def _make_staging(self, connection: sa.Connection, sql: MergeSql, national: NationalFormat) -> None:
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in staging_columns(national)[1:])
-        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {sql.staging}")
+    def _make_staging(self, connection: sa.Connection, fields: int) -> None:
+        columns = ", ".join(f"{name} {kind}" for name, kind in staging_columns(fields)[1:])
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {self.dialect.staging}")
         connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE {sql.staging.partition('.')[2]} (lt_row integer PRIMARY KEY, {columns})"
+            f"CREATE TEMPORARY TABLE {self.dialect.staging} (lt_row integer PRIMARY KEY, {columns})"
         )
 
-    def _stage(self, connection: sa.Connection, sql: MergeSql, prepared: Prepared) -> None:
+    def _stage(self, connection: sa.Connection, prepared: Prepared) -> None:
         fields = prepared.batch.format.fields
         names = [*(name for name, _ in STAGED), *(field.name for field in fields)]
-        columns = [*(name for name, _ in STAGED), *(f'"{column_name(field)}"' for field in fields)]
+        columns = [name for name, _ in staging_columns(len(fields))]
         rows = prepared.rows.select(names)[prepared.staged].with_row_index("lt_row").rows()
-        marks = ", ".join("?" * (len(columns) + 1))
-        connection.exec_driver_sql(f"DELETE FROM {sql.staging}")
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(f"DELETE FROM {self.dialect.staging}")
         connection.exec_driver_sql(
-            f"INSERT INTO {sql.staging} (lt_row, {', '.join(columns)}) VALUES ({marks})", rows
+            f"INSERT INTO {self.dialect.staging} ({', '.join(columns)}) VALUES ({marks})", rows
         )
 
     def _total(self, columns: Sequence[str]) -> str:

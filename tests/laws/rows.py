@@ -5,7 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.store_lab import BOOK, DATASET, SYSTEM, Change, Lab, delete, moment, numbered, upsert
+from tests.store_lab import (
+    BOOK,
+    DATASET,
+    SYSTEM,
+    Change,
+    Lab,
+    delete,
+    moment,
+    national_format,
+    numbered,
+    upsert,
+)
 
 
 class RowLaws:
@@ -69,6 +80,21 @@ class RowLaws:
         assert told.stale + told.duplicate == len(changes)
         assert lab.everything()[BOOK.table] == rows
         assert lab.said() == {"applied": "1-9"}
+
+    def test_formats_of_any_width_take_turns_in_one_store(self, lab: Lab) -> None:
+        wide = national_format("ma", *(f"truong{n}" for n in range(2, 61)), entity="rong")
+        lab.store.migrate([wide])
+        for turn in range(1, 4):
+            lab.national = BOOK
+            assert lab.apply(upsert(2 * turn, hoTen=f"A{turn}", ghiChu="x")).applied == 1
+            row = lab.row()
+            assert row is not None
+            assert (row["hoten"], row["ghichu"], row["so"]) == (f"A{turn}", "x", None)
+            lab.national = wide
+            assert lab.apply(upsert(2 * turn + 1, truong2=f"B{turn}", truong60="cuối")).applied == 1
+            row = lab.row()
+            assert row is not None
+            assert (row["truong2"], row["truong3"], row["truong60"]) == (f"B{turn}", None, "cuối")
 
     # --- deletes -------------------------------------------------------------------------------------
 
