@@ -82,7 +82,7 @@ class Road:
             **self.settings,
         }
 
-    def run(self, *words: str, check: bool = True, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, check: bool = True, seconds: float = PATIENCE_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run ``lienthong …`` to its end."""
         done = subprocess.run(
             [*LIENTHONG, *words],
@@ -123,18 +123,18 @@ class Road:
         """What a process printed."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def end(self, name: str, signum: signal.Signals = signal.SIGTERM, *, seconds: float = 30) -> int:
+    def end(self, name: str, signum: signal.Signals = signal.SIGTERM) -> int:
         """Signal a process and return its exit status."""
         process = self.processes.pop(name)
         process.send_signal(signum)
-        return process.wait(seconds)
+        return process.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
         """Kill what still runs."""
         for process in self.processes.values():
             process.kill()
         for process in self.processes.values():
-            process.wait(10)
+            process.wait(PATIENCE_SECONDS)
         self.engine.dispose()
 
     def events(self, dataset: str) -> Events:
@@ -188,8 +188,11 @@ def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int
 
 
 def fresh_topics(broker: str, library: Library, names: Collection[str] | None = None) -> None:
-    """Delete the library's topics, or some of them, and create them again."""
-    delete_topics(broker, library, names)
+    """Make the library's topics, or some of them, anew; those that nobody ever wrote to stay as they are."""
+    planned = {plan.name for plan in plan_topics(library) if names is None or plan.name in names}
+    written = {topic for (topic, _), end in end_offsets(broker, sorted(planned)).items() if end}
+    if written:
+        delete_topics(broker, library, written)
     make_topics(broker, library)
 
 

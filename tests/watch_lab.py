@@ -141,7 +141,7 @@ def see(lab: WatchLab, what: str, ready: object) -> Observation:
         found[:] = [lab.look()]
         return bool(ready(found[0]))
 
-    wait_for(what, looked, seconds=120, every=0.5)
+    wait_for(what, looked, every=0.5)
     return found[0]
 
 

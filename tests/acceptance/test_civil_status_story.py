@@ -124,7 +124,7 @@ def test_the_old_register_lives_on_through_a_new_layout(
     one.run("capture", "install", CONTRACT, "--snapshot")
     one.start("capture", "capture", "run")
     one.worker("w1")
-    wait_for("every entry in the 60-column layout", lambda: stored(one, V1).keys() == due, seconds=120)
+    wait_for("every entry in the 60-column layout", lambda: stored(one, V1).keys() == due)
     before = fields_of(stored(one, V1))
 
     # The ministry drafts a layout of 70 columns that asks the personal number of everybody …
@@ -150,15 +150,15 @@ def test_the_old_register_lives_on_through_a_new_layout(
     one.run("contracts", "check")
     one.run("store", "migrate")
     one.run("road", "topics")
-    one.end("w1", seconds=60)
+    one.end("w1")
     one.worker("w2")
     one.run("capture", "snapshot", CONTRACT)
-    wait_for("every entry in the 70-column layout", lambda: stored(one, V2).keys() == due, seconds=120)
+    wait_for("every entry in the 70-column layout", lambda: stored(one, V2).keys() == due)
 
     def newest() -> bool:
         return all(row["lt_contract"] == f"{CONTRACT}@2" for row in stored(one, V1).values())
 
-    wait_for("the 60-column layout from the same changes", newest, seconds=120)
+    wait_for("the 60-column layout from the same changes", newest)
     after = {table: stored(one, table) for table in (V1, V2)}
     assert fields_of(after[V1]) == before
 

@@ -106,4 +106,4 @@ class Answers(threading.Thread):
 
     def finish(self) -> None:
         self._enough.set()
-        self.join(30)
+        self.join(60)

@@ -84,7 +84,7 @@ def test_up_repairs_what_was_killed_and_keeps_the_addresses(stack: Stack) -> Non
     for server in stack.states():
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        psutil.Process(server.pid).wait(10)
+        psutil.Process(server.pid).wait(60)
     assert [server.state for server in stack.states()] == ["ended by itself"] * len(stack.nodes)
     stack.up()
     assert [server.state for server in stack.states()] == ["running"] * len(stack.nodes)

@@ -10,7 +10,8 @@ import pytest
 
 from consumers.national import NationalBatch, NationalConsumer
 from deploy.local.kafka import KafkaNode
-from tests.national_lab import Ground, a_ground, keys, to_end, until
+from tests.national_lab import QUICK, Ground, a_ground, keys, to_end, until
+from tests.road import PATIENCE_SECONDS
 
 # kafka-python 3.0 does not always close a socket that is connecting when its client is closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -51,14 +52,16 @@ class Member:
 
     def end(self) -> None:
         self.consumer.stop()
-        self.thread.join(30)
+        self.thread.join(PATIENCE_SECONDS)
         assert not self.thread.is_alive()
         if self.trouble is not None:
             raise self.trouble
 
 
 def test_two_members_share_the_partitions_and_each_record_comes_once(ground: Ground) -> None:
-    members = [Member(ground.consumer(kafka_options={})).start() for _ in range(2)]
+    # Nobody is late here: on a busy machine a member may be silent for longer than the session of QUICK.
+    patient = {**QUICK, "session_timeout_ms": 120_000}
+    members = [Member(ground.consumer(kafka_options=patient)).start() for _ in range(2)]
 
     def both_have_one() -> bool:
         described = ground.admin.describe_groups([ground.group])[ground.group]
@@ -88,11 +91,11 @@ def test_a_member_that_lost_its_partitions_cannot_commit_them_and_forgets_what_i
     def too_long(batch: NationalBatch) -> None:
         if batch.records and not working.is_set():
             working.set()
-            assert go_on.wait(60)
+            assert go_on.wait(PATIENCE_SECONDS)
 
     slow = Member(ground.consumer(longest_work_seconds=3), work=too_long).start()
     try:
-        assert working.wait(30)
+        assert working.wait(PATIENCE_SECONDS)
         time.sleep(4)  # the broker takes the partitions away
         ground.put(ground.change("A", lt_op="d"))
         assert sorted(keys(to_end(ground.consumer()))) == ["A", "B"]

@@ -15,7 +15,7 @@ from deploy.demo.births import new_births, render
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.changes import Events
-from tests.road import Road, delete_topics, road, wait_for
+from tests.road import PATIENCE_SECONDS, Road, delete_topics, road, wait_for
 
 PROVINCE = "province.hotich_qnam.khaisinh"
 FORMAT, BESIDE = "hotich.khaisinh.v1", "hotich.khaisinh.v2"
@@ -221,7 +221,7 @@ def test_a_worker_that_cannot_move_ends_with_75(kafka: KafkaNode, database: str,
         with one.engine.connect() as blocker:
             blocker.exec_driver_sql("LOCK TABLE lienthong_ledger IN ACCESS EXCLUSIVE MODE")
             events.write_all(good_rows(5, first_id=500))
-            assert worker.wait(90) == 75
+            assert worker.wait(PATIENCE_SECONDS) == 75
         events.close()
         assert "no progress for" in one.log("w1")
 

@@ -44,7 +44,7 @@ def test_the_endpoint_takes_a_free_port_and_tells_a_taken_one() -> None:
     registry = CollectorRegistry()
     ConsumeMetrics(registry).worked(TOPIC, 0.25)
     port = serve_metrics(registry, 0)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         assert b"lienthong_consume_work_seconds_sum" in answer.read()
     with pytest.raises(SettingsError, match=f"LIENTHONG_METRICS_PORT: .* port {port}"):
         serve_metrics(registry, port)

@@ -93,7 +93,7 @@ def test_a_recorded_process_is_found_and_ended_by_a_stranger(tmp_path: Path) -> 
         assert found is not None
         assert not stranger.crashed()
     finally:
-        assert server.end(signal.SIGKILL, timeout_seconds=10)
+        assert server.end(signal.SIGKILL, timeout_seconds=60)
     assert stranger.running() is None
     assert not stranger.crashed(), "it was told to end"
 
@@ -103,7 +103,7 @@ def test_a_process_that_ended_by_itself_is_told_from_one_that_was_stopped(tmp_pa
     process = server.running()
     assert process is not None
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert server.crashed()
     assert server.end(signal.SIGTERM, timeout_seconds=1)
 
@@ -128,7 +128,7 @@ def test_a_server_that_ends_while_starting_is_told_with_its_last_words(tmp_path:
     server = Server("Kafka", tmp_path / "process.json", tmp_path / "log")
     server.spawn([sys.executable, "-c", "raise SystemExit('the disk is full')"], cwd=tmp_path)
     with pytest.raises(StackError, match="the disk is full"):
-        server.wait_ready(lambda: False, timeout_seconds=20)
+        server.wait_ready(lambda: False, timeout_seconds=60)
 
 
 def test_a_server_that_never_answers_is_told_after_the_time_given(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_server_that_never_answers_is_told_after_the_time_given(tmp_path: Path
         with pytest.raises(StackError, match="did not answer within 0 s"):
             server.wait_ready(lambda: False, timeout_seconds=0.1)
     finally:
-        server.end(signal.SIGKILL, timeout_seconds=10)
+        server.end(signal.SIGKILL, timeout_seconds=60)
 
 
 def test_a_chosen_port_is_free_until_somebody_listens() -> None:

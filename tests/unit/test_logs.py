@@ -26,7 +26,7 @@ def test_an_error_is_told_by_kind_and_place_and_never_by_its_text(json: bool) ->
         [sys.executable, "-c", SCRIPT.format(json=json)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert done.stderr.count("ValueError") >= 2
