@@ -82,7 +82,9 @@ class Road:
             **self.settings,
         }
 
-    def run(self, *words: str, check: bool = True, seconds: float = PATIENCE_SECONDS) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, check: bool = True, seconds: float = PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``lienthong …`` to its end."""
         done = subprocess.run(
             [*LIENTHONG, *words],

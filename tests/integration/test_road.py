@@ -280,7 +280,7 @@ def test_wrong_settings_get_one_message_and_the_next_step(
 
 def test_missing_topics_are_told_at_once(kafka: KafkaNode, database: str, tmp_path: Path) -> None:
     with road(kafka.bootstrap, database, tmp_path / "logs") as one:
-        delete_topics(one.broker, one.library)
+        delete_topics(one.broker, one.library, [PROVINCE, *NATIONAL])
         done = one.run("road", "run", check=False)
     assert done.returncode == 70
     assert "does not exist" in done.stderr
