@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 REFRESH_SECONDS = 30.0
-#: After so many looks in a row that did not get all they asked for, the connection is given up: kafka-python
-#: 3.0.12 can go deaf for good when a broker dies and comes back.
+#: After so many looks in a row that did not get all they asked for, the connection is given up for another:
+#: ``schemas.hearing`` tells why.
 MISSES = 3
 #: The target that stands for all brokers together: whether any of them tells about the cluster.
 CLUSTER = "cluster"

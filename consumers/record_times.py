@@ -63,7 +63,10 @@ class RecordTimes:
                 offset = places.pop(tp, 0)
                 for record in records:
                     self._seen[Position(topic=tp.topic, partition=tp.partition), offset] = record.timestamp
-                consumer.pause(tp)
+            if polled:
+                # Not paused: what kafka-python 3.0.12 has fetched of a paused partition it keeps, and fetches
+                # no more of it until that is taken out again, which may be never.
+                consumer.assign(list(places))
         consumer.assign([])
 
     def _connected(self) -> Any:

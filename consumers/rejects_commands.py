@@ -79,8 +79,8 @@ def list_(
         for one in opened.breakers(settings.deployment):
             if one.system == system:
                 source = f"{one.system}/{one.dataset}"
-                told = f"{source} is paused: {one.detail}; lienthong road resume {source} lets it flow again"
-                typer.echo(told, err=True)
+                told = f"{source} is paused: {one.detail} late changes were refused"
+                typer.echo(f"{told}; lienthong road resume {source} lets it flow again", err=True)
         causes = [one for one in opened.causes(system, dataset) if rule in (None, one.rule)]
     _tell_causes([one for one in causes if field in (None, one.field)], tongue, as_json)
 

@@ -70,7 +70,7 @@ class Breaker:
     at: datetime
     rule: str  #: the most frequent cause
     field: str
-    detail: str  #: counts
+    detail: str  #: counts, in no language: refused changes, a slash, late changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ Severity = Literal["ok", "warning", "critical"]
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """``{…}`` stands for what was found."""
+    """``{…}`` stands for what was found. What a server said is English, and so is only in English texts."""
 
     name: str
     cause: str
@@ -59,7 +59,7 @@ STATES: dict[State, Meaning] = {
         severity="critical",
         vi=Words(
             "mất Kafka",
-            "{who} không trả lời: {why}",
+            "{who} không trả lời",
             "khởi động lại máy chủ Kafka, hoặc sửa LIENTHONG_BROKER",
         ),
         en=Words(
@@ -70,7 +70,7 @@ STATES: dict[State, Meaning] = {
         severity="critical",
         vi=Words(
             "mất kho quốc gia",
-            "kho không trả lời: {why}",
+            "kho không trả lời",
             "khởi động cơ sở dữ liệu, hoặc sửa LIENTHONG_STORE",
         ),
         en=Words(
@@ -120,12 +120,12 @@ STATES: dict[State, Meaning] = {
         severity="critical",
         vi=Words(
             "đang tạm dừng",
-            "{detail}; nhiều nhất {field} {rule}",
+            "{detail} thay đổi gần đây bị từ chối, nhiều nhất vì {field} {rule}",
             "sửa nguyên nhân (lienthong rejects list {system}), rồi: lienthong road resume {dataset}",
         ),
         en=Words(
             "breaker open",
-            "{detail}; mostly {field} {rule}",
+            "{detail} late changes were refused, mostly for {field} {rule}",
             "mend the cause (lienthong rejects list {system}), then: lienthong road resume {dataset}",
         ),
     ),

@@ -15,7 +15,7 @@ from rich.text import Text
 from consumers import orphan_table
 from consumers.causes import Verdict
 from consumers.monitor_commands import watching
-from consumers.observation import Dataset, Observation
+from consumers.observation import Dataset, Observation, Target
 from consumers.outboxes import OpenOutbox
 from consumers.outlook import look
 from consumers.settings import MonitorSettings, OrphanSettings
@@ -146,6 +146,9 @@ def _print(watched: Watched, language: Language) -> None:
         return
     rows = [_cells(*pair, language) for pair in _urgent_first(watched)]
     print_table("", _COLUMNS[language], rows)
+    for one in watched.seen.targets:
+        if not one.up:
+            typer.echo(_away(one), err=True)
 
 
 def _page(watched: Watched, language: Language) -> Group:
@@ -160,7 +163,11 @@ def _page(watched: Watched, language: Language) -> Group:
 
 
 def _targets(seen: Observation) -> str:
-    return "  ".join(f"{'✓' if one.up else '✗'} {one.kind} {one.name}" for one in seen.targets)
+    return "  ".join(f"✓ {one.kind} {one.name}" if one.up else _away(one) for one in seen.targets)
+
+
+def _away(target: Target) -> str:
+    return f"✗ {target.kind} {target.name} ({target.why})"
 
 
 def _keep_showing(watcher: Watcher, language: Language) -> None:

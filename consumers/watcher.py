@@ -73,6 +73,7 @@ def monitor(
                         dataset=name,
                         cause=verdict.cause(language),
                         next_step=verdict.next_step(language),
+                        **({"why": verdict.details["why"]} if "why" in verdict.details else {}),
                     )
             states[name] = verdict.state
         stop.wait(max(0.0, every_seconds - (time.monotonic() - begun)))

@@ -1,7 +1,9 @@
 """Whether a reader of a log to whom nothing comes stands at its end, or cannot hear any more.
 
-kafka-python 3.0.12 can go deaf for good when a broker dies and comes back: its polls return nothing, and no
-error tells it. Silence alone tells it neither, for a log without news is silent too.
+A client of kafka-python 3.0.12 can go deaf for good: nothing comes, and no error tells it. So it was seen of
+a producer after its broker had come back, and of a consumer of which partitions had been paused; a consumer
+whose loop that refreshes metadata has ended is refused for its old leader epoch for ever. Silence alone does
+not tell it, for a log without news is silent too.
 """
 
 from collections.abc import Callable, Hashable, Mapping

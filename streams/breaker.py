@@ -148,7 +148,7 @@ class Breakers(Looker):
         refused = sum(one.refused for one in source.lots)
         flooding = changes >= self._limits.window and refused >= self._limits.share * changes
         if flooding or source.run >= self._limits.consecutive:
-            await self._open(contract, source, f"{refused} of the last {changes} changes were refused")
+            await self._open(contract, source, f"{refused}/{changes}")
 
     async def _open(self, contract: Contract, source: _Source, told: str) -> None:
         (rule, name), _ = source.why.most_common(1)[0]
@@ -163,7 +163,7 @@ class Breakers(Looker):
         logger.error(
             "source paused: a flood of rejects",
             source=contract.id,
-            why=told,
+            refused=told,
             most=f"{name}: {rule}" if name else rule,
             next_step=f"mend the cause (lienthong rejects list {contract.system}); it is tried again every"
             f" {every}, or at once by: lienthong road resume {contract.id}",

@@ -154,6 +154,26 @@ def ground(kafka: KafkaNode, unique: str) -> Iterator[Ground]:
     kafka.start()
 
 
+def test_times_of_records_are_told_whatever_was_asked_before(
+    kafka: KafkaNode, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.record_times.ANSWER_SECONDS", PATIENCE_SECONDS)
+    topics = [Ground(kafka, f"{unique}{number}").topic for number in range(3)]
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=50)
+    for topic in topics:
+        for _ in range(20):  # in one batch, of which the first looks leave most
+            producer.send(topic, b"no envelope", partition=0)
+    producer.close()
+    times = RecordTimes(kafka.bootstrap)
+    try:
+        for asked in ([0], [1], [0, 1], [2], [0, 2], [1], [0, 1, 2], [2], [1]):
+            for offset in (3, 17):
+                wanted = [(Position(topic=topics[number], partition=0), offset) for number in asked]
+                assert times.at(wanted).keys() == set(wanted)
+    finally:
+        times.close()
+
+
 def end_its_metadata(client: Any) -> None:
     """Bring a client where kafka-python was seen: it never asks again who leads what, in which epoch."""
     client._cluster.closed = True

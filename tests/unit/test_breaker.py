@@ -74,7 +74,7 @@ def test_a_share_of_a_full_window_opens_it(lab: Lab) -> None:
         "date_impossible",
         "ngayDangKy",
     )
-    assert one.detail == "5 of the last 10 changes were refused"
+    assert one.detail == "5/10"
     assert (lab.claims.closed, lab.discarded) == ({BIRTHS: False}, [BIRTHS])
 
 

@@ -27,7 +27,7 @@ from tests.unit.observations import (
 
 PAUSED = Breaker(
     system="ho_tich", dataset="khai_sinh", at=NOW, rule="code_unknown", field="gioiTinh",
-    detail="600 of the last 1000 changes were refused",
+    detail="600/1000",
 )  # fmt: skip
 
 
@@ -228,6 +228,14 @@ def test_whatever_is_seen_has_one_state_that_can_be_told(
         assert one.breaker is None
         assert one.outbox is None or one.outbox.in_place
         assert not any(found.missing or found.group_members == 0 for found in one.hops)
+
+
+@pytest.mark.parametrize(("name", "hops"), [("cluster", NO_KAFKA), ("store", [])])
+def test_what_a_server_said_stands_in_english_texts_only(name: str, hops: list[Any]) -> None:
+    seen = observation(dataset(*hops), targets=away(name, "connection refused"))
+    verdict = decide(seen.datasets[0], seen)
+    assert "connection refused" in verdict.cause("en")
+    assert "connection refused" not in verdict.cause("vi")
 
 
 def test_a_national_topic_is_named_where_it_is_the_cause() -> None:

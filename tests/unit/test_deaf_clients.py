@@ -49,9 +49,6 @@ class Kafka:
     def seek_to_beginning(self) -> None:
         self.places = dict.fromkeys(self.places, 0)
 
-    def pause(self, part: TopicPartition) -> None:
-        pass
-
     def position(self, part: TopicPartition, timeout_ms: float) -> int:
         return self.places[part]
 
