@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.kafka import QUICK_START, KafkaNode
+from deploy.local.postgres import WITHOUT_SYNC, PostgresNode
 
 #: These rings need nothing but Python, so that `make check` runs anywhere in seconds.
 WITHOUT_SERVERS = {"unit", "contracts"}
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
     """One broker for the session. A test may kill it: it is started again for the next one."""
-    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"), java=QUICK_START)
     try:
         node.start()
         yield node
@@ -45,7 +45,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresNode]:
     """One PostgreSQL for the session. A test may stop it: it is started again for the next one."""
-    node = PostgresNode(tmp_path_factory.mktemp("postgres"))
+    node = PostgresNode(tmp_path_factory.mktemp("postgres"), settings=WITHOUT_SYNC)
     try:
         node.start()
         yield node

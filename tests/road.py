@@ -160,7 +160,10 @@ class Road:
         return {(row[0], row[1]): row[2] for row in rows}
 
     def backlog(self, *topics: str) -> int:
-        """Records after the ledger's offsets, in all partitions of these topics."""
+        """Records after the ledger's offsets, in all partitions of these topics.
+
+        Asks the ledger first: what a hop put into the next topic before its own offsets moved is counted.
+        """
         ledger = self.ledger()
         ends = end_offsets(self.broker, topics)
         return sum(end - (ledger.get(where) or 0) for where, end in ends.items())

@@ -29,6 +29,8 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+#: More settings for a server that may be killed, but whose machine stays on and keeps what it wrote.
+WITHOUT_SYNC: Mapping[str, str] = {"fsync": "off"}
 
 
 def libpq_url(url: str) -> str:

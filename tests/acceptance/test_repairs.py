@@ -94,10 +94,7 @@ def person(number: int, **values: str) -> dict[str, Any]:
 
 
 def settled(one: Road) -> None:
-    def drained() -> bool:
-        return one.backlog(PROVINCE) == 0 and one.backlog(NATIONAL) == 0
-
-    wait_for("both hops drained", drained)
+    wait_for("both hops drained", lambda: one.backlog(PROVINCE, NATIONAL) == 0, every=0.3)
 
 
 def people(one: Road) -> dict[str, tuple[str, int]]:
@@ -123,7 +120,7 @@ def test_a_reject_fixed_by_hand(one: Road, events: Events) -> None:
     assert "31/02/2016" not in told
     one.run("rejects", "fix", str(cause["example"]), "--set", "ngay=01/03/2016", "--why", "sổ gốc ghi 01/03")
     wait_for("the record and what waited", lambda: people(one).get("2") == ("Bình", 3))
-    wait_for("the answers", lambda: said(one) == {"applied": "1-3"})
+    wait_for("the answers", lambda: said(one) == {"applied": "1-3"}, every=1)
     told = one.run("rejects", "show", str(cause["example"])).stdout
     assert "sổ gốc ghi 01/03" in told
     assert "mended" in told
@@ -145,7 +142,7 @@ def test_a_code_that_arrives_later(one: Road, events: Events, library: Path) -> 
     one.worker("w2")
     wait_for("the record healed by itself", lambda: people(one).get("1") == ("Chi", 2))
     settled(one)
-    wait_for("the answers", lambda: said(one) == {"applied": "1-2,4", "rejected": "3"})
+    wait_for("the answers", lambda: said(one) == {"applied": "1-2,4", "rejected": "3"}, every=1)
     (cause,) = json.loads(one.run("rejects", "list", "thu_qnam", "--json").stdout)
     assert (cause["how_many"], cause["asked"]) == (1, 0)  # the other one still waits for its code
 
@@ -167,7 +164,7 @@ def test_a_contract_mended_and_200_victims_retried_in_order(one: Road, events: E
     one.worker("w2")
     wait_for("all victims", lambda: len(people(one)) == 300)
     settled(one)
-    wait_for("the answers", lambda: said(one) == {"applied": "1-700"})
+    wait_for("the answers", lambda: said(one) == {"applied": "1-700"}, every=1)
     assert all(people(one)[str(number)] == ("Chi", 400 + number) for number in victims)
     log = one.query("SELECT source_key, seq FROM lienthong_effect ORDER BY id")
     for number in victims:
@@ -207,7 +204,7 @@ def test_a_flood_pauses_its_source_only_and_ends_when_the_cause_is_gone(
     wait_for("it flows again by itself", lambda: _open(one) == 0)
     wait_for("everything arrived", lambda: len(people(one)) == 5_200)
     settled(one)
-    wait_for("the answers", lambda: said(one) == {"applied": "1-5200"})
+    wait_for("the answers", lambda: said(one) == {"applied": "1-5200"}, every=1)
 
 
 def test_a_person_resumes_a_paused_source(one: Road, events: Events) -> None:
@@ -242,5 +239,5 @@ def test_a_gap_of_a_source_is_named_and_heals(one: Road, events: Events) -> None
     assert "changes never arrived" in one.log("w1")
     for number, value in late.items():
         events.raw(value, key=str(number), headers=events.headers(number))
-    wait_for("they arrived", lambda: said(one) == {"applied": "1-19"})
+    wait_for("they arrived", lambda: said(one) == {"applied": "1-19"}, every=1)
     assert "never arrived\t0" in told()

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from deploy.demo.stage import ROOT
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
+from deploy.local.postgres import WITHOUT_SYNC, PostgresNode
 from tests.campaign import report
-from tests.campaign.ground import SERVER, Ground
+from tests.campaign.ground import Ground
 from tests.campaign.plan import draw
 from tests.campaign.scenario import Failed, Result, play
 
@@ -63,7 +63,7 @@ def _tell(seed: int, what: str, error: Exception, folder: Path) -> None:
 @contextmanager
 def _ground() -> Iterator[Ground]:
     shutil.rmtree(STATE, ignore_errors=True)
-    kafka, store = KafkaNode(STATE / "kafka"), PostgresNode(STATE / "store", settings=SERVER)
+    kafka, store = KafkaNode(STATE / "kafka"), PostgresNode(STATE / "store", settings=WITHOUT_SYNC)
     try:
         with closing(Ground(STATE, kafka, store)) as ground:
             ground.start()

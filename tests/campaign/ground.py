@@ -15,7 +15,7 @@ from deploy.demo.observe import PROVINCE_TOPIC, SYSTEM
 from deploy.demo.stage import ROOT, Addresses
 from deploy.demo.supervisor import run_once
 from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode, libpq_url
+from deploy.local.postgres import WITHOUT_SYNC, PostgresNode, libpq_url
 from schemas.library import Library, load_library
 from tests.road import fresh_topics, make_topics
 
@@ -29,8 +29,6 @@ TOPICS: Final = (
 TEMPLATE: Final = "campaign_template"
 #: On a machine with much else to do.
 START_SECONDS: Final = 300.0
-#: Of a server that is stopped, but whose machine stays on: what it wrote is in the machine's memory.
-SERVER: Final = {"fsync": "off"}
 #: Tables of the store that meet a full disk.
 WRITTEN: Final = (
     *(layout.table for layout in LAYOUTS),
@@ -82,7 +80,7 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.agency = PostgresNode(self.folder / "agency", settings=SERVER)
+        self.agency = PostgresNode(self.folder / "agency", settings=WITHOUT_SYNC)
 
     def start(self) -> None:
         """Start the servers and prepare what scenarios copy: a migrated store and an agency under capture."""

@@ -56,22 +56,30 @@ def one(kafka: KafkaNode, database: str, contracts: Path, tmp_path: Path) -> Ite
         yield made
 
 
-def backlog(one: Road) -> int:
+def readers(one: Road) -> dict[str, set[str]]:
+    """The topics of each deployment that keeps a ledger."""
+    library = one.library
+    main = {each.topic for each in library.outbound}
+    main |= {f"national.{full_id}" for full_id in (NATIONAL, PROVINCE, CENTRE)}
+    return {"lienthong": main, **{f"lienthong/{each.id}": {each.topic} for each in library.inbound}}
+
+
+def backlog(one: Road, reading: dict[str, set[str]]) -> int:
     """What some reader has not read of its topics."""
     rows = one.query("SELECT deployment, topic, partition, next_offset FROM lienthong_ledger")
     known = {(deployment, topic, partition): offset for deployment, topic, partition, offset in rows}
-    readers = {"lienthong": [one.topic for one in one.library.outbound]}
-    readers["lienthong"] += [f"national.{full_id}" for full_id in (NATIONAL, PROVINCE, CENTRE)]
-    readers |= {f"lienthong/{each.id}": [each.topic] for each in one.library.inbound}
+    ends = end_offsets(one.broker, sorted(set[str]().union(*reading.values())))
     return sum(
         end - (known.get((name, *where)) or 0)
-        for name, topics in readers.items()
-        for where, end in end_offsets(one.broker, topics).items()
+        for name, topics in reading.items()
+        for where, end in ends.items()
+        if where[0] in topics
     )
 
 
 def settle(one: Road) -> None:
-    wait_for("all readers drained", lambda: backlog(one) == 0)
+    reading = readers(one)
+    wait_for("all readers drained", lambda: backlog(one, reading) == 0, every=0.3)
 
 
 def told(one: Road, full_id: str) -> list[tuple[str, str, str]]:

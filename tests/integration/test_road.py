@@ -52,7 +52,7 @@ def events(one: Road) -> Iterator[Events]:
 
 def settled(one: Road) -> None:
     """Wait until both hops have nothing left to do."""
-    wait_for("both hops drained", lambda: one.backlog(PROVINCE) == 0 and one.backlog(*NATIONAL) == 0)
+    wait_for("both hops drained", lambda: one.backlog(PROVINCE, *NATIONAL) == 0, every=0.3)
 
 
 def answered(one: Road, outcome: str, full_id: str = FORMAT) -> int:
