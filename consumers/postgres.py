@@ -86,9 +86,10 @@ class PostgresStore(ProvingStore):
         limits = timeouts or Timeouts()
         engine = sa.create_engine(
             url,
-            pool_size=4,
+            # All are kept: one above a pool's size is opened, set up and closed again for each transaction.
+            pool_size=8,
+            max_overflow=0,
             pool_use_lifo=True,  # one that knows the tables and statements already
-            max_overflow=4,
             pool_timeout=10,
             hide_parameters=True,  # an error's text must not show a person's row
             connect_args={

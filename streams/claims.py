@@ -37,6 +37,9 @@ HALT_RECHECK_SECONDS = 15.0  # an operator's `road accept-loss` is picked up wit
 DRAIN_SECONDS = 3.0  # after a rebalance: let the running batch commit before the new claim fences it
 TRIAL_RECORDS = 200  # of a paused source that is tried out
 IN_FLIGHT = 2  # batches a partition: one commits, the next is prepared; more only fills memory
+#: Small batches go on coming up to so many bytes: what is not fetched cannot join the next lot.
+SMALL_BYTES = 64 * 1024
+_BATCH_BYTES = 1_000  # what a batch takes besides its values
 
 
 class Log(Protocol):
@@ -72,9 +75,13 @@ class Held:
     fetched: int = 0  #: batches handed out and not yet settled or dropped
     milled: int = 0  #: of those, the ones that reached a mill
     committed: int = 0  #: the ledger's offset as we last wrote it
-    ages: deque[tuple[int, float]] = field(
-        default_factory=deque
-    )  #: (next, first record's epoch s) of batches in flight
+    #: next, first record's time (s since 1970) and bytes of each batch in flight
+    flying: deque[tuple[int, float, int]] = field(default_factory=deque)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another batch may be fetched."""
+        return self.fetched < IN_FLIGHT or sum(size for _, _, size in self.flying) < SMALL_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +152,7 @@ class Claims:
             elif position.topic in self.closed:
                 if self.closed[position.topic] and not held.fetched:
                     trials.setdefault(position.topic, []).append(position)
-            elif held.fetched < IN_FLIGHT:
+            elif held.has_room:
                 ready[position] = held
             else:
                 full = True
@@ -188,7 +195,8 @@ class Claims:
             self.closed[position.topic] = False  # this was the one fetch
         start, held.start = held.start, fetched.after
         held.fetched += 1
-        held.ages.append((held.start, fetched.records[0].timestamp / 1000))
+        size = _BATCH_BYTES + sum(len(one.value or b"") for one in fetched.records)
+        held.flying.append((held.start, fetched.records[0].timestamp / 1000, size))
         return Batch(
             position=position, records=fetched.records, start=start, next=held.start, epoch=held.epoch
         )
@@ -206,8 +214,8 @@ class Claims:
             held.fetched -= 1
             held.milled -= 1
             held.committed = batch.next
-            while held.ages and held.ages[0][0] <= batch.next:
-                held.ages.popleft()
+            while held.flying and held.flying[0][0] <= batch.next:
+                held.flying.popleft()
 
     def dropped(self, batch: Batch) -> None:
         """The ledger refused the batch: read again from the ledger, under a new claim."""
@@ -232,7 +240,7 @@ class Claims:
     def waiting_seconds(self) -> dict[Position, float]:
         """Age of the oldest record read and not yet in the ledger; 0 where none waits."""
         now = time.time()
-        return {p: max(0.0, now - h.ages[0][1]) if h.ages else 0.0 for p, h in self._held.items()}
+        return {p: max(0.0, now - h.flying[0][1]) if h.flying else 0.0 for p, h in self._held.items()}
 
     @property
     def held(self) -> Mapping[Position, Held]:

@@ -31,6 +31,7 @@ logger = structlog.get_logger(__name__)
 P = TypeVar("P")
 
 LOT_RECORDS = 4_000  # enough to hide a batch's fixed cost, small enough for memory and latency
+IN_WORK = 2  # lots: one commits, the next is prepared; a third would be small, and wait for both
 LONGEST_WAIT_SECONDS = 5.0
 
 
@@ -93,7 +94,8 @@ class Mill(Generic[P]):
         self._waiting: deque[Batch] = deque()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._prepared: asyncio.Queue[tuple[list[Batch], P]] = asyncio.Queue(maxsize=1)
+        self._room = asyncio.Semaphore(IN_WORK)
+        self._prepared: asyncio.Queue[tuple[list[Batch], P]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._working = 0
         self.trouble = ""  #: why the mill waits, for logs and metrics; empty when it does not
@@ -141,12 +143,16 @@ class Mill(Generic[P]):
 
     async def _prepare_all(self) -> None:
         while True:
+            await self._room.acquire()
             await self._some_waiting()
             async with self._turn:
+                if not self._waiting:  # let go while the mill was paused
+                    self._room.release()
+                    continue
                 lot = self._next_lot()
                 await self._begin(lot)
                 prepared = await self._prepare(lot)
-                await self._prepared.put((lot, prepared))
+                self._prepared.put_nowait((lot, prepared))
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
@@ -193,6 +199,7 @@ class Mill(Generic[P]):
             await self._commit(lot, prepared)
             self._metrics.step(self._hop.name, "commit", time.perf_counter() - started)
             self._working -= 1
+            self._room.release()
             self.last_progress = time.monotonic()
 
     async def _commit(self, lot: list[Batch], prepared: P) -> None:

@@ -272,7 +272,8 @@ class Worker:
 
         async def agent(stream: Any) -> None:
             async for event in stream.events():
-                mill.offer(event.value)  # never raises: an exception that leaves an agent loses data
+                for batch in event.value:
+                    mill.offer(batch)  # never raises: an exception that leaves an agent loses data
 
         app.agent(channel, name=hop.name, concurrency=1)(agent)
 

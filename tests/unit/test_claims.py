@@ -17,7 +17,7 @@ from consumers.opening import open_store
 from consumers.store import Fenced, NationalStore, Position
 from streams import claims as claims_module
 from streams.batch import Batch, slices_of
-from streams.claims import Claims, Fetched
+from streams.claims import SMALL_BYTES, Claims, Fetched
 
 P0 = Position(topic="province.test.one", partition=0)
 P1 = Position(topic="province.test.one", partition=1)
@@ -93,15 +93,15 @@ async def until_halted(claims: Claims, position: Position) -> None:
             await asyncio.sleep(0.01)
 
 
-def fetch(claims: Claims, position: Position, *offsets: int) -> Batch:
+def fetch(claims: Claims, position: Position, *offsets: int, size: int = 0) -> Batch:
     held = claims.held[position]
-    batch = claims.batch(position, held, fetched(*offsets, before=held.position))
+    batch = claims.batch(position, held, fetched(*offsets, before=held.position, size=size))
     assert batch is not None
     return batch
 
 
-def fetched(*offsets: int, before: int, after: int | None = None) -> Fetched:
-    records: list[Any] = [PlayedRecord(offset) for offset in offsets]
+def fetched(*offsets: int, before: int, after: int | None = None, size: int = 0) -> Fetched:
+    records: list[Any] = [PlayedRecord(offset, value=bytes(size)) for offset in offsets]
     return Fetched(records, before, after if after is not None else offsets[-1] + 1)
 
 
@@ -324,12 +324,31 @@ def test_at_most_two_batches_of_a_partition_are_in_flight(
     async def test() -> None:
         claims = worker(store, PlayedLog(), threads)
         await until_ready(claims, [P0])
-        first = fetch(claims, P0, 0)
-        fetch(claims, P0, 1)
+        first = fetch(claims, P0, 0, size=SMALL_BYTES)
+        fetch(claims, P0, 1, size=SMALL_BYTES)
         assert claims.ready([P0]) == ({}, True)
         claims.entered(first)
         claims.settled(first)
         assert set(claims.ready([P0])[0]) == {P0}
         assert claims.committed(P0) == 1
+
+    play(test)
+
+
+def test_small_batches_of_a_partition_are_fetched_on_until_they_are_large_together(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        claims = worker(store, PlayedLog(), threads)
+        await until_ready(claims, [P0])
+        flying: list[Batch] = []
+        while claims.ready([P0])[0]:
+            flying.append(fetch(claims, P0, len(flying), size=SMALL_BYTES // 10))
+        assert 2 < len(flying) <= 10
+        for one in flying:
+            claims.entered(one)
+            claims.settled(one)
+        assert set(claims.ready([P0])[0]) == {P0}
+        assert claims.waiting_seconds() == {P0: 0.0}
 
     play(test)
