@@ -18,13 +18,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
 from tests.acceptance.test_repairs import CODES, CONTRACT, national_format
-from tests.road import Road, end_offsets, wait_for
+from tests.road import Road, delete_topics, end_offsets, wait_for
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -99,11 +99,18 @@ class Stack:
 
         wait_for("every dataset healthy", well, seconds=420, every=1)
 
-    def expect(self, state: str, *systems: str, on_the_way: str = "") -> None:
+    def expect(
+        self,
+        state: str,
+        *systems: str,
+        on_the_way: str = "",
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Wait for this state of these systems, or of all; nothing else may be told meanwhile."""
         began, strangers = time.monotonic(), set()
 
         def told() -> bool:
+            meanwhile()
             states = self.states()
             mine = {one: s for one, s in states.items() if not systems or one.split("/")[0] in systems}
             for one, found in states.items():
@@ -260,20 +267,44 @@ def paused(stack: Stack) -> Iterator[None]:
         stack.drop_rejects()
 
 
-def test_an_open_breaker(stack: Stack) -> None:
-    with paused(stack):
-        pass
-
-
-def test_unread_data_that_retention_is_about_to_delete(stack: Stack) -> None:
+def test_an_open_breaker_and_unread_data_that_retention_is_about_to_delete(stack: Stack) -> None:
     topic = f"province.{MAIN}.nguoi"
     with paused(stack):
         stack.insert(20)
-        stack.settings(topic, retention_ms="600000")
+        # Told when a seventh of it is over; nothing is deleted while we wait for that.
+        stack.settings(topic, retention_ms="240000")
         try:
             stack.expect("retention", MAIN, on_the_way="breaker_open")
         finally:
             stack.settings(topic, retention_ms="604800000")
+
+
+def test_a_topic_that_was_deleted(stack: Stack) -> None:
+    topic = f"province.{SILENT}.nguoi"
+    delete_topics(stack.one.broker, stack.one.library, [topic])
+    stack.expect("topic_missing", SILENT)
+    stack.one.run("road", "topics")
+
+
+def test_a_hot_partition(stack: Stack) -> None:
+    """Most of what waits has one key. Nobody reads, but somebody is in the workers' group."""
+    events, topic = stack.one.events(f"{SKEWED}/nguoi"), f"province.{SKEWED}.nguoi"
+    stack.one.end("w1")
+    idle = KafkaConsumer(topic, bootstrap_servers=stack.one.broker, group_id="lienthong-road")
+
+    def joined() -> bool:
+        idle.poll(timeout_ms=500)
+        return bool(idle.assignment())
+
+    try:
+        wait_for("somebody in the group", joined)
+        idle.pause(*idle.assignment())
+        for number in range(600):
+            events.write({"id": 1, "ten": f"Người Thử {number}", "loai": "Một", "ngay": "2016"})
+        events.close()
+        stack.expect("hot_partition", SKEWED, on_the_way="worker_dead", meanwhile=lambda: idle.poll(0))
+    finally:
+        idle.close()
 
 
 def test_a_clock_that_is_ahead(stack: Stack) -> None:
@@ -313,4 +344,21 @@ def test_an_agency_that_is_silent_against_its_habit(stack: Stack) -> None:
     events.producer.flush()
     stack.expect("agency_silent", SILENT, on_the_way="behind")
     events.write({"id": 10_000, "ten": "Người Thử", "loai": "Một", "ngay": "2016"})
+    events.close()
+
+
+def test_an_outbox_that_grows(stack: Stack) -> None:
+    """Something is published all the time (the first change again and again), but more is written."""
+    events = stack.one.events(f"{MAIN}/nguoi")
+    stack.one.end("relay", signal.SIGKILL)
+    stack.insert(100)
+
+    def written() -> None:
+        stack.insert(1)
+        events.seq = 0
+        events.rows.clear()
+        events.write({"id": 1, "ten": "Người Thử", "loai": "Một", "ngay": "01/02/2016"})
+        events.producer.flush()
+
+    stack.expect("outbox_growing", MAIN, meanwhile=written)
     events.close()
