@@ -44,6 +44,15 @@ def rows(name: str) -> Sequence[Mapping[str, str]]:
 
 
 @cache
+def coded(name: str) -> Mapping[str, Sequence[Mapping[str, str]]]:
+    """The rows by their code."""
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows(name):
+        found.setdefault(row["code"], []).append(row)
+    return found
+
+
+@cache
 def successors(name: str) -> Mapping[tuple[str, date], Sequence[str]]:
     found: dict[tuple[str, date], list[str]] = {}
     if (CODES / "successors" / f"{name}.csv").exists():
@@ -60,12 +69,14 @@ def time_of(row: Mapping[str, str]) -> tuple[date, date]:
 # ------------------------------------------------------------------ how names are compared
 
 
+@cache
 def types(name: str) -> Mapping[str, Sequence[str]]:
     """Word of a unit -> its short forms, in small letters."""
     parts = (part.partition("=") for part in head(name).get("types", "").lower().split("|") if part.strip())
     return {word.strip(): short.split() for word, _, short in parts}
 
 
+@cache
 def above(name: str) -> Sequence[tuple[str, str]]:
     """Columns that name units above, the lower first, and their lists."""
     return [(column, head(name)[column]) for column in ("district", "parent") if column in head(name)]
@@ -134,7 +145,7 @@ def _with_above(
     """How a name may go on, and when."""
     ways = [("", begin, end)]
     for column, one in above(name) if types(name) else ():
-        for unit in (unit for unit in rows(one) if unit["code"] == row[column]):
+        for unit in coded(one).get(row[column], ()):
             since, until = time_of(unit)
             ways += [
                 (f"{more}, {unit['name']}", max(first, since), min(last, until))
@@ -174,7 +185,7 @@ def _meant(rule: Said, text: str, day: date | None) -> str:
     if "name" in by:
         found = [one for one in texts(name).get(key(name, text), ()) if "code" in by or one.rank != CODE]
     else:
-        found = [Meaning(CODE, text, *time_of(row)) for row in rows(name) if row["code"] == text]
+        found = [Meaning(CODE, text, *time_of(row)) for row in coded(name).get(text, ())]
     if any(one.rank == CODE for one in found):
         found = [one for one in found if one.rank == CODE]
     if not found:
@@ -210,7 +221,7 @@ def code_now(rule: Said, text: str, day: date | None) -> str:
 
 def became(name: str, one: str, day: date, on: date) -> frozenset[str] | None:
     """The codes that the unit of a code on a day has on a later one; None: the list does not tell."""
-    mine = [row for row in rows(name) if row["code"] == one]
+    mine = coded(name).get(one, ())
     (now,) = (row for row in mine if time_of(row)[0] <= day < time_of(row)[1])
     told = {when for _, when in successors(name)}
     ends = [when for when in told if (one, when) in successors(name) and day < when < time_of(now)[1]]
@@ -225,7 +236,7 @@ def became(name: str, one: str, day: date, on: date) -> frozenset[str] | None:
         heirs = [one]
     found: set[str] = set()
     for heir in heirs:
-        if not any(row["code"] == heir and time_of(row)[0] <= end < time_of(row)[1] for row in rows(name)):
+        if not any(time_of(row)[0] <= end < time_of(row)[1] for row in coded(name).get(heir, ())):
             return None
         later = became(name, heir, end, on)
         if later is None:

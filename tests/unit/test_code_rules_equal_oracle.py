@@ -67,7 +67,7 @@ def texts(draw: st.DrawFn, name: str) -> str:
         parts = [_part(draw, name, row)]
         for column, one in code_oracle.above(name):
             if row[column] and draw(st.booleans()):
-                units = [unit for unit in code_oracle.rows(one) if unit["code"] == row[column]]
+                units = code_oracle.coded(one)[row[column]]
                 parts.append(_part(draw, one, draw(st.sampled_from(units))))
         text = draw(st.sampled_from([",", ", ", ",  "])).join(parts)
     return draw(st.sampled_from(MESSES))(text)
