@@ -28,7 +28,7 @@ from consumers.store import inbound_name
 from schemas import reasons
 from schemas.errors import LienthongError
 from schemas.library import load_library
-from schemas.printing import print_table
+from schemas.printing import Tongue, print_table
 from schemas.settings import load_settings
 
 store = typer.Typer(no_args_is_help=True, help="The national-format store: its tables and its ledger.")
@@ -141,9 +141,7 @@ _WORDS = {
 def show(
     system: Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")],
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
-    language: Annotated[
-        reasons.Language | None, typer.Option(help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-    ] = None,
+    language: Tongue = None,
     as_json_object: Annotated[
         bool, typer.Option("--json", help="One JSON object, with all numbers written out as ranges.")
     ] = False,

@@ -16,8 +16,8 @@ from kafka.admin import KafkaAdminClient
 
 from consumers.audit_key import load_keys
 from consumers.brokers import require_listener
+from consumers.observing import libraries, reads
 from consumers.opening import open_store
-from consumers.store import inbound_name
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
 from schemas.library import Library, fingerprint_of, fingerprints, load_library
@@ -218,24 +218,17 @@ def store_ready(url: str, formats: Iterable[NationalFormat]) -> str:
 @_finding("workers", "restart the workers, one after the other")
 def workers_follow(url: str, deployment: str, library: Library, folders: Sequence[Path]) -> str:
     """Whoever claimed a partition last follows the library as it is here."""
-    expected = fingerprint_of(fingerprints(library, folders))
-    readers = {deployment: {one.topic for one in library.outbound}}
-    readers |= {inbound_name(deployment, one.id): {one.topic} for one in library.inbound}
-    readers[deployment] |= {one.topic for one in library.formats.values()}
+    wanted = [one for contract in library.contracts.values() for one in reads(contract, library, deployment)]
     store = open_store(url)
     try:
-        rows = [
-            row
-            for name, topics in readers.items()
-            for row in store.ledger(name)
-            if row.position.topic in topics and row.library is not None
-        ]
+        ledgers = {name: store.ledger(name) for name in {one.deployment for one in wanted}}
     finally:
         store.close()
-    others = sorted({row.owner for row in rows if row.library != expected})
+    taken, here = libraries(ledgers, wanted), fingerprint_of(fingerprints(library, folders))
+    others = sorted(name for name, theirs in taken.items() if theirs != {here})
     if others:
         raise LienthongError(f"{', '.join(others)} took in another library than the one here")
-    return f"{_many(len({row.owner for row in rows}), 'worker')} took in the library as it is here"
+    return f"{_many(len(taken), 'worker')} took in the library as it is here"
 
 
 @_finding("audit", "start a worker where the key of the audit chain lies: lienthong road run")

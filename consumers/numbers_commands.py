@@ -11,8 +11,7 @@ from consumers.numbers import Book, books
 from consumers.ranges import Ranges
 from consumers.settings import StoreSettings
 from schemas.library import load_library
-from schemas.printing import print_table
-from schemas.reasons import Language
+from schemas.printing import Tongue, print_table
 from schemas.settings import load_settings
 
 __all__ = ["store"]
@@ -28,9 +27,7 @@ def numbers(
     full_id: Annotated[
         str, typer.Argument(metavar="FORMAT", help="A format with running numbers: chungthuc.hoso.v1.")
     ],
-    language: Annotated[
-        Language | None, typer.Option(help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-    ] = None,
+    language: Tongue = None,
     as_json_lines: Annotated[
         bool, typer.Option("--json", help="One JSON object for each book, also for those without a finding.")
     ] = False,

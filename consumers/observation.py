@@ -156,6 +156,8 @@ class Observation:
     disks: Mapping[str, float]  #: by broker: used share of its fullest disk, 0 to 1
     store_busy_seconds: float | None  #: how long the longest statement of a worker has been running
     orphan_indices: Mapping[str, int]  #: by system, as of some minutes ago; none while the store is away
+    #: Fingerprints of the libraries that workers took in, by worker; none while the store is away.
+    libraries: Mapping[str, set[str]] = field(default_factory=dict)
 
     def away(self, kind: str) -> Sequence[Target]:
         """The targets of this kind that did not answer."""

@@ -10,7 +10,7 @@ from consumers.asking import Asking
 from consumers.causes import UNLIKELY
 from consumers.kafka_look import CLUSTER, KafkaLook, KafkaSight
 from consumers.observation import Dataset, Observation, Target
-from consumers.observing import Looks, datasets, group_of, groups, reads, wanted_times
+from consumers.observing import Looks, datasets, group_of, groups, libraries, reads, wanted_times
 from consumers.outboxes import OutboxLook, OutboxSight, OutboxState
 from consumers.outlook import Outlook
 from consumers.proofs import Proof, ProofStore
@@ -107,6 +107,7 @@ class Observer:
             disks=dict(kafka.disks) if kafka else {},
             store_busy_seconds=store.longest_seconds if store else None,
             orphan_indices=self._orphans() if store else {},
+            libraries=libraries(store.ledgers, self._reads) if store else {},
         )
 
     def _ask_store(self) -> tuple[StoreLook, list[Proof]]:

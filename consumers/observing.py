@@ -44,6 +44,24 @@ def reads(contract: Contract, library: Library, deployment: str) -> list[Read]:
     return [first, *(Read(hop="sync", topic=topic, deployment=deployment) for topic in topics)]
 
 
+def libraries(
+    ledgers: Mapping[str, Iterable[LedgerRow]], all_reads: Iterable[Read]
+) -> Mapping[str, set[str]]:
+    """Fingerprints of the libraries that workers took in, by worker; one that told none is not there.
+
+    Args:
+        ledgers: by deployment.
+        all_reads: whose topics count; a ledger may know others that nobody reads any more.
+    """
+    ours = {(one.deployment, one.topic) for one in all_reads}
+    found: dict[str, set[str]] = {}
+    for deployment, rows in ledgers.items():
+        for row in rows:
+            if row.library is not None and (deployment, row.position.topic) in ours:
+                found.setdefault(row.owner, set()).add(row.library)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
     """What was found. None: it is away."""

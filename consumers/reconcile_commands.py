@@ -13,13 +13,15 @@ import typer
 
 from consumers.commands import opened_store
 from consumers.corrections import masked
+from consumers.orphan_words import number
 from consumers.proofs import Proof, ProofStore
 from consumers.reconcile import Comparison, Sent
+from consumers.reconcile_words import ALL_OF_THEM, COLUMNS, GROUPED, KINDS, SAID
 from consumers.settings import StoreSettings
 from schemas.differences import Difference, Kind
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import find_contract, fingerprints, load_library
-from schemas.printing import print_json, print_table
+from schemas.printing import Tongue, print_json, print_table
 from schemas.reasons import Language, reason
 from schemas.settings import load_settings
 from schemas.sides import OpenSide
@@ -30,42 +32,11 @@ EXAMPLES = 3
 #: What is no drift: people are told how much of it there is, and why.
 _SETTLED: tuple[Kind, ...] = ("refused", "in_flight")
 
-_COLUMNS = {
-    "vi": ("loại", "định dạng", "bản ghi", "số thay đổi", "trường", "lý do"),
-    "en": ("kind", "format", "record", "number", "fields", "reason"),
-}
-_GROUPED = {
-    "vi": ("không phải sai lệch", "định dạng", "số bản ghi", "ví dụ", "trường", "lý do"),
-    "en": ("no drift", "format", "records", "for example", "fields", "reason"),
-}
-_ALL_OF_THEM = {
-    "vi": "xem từng bản: lienthong rejects list {system} --dataset {dataset} --each (hoặc --json ở đây)",
-    "en": "to see each: lienthong rejects list {system} --dataset {dataset} --each (or --json here)",
-}
-_KINDS = {
-    "vi": {
-        "missing": "thiếu trong kho",
-        "extra": "thừa trong kho",
-        "different": "khác",
-        "refused": "đã bị từ chối hoặc đang chờ sửa",
-        "in_flight": "đang trên đường",
-    },
-    "en": {
-        "missing": "missing in the store",
-        "extra": "extra in the store",
-        "different": "different",
-        "refused": "refused or parked",
-        "in_flight": "in flight",
-    },
-}
-
+_COUNTS = ("missing", "extra", "different", "rows", "translated", "refused", "in_flight")
 _Cause = tuple[Kind, str, tuple[str, ...], str]  # kind, format, fields, rule
 
 Dataset = Annotated[str, typer.Argument(metavar="SYSTEM/DATASET", help="Whose contract.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Tongue = Annotated[
-    Language | None, typer.Option("--language", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-]
 
 
 class CannotCompare(LienthongError):
@@ -114,7 +85,7 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
             print_json({**_as_json(proof), **since, "differences": [_told(one, reveal) for one in told.each]})
         else:
             _print(told, proof, tongue, reveal)
-            _say(proof, _moment(comparison.in_flight_since_ms))
+            _say(proof, tongue, _moment(comparison.in_flight_since_ms))
         if proof.drift:
             raise typer.Exit(1)
 
@@ -153,10 +124,11 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         if as_json:
             print_json({**_as_json(proof), "dry_run": dry_run, "sent": asdict(sent)})
         else:
+            tongue = language or settings.language
             if dry_run:
-                _print(told, proof, language or settings.language, False)
-            _say(proof)
-            _say_sent(dataset, sent, dry_run=dry_run)
+                _print(told, proof, tongue, False)
+            _say(proof, tongue)
+            _say_sent(dataset, sent, tongue, dry_run=dry_run)
         if sent.kept_back or sent.untold or (dry_run and proof.drift):
             raise typer.Exit(1)
 
@@ -211,7 +183,7 @@ def _cause(one: Difference) -> _Cause:
 def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
     rows = [
         (
-            _KINDS[tongue][one.kind],
+            KINDS[tongue][one.kind],
             one.format,
             _named(one, reveal),
             str(one.seq or "-"),
@@ -222,10 +194,10 @@ def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
         if one.kind not in _SETTLED
     ]
     if rows:
-        print_table("", _COLUMNS[tongue], rows)
+        print_table("", COLUMNS[tongue], rows)
     causes = [
         (
-            _KINDS[tongue][kind],
+            KINDS[tongue][kind],
             full_id,
             str(count),
             ", ".join(_examples(told, (kind, full_id, fields, rule), reveal)),
@@ -236,8 +208,8 @@ def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
         if kind in _SETTLED
     ]
     if causes:
-        print_table("", _GROUPED[tongue], causes)
-        typer.echo(_ALL_OF_THEM[tongue].format(system=proof.system, dataset=proof.dataset), err=True)
+        print_table("", GROUPED[tongue], causes)
+        typer.echo(ALL_OF_THEM[tongue].format(system=proof.system, dataset=proof.dataset), err=True)
 
 
 def _examples(told: _Found, cause: _Cause, reveal: bool) -> list[str]:
@@ -256,31 +228,30 @@ def _moment(ms: int) -> str | None:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds") if ms else None
 
 
-def _say(proof: Proof, in_flight_since: str | None = None) -> None:
-    name = f"{proof.system}/{proof.dataset}"
-    found = f"{proof.missing} missing, {proof.extra} extra, {proof.different} different"
+def _say(proof: Proof, tongue: Language, in_flight_since: str | None = None) -> None:
+    words = SAID[tongue]
     if proof.drift > MANY:
-        typer.echo(f"the first {MANY:,} are told one by one", err=True)
+        typer.echo(words["first"].format(count=number(MANY, tongue)), err=True)
+    numbers = {name: number(getattr(proof, name), tongue) for name in _COUNTS}
     typer.echo(
-        f"{name}: {found if proof.drift else 'equal'}; {proof.rows:,} records of the source,"
-        f" {proof.translated:,} of them translated; {proof.refused:,} refused or parked,"
-        f" {proof.in_flight:,} in flight{f' since {in_flight_since}' if in_flight_since else ''};"
-        f" {proof.took_ms / 1000:.1f} s",
+        words["proof"].format(
+            name=f"{proof.system}/{proof.dataset}",
+            found=words["drift" if proof.drift else "equal"].format(**numbers),
+            since=words["since"].format(moment=in_flight_since) if in_flight_since else "",
+            seconds=f"{proof.took_ms / 1000:.1f}".replace(".", "," if tongue == "vi" else "."),
+            **numbers,
+        ),
         err=True,
     )
 
 
-def _say_sent(dataset: str, sent: Sent, *, dry_run: bool) -> None:
-    would = "would be sent" if dry_run else "sent through the outbox"
-    typer.echo(f"{dataset}: {sent.records:,} records and {sent.deletes:,} deletes {would}", err=True)
-    if sent.kept_back:
-        typer.echo(f"{sent.kept_back:,} extra records need --yes: they would be deleted", err=True)
-    if sent.untold:
-        typer.echo(
-            f"{sent.untold:,} deletes cannot be told: the source does not know those records any more, and"
-            " their national key does not tell what they were",
-            err=True,
-        )
+def _say_sent(dataset: str, sent: Sent, tongue: Language, *, dry_run: bool) -> None:
+    words = SAID[tongue]
+    numbers = {name: number(count, tongue) for name, count in asdict(sent).items()}
+    typer.echo(f"{dataset}: {words['would' if dry_run else 'sent'].format(**numbers)}", err=True)
+    for name in ("kept_back", "untold"):
+        if getattr(sent, name):
+            typer.echo(words[name].format(**numbers), err=True)
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:

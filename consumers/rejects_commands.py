@@ -14,7 +14,7 @@ from consumers.settings import StoreSettings
 from consumers.store import RejectRow
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import Library, load_library
-from schemas.printing import print_json, print_table
+from schemas.printing import Tongue, print_json, print_table
 from schemas.reasons import Language, reason
 from schemas.settings import load_settings
 
@@ -45,9 +45,6 @@ Rule = Annotated[str | None, typer.Option(help="Only what this rule refused, e.g
 Field = Annotated[str | None, typer.Option(help="Only what was refused for this field.")]
 Ids = Annotated[list[int] | None, typer.Argument(help="Ids of rejects, as `rejects list --each` tells.")]
 OfSystem = Annotated[str | None, typer.Option("--system", help="All open rejects of this system.")]
-Tongue = Annotated[
-    Language | None, typer.Option("--language", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-]
 By = Annotated[str, typer.Option("--by", help="Who does it; default: the user of the machine.")]
 Why = Annotated[str, typer.Option("--why", help="Kept in the audit log with your name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs.")]

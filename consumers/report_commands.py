@@ -11,16 +11,13 @@ from consumers.report_page import page
 from consumers.settings import OrphanSettings
 from schemas.errors import SettingsError
 from schemas.library import load_library
-from schemas.reasons import Language
+from schemas.printing import Tongue
 from schemas.settings import load_settings
 
 
 def report(
     to: Annotated[Path, typer.Argument(metavar="FILE", help="The HTML file to write.")],
-    lang: Annotated[
-        Language | None,
-        typer.Option("--lang", help="Shown first. Default: LIENTHONG_LANGUAGE.", show_default=False),
-    ] = None,
+    lang: Tongue = None,
 ) -> None:
     """Write one page of every database: owner, format, coverage, freshness, drift, index, trend, next step.
 

@@ -21,8 +21,8 @@ from consumers.outlook import look
 from consumers.settings import MonitorSettings, OrphanSettings
 from consumers.states import STATES, Severity
 from consumers.watcher import Watched, Watcher
-from schemas.library import load_library
-from schemas.printing import print_json, print_table
+from schemas.library import fingerprint_of, fingerprints, load_library
+from schemas.printing import Tongue, print_json, print_table
 from schemas.reasons import Language
 from schemas.settings import load_settings
 
@@ -41,14 +41,13 @@ def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
             bool, typer.Option("--orphans", help="Tell how near each system is to becoming an orphan.")
         ] = False,
         watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
-        lang: Annotated[
-            Language | None, typer.Option("--lang", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-        ] = None,
+        lang: Tongue = None,
         json_wanted: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
     ) -> None:
         """Tell how each dataset stands, the most urgent first: its state, the cause, the next step.
 
-        Exit status: 0 all is well, 1 somebody should look, 2 somebody should look now.
+        Workers that took in another contract library than the one here are named. Exit status: 0 all is
+        well, 1 somebody should look, 2 somebody should look now.
 
         With --orphans: the orphan index, 0 to 100. 0: the database cannot become an orphan unnoticed. Beside
         it the points of its four risks: coverage of the newest national format, freshness, matched rows, age
@@ -61,20 +60,29 @@ def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
         settings = load_settings(MonitorSettings)
         language = lang or settings.language
+        folders = settings.contract_folders
+        here = fingerprint_of(fingerprints(load_library(folders), folders))
         with watching(settings, open_outbox) as watcher:
             watcher.look()
             time.sleep(BETWEEN_SECONDS)
             if watch:
-                _keep_showing(watcher, language)
+                _keep_showing(watcher, here, language)
                 return
             watched = watcher.look()
+        others = _others(watched.seen, here)
         if json_wanted:
-            print_json(as_document(watched, language))
+            print_json(as_document(watched, others, language))
         else:
-            _print(watched, language)
-        raise typer.Exit(max((_EXIT[one.severity] for one in watched.verdicts.values()), default=0))
+            _print(watched, others, language)
+        states = [_EXIT[one.severity] for one in watched.verdicts.values()]
+        raise typer.Exit(max([*states, 1 if others else 0]))
 
     return status
+
+
+def _others(seen: Observation, here: str) -> list[str]:
+    """Workers that took in another contract library than the one of this fingerprint."""
+    return sorted(name for name, theirs in seen.libraries.items() if theirs != {here})
 
 
 def _show_orphans(lang: Language | None, *, json_wanted: bool) -> None:
@@ -105,6 +113,14 @@ _COLUMNS: dict[Language, Sequence[str]] = {
         "việc cần làm",
     ),
     "en": ("dataset", "state", "waiting", "seconds", "outbox", "rejects", "cause", "next step"),
+}
+#: At the head of a page, with the time behind it.
+_LOOKED: dict[Language, str] = {"vi": "xem lúc", "en": "looked at"}
+_OTHERS: dict[Language, str] = {
+    "vi": "{workers} dùng thư viện hợp đồng khác với thư viện ở đây; việc cần làm: khởi động lại lần lượt"
+    " từng tiến trình",
+    "en": "{workers} took in another contract library than the one here; next step: restart the workers,"
+    " one after the other",
 }
 
 
@@ -140,18 +156,20 @@ def waiting(dataset: Dataset) -> tuple[int | None, float | None]:
     return lag, None if None in ages else max((one or 0.0 for one in ages), default=0.0)
 
 
-def _print(watched: Watched, language: Language) -> None:
+def _print(watched: Watched, others: Sequence[str], language: Language) -> None:
     if Console().is_terminal:
-        Console().print(_page(watched, language))
+        Console().print(_page(watched, others, language))
         return
     rows = [_cells(*pair, language) for pair in _urgent_first(watched)]
     print_table("", _COLUMNS[language], rows)
     for one in watched.seen.targets:
         if not one.up:
             typer.echo(_away(one), err=True)
+    if others:
+        typer.echo(_told_others(others, language), err=True)
 
 
-def _page(watched: Watched, language: Language) -> Group:
+def _page(watched: Watched, others: Sequence[str], language: Language) -> Group:
     table = Table(show_edge=False)
     for name in _COLUMNS[language]:
         table.add_column(name, overflow="fold")
@@ -159,7 +177,9 @@ def _page(watched: Watched, language: Language) -> Group:
         cells = [Text(cell) for cell in _cells(dataset, verdict, language)]
         cells[1].stylize(_STYLES[verdict.severity])
         table.add_row(*cells)
-    return Group(table, Text(_targets(watched.seen)))
+    at = watched.seen.at.astimezone().strftime("%d.%m.%Y %H:%M:%S")
+    head = Text(f"{_LOOKED[language]} {at}  {_targets(watched.seen)}")
+    return Group(head, *([Text(_told_others(others, language), "yellow")] if others else []), table)
 
 
 def _targets(seen: Observation) -> str:
@@ -170,23 +190,29 @@ def _away(target: Target) -> str:
     return f"✗ {target.kind} {target.name} ({target.why})"
 
 
-def _keep_showing(watcher: Watcher, language: Language) -> None:
+def _told_others(others: Sequence[str], language: Language) -> str:
+    return _OTHERS[language].format(workers=", ".join(others))
+
+
+def _keep_showing(watcher: Watcher, here: str, language: Language) -> None:
     try:
         with Live(console=Console(), screen=True, auto_refresh=False) as live:
             while True:
-                live.update(_page(watcher.look(), language), refresh=True)
+                watched = watcher.look()
+                live.update(_page(watched, _others(watched.seen, here), language), refresh=True)
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return
 
 
-def as_document(watched: Watched, language: Language) -> dict[str, Any]:
-    """What ``--json`` prints."""
+def as_document(watched: Watched, others: Sequence[str], language: Language) -> dict[str, Any]:
+    """What ``--json`` prints. ``others``: workers that follow another contract library than the one here."""
     return {
         "at": watched.seen.at.isoformat(timespec="seconds"),
         "targets": [
             {"kind": one.kind, "name": one.name, "up": one.up, "why": one.why} for one in watched.seen.targets
         ],
+        "workers_with_another_library": list(others),
         "datasets": [_as_json(*pair, language) for pair in _urgent_first(watched)],
     }
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from producers.introspection import database_name, read_table
-from schemas.commands import AsJson, Lang, contracts
+from schemas.commands import AsJson, contracts
 from schemas.drafting.drafts import Draft, draft_of
 from schemas.drafting.own_format import format_text, plain_id
 from schemas.drafting.pages import as_json, contract_text
 from schemas.errors import LienthongError
 from schemas.library import Library, load_library
-from schemas.printing import print_json
+from schemas.printing import Tongue, print_json
 from schemas.reasons import Language
 from schemas.settings import LibrarySettings, load_settings
 
@@ -44,7 +44,7 @@ def draft(
         Path | None,
         typer.Option(help="Write the files into this library folder and print none.", show_default=False),
     ] = None,
-    lang: Lang = None,
+    lang: Tongue = None,
     as_json_object: AsJson = False,
 ) -> None:
     """Propose a contract for a table of any database, from what it says of itself and a sample of its rows.

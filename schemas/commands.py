@@ -13,16 +13,12 @@ from schemas.gates.compatibility import Level
 from schemas.gates.findings import Finding, of_error
 from schemas.gates.page import markdown, page_of
 from schemas.library import examples_of, find_contract, load_library, read_library
-from schemas.printing import print_json, print_page, print_table
-from schemas.reasons import Language
+from schemas.printing import Tongue, print_json, print_page, print_table
 from schemas.settings import LibrarySettings, load_settings
 
 contracts = typer.Typer(no_args_is_help=True, help="Keep contracts, national formats and schema ids.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
-Lang = Annotated[
-    Language | None, typer.Option("--lang", help="Default: LIENTHONG_LANGUAGE.", show_default=False)
-]
 
 
 @contracts.command()
@@ -76,7 +72,7 @@ def coverage(
     as_page: Annotated[
         bool, typer.Option("--markdown", help="A page with the names behind the numbers.")
     ] = False,
-    lang: Lang = None,
+    lang: Tongue = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell how far each dataset fills the national formats it feeds.
@@ -107,7 +103,7 @@ def show(
     contract: Annotated[
         str, typer.Argument(metavar="SYSTEM/DATASET", help="Which one: hotich_qnam/khaisinh.")
     ],
-    lang: Lang = None,
+    lang: Tongue = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a contract on one page: what goes where, by which rule and law, with an example before and after.

@@ -2,12 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+
+from schemas.reasons import Language
+
+#: The option of every command that speaks both languages.
+Tongue = Annotated[
+    Language | None,
+    typer.Option("--lang", "--language", help="Default: LIENTHONG_LANGUAGE.", show_default=False),
+]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -199,6 +199,17 @@ class ReconcileLaws:
         assert road.bring() == 1
         assert road.run("reconcile", "run", DATASET).exit_code == 0
 
+    def test_the_command_speaks_vietnamese_to_the_last_line(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 20)
+        road.bring()
+        said = road.run("reconcile", "run", DATASET, "--lang", "vi").stderr
+        assert f"{DATASET}: bằng nhau; 20 bản ghi ở nguồn, dịch 20 bản" in said
+        road.spoil(f"DELETE FROM {TABLE} WHERE lt_key = 'S3'")
+        said = road.run("reconcile", "repair", DATASET, "--dry-run", "--lang", "vi").stderr
+        assert f"{DATASET}: 1 thiếu, 0 thừa, 0 khác" in said
+        assert "1 bản ghi và 0 lệnh xóa sẽ được gửi" in said
+
     def test_the_command_tells_what_is_no_drift_by_cause_and_json_each(self, road: ShortRoad) -> None:
         road.install()
         road.people(1, 20)

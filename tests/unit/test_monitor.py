@@ -16,9 +16,12 @@ from consumers.causes import decide
 from consumers.monitor_metrics import FRESH_SECONDS, MonitorMetrics
 from consumers.observation import Group, GroupPlace, Observation
 from consumers.proofs import Proof
+from consumers.settings import MonitorSettings
 from consumers.store import Position
 from consumers.watcher import BEFORE_SECONDS, Watcher, monitor
+from schemas.library import fingerprint_of, fingerprints, load_library
 from schemas.metrics import CATALOGUE
+from schemas.settings import load_settings
 from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
 
 ME = {"system": "ho_tich", "dataset": "khai_sinh"}
@@ -203,6 +206,26 @@ def test_the_table_begins_with_what_is_most_urgent(status: Any) -> None:
     assert cells[:6] == ["ho_tich/ket_hon", "worker dead", "7", "30", "0", "0"]
     assert "lienthong road run" in cells[7]
     assert lines[2].split("\t")[:6] == ["ho_tich/khai_sinh", "healthy", "0", "0", "?", "?"]
+
+
+def test_workers_that_follow_another_library_are_named(status: Any) -> None:
+    folders = load_settings(MonitorSettings).contract_folders
+    here = fingerprint_of(fingerprints(load_library(folders), folders))
+    assert status(observation(libraries={"w1": {here}})).exit_code == 0
+    seen = observation(libraries={"w1": {here}, "w2": {here, "before"}, "w3": {"before"}})
+    done = status(seen)
+    assert done.exit_code == 1
+    assert "w2, w3 took in another contract library" in done.stderr
+    assert "restart the workers" in done.stderr
+    assert json.loads(status(seen, "--json").stdout)["workers_with_another_library"] == ["w2", "w3"]
+    assert "khởi động lại" in status(seen, "--lang", "vi").stderr
+
+
+def test_on_a_terminal_the_time_of_the_look_is_told(status: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    first = status(observation()).output.splitlines()[0]
+    assert NOW.astimezone().strftime("%d.%m.%Y %H:%M:%S") in first
 
 
 def test_json_is_one_document(status: Any) -> None:
