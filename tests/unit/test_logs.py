@@ -1,9 +1,13 @@
-"""No personal value reaches a log, whoever logs it."""
+"""No personal value reaches a log, whoever logs it; and no false alarm of a client that is being closed."""
 
+import logging
 import subprocess
 import sys
 
 import pytest
+from kafka.errors import Cancelled, NodeNotReadyError
+
+from schemas.logs import hush_closing_clients
 
 SCRIPT = """
 import logging, structlog
@@ -32,3 +36,19 @@ def test_an_error_is_told_by_kind_and_place_and_never_by_its_text(json: bool) ->
     assert done.stderr.count("ValueError") >= 2
     assert "Crashed reason='ValueError'" in done.stderr
     assert "Bí Mật" not in done.stderr + done.stdout
+
+
+def test_a_client_being_closed_tells_no_false_alarm_and_a_true_one_is_heard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hush_closing_clients()
+    transport, cluster = logging.getLogger("kafka.net.transport"), logging.getLogger("kafka.cluster")
+    for error in (AttributeError("'NoneType' object has no attribute 'recv'"), ConnectionResetError()):
+        try:
+            raise error
+        except Exception:
+            transport.exception("%s: Error receiving network data closing socket", "transport")
+    for told in (Cancelled(), NodeNotReadyError()):
+        cluster.error("Metadata refresh: failed %s", told)
+    heard = [str(one.exc_info[0] if one.exc_info else one.args) for one in caplog.records]
+    assert heard == [str(ConnectionResetError), str((NodeNotReadyError(),))]
