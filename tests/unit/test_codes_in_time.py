@@ -103,8 +103,13 @@ def test_a_list_without_dates_answers_alike_too(name: str, data: st.DataObject) 
     assert told_in_columns(found) == told(CODES.resolve(name, text))
 
 
+#: Texts of characters that this Python's tables know: Polars' are newer and lower younger letters
+#: (Garay, Unicode 16), which no name of any list has.
+KNOWN_TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cn"]))
+
+
 @settings(deadline=None)
-@given(st.text(), st.sampled_from([CODES[name].spelling for name in LISTS]))
+@given(KNOWN_TEXTS, st.sampled_from([CODES[name].spelling for name in LISTS]))
 def test_keys_are_one_in_columns(text: str, spelt: Any) -> None:
     frame = pl.DataFrame({"text": [text]})
     assert frame.select(spelt.keys(pl.col("text"))).item() == spelt.key(text)
