@@ -71,15 +71,16 @@ def _staged(batch: SyncBatch, rows: pl.DataFrame, rejects: Sequence[Reject], eve
     )
 
 
-def csv_of(rows: pl.DataFrame, national: NationalFormat, order: pl.Series | None = None) -> bytes:
-    """Rows with the wire's columns, or those at the places of ``order``, as the staging table takes them.
-
-    Exactly what COPY … (FORMAT csv) reads back: a null is empty, an empty text is "".
-    """
+def staged_rows(rows: pl.DataFrame, national: NationalFormat, order: pl.Series | None = None) -> pl.DataFrame:
+    """Rows with the wire's columns, or those at the places of ``order``, in the staging table's columns."""
     told = rows.select(*(name for name, _ in STAGED), *(one.name for one in national.fields))
+    return (told if order is None else told[order]).with_row_index("lt_row")
+
+
+def csv_of(rows: pl.DataFrame, national: NationalFormat, order: pl.Series | None = None) -> bytes:
+    """The ``staged_rows`` as COPY … (FORMAT csv) reads them back: a null is empty, an empty text is ""."""
     buffer = io.BytesIO()
-    numbered = (told if order is None else told[order]).with_row_index("lt_row")
-    numbered.write_csv(buffer, include_header=False, quote_style="non_numeric")
+    staged_rows(rows, national, order).write_csv(buffer, include_header=False, quote_style="non_numeric")
     return buffer.getvalue()
 
 

@@ -13,7 +13,7 @@ from consumers.audit_key import AuditKey
 from consumers.audit_tables import block
 from consumers.merge_sql import Dialect
 from consumers.outcomes import Refusal
-from consumers.preparing import STAGED, staging_columns
+from consumers.preparing import staged_rows, staging_columns
 from consumers.sql_proofs import ProvingStore
 from consumers.sql_store import MIGRATE, READS, Refused
 from consumers.store import Prepared, StoreError
@@ -72,10 +72,9 @@ class SqliteStore(ProvingStore):
         )
 
     def _stage(self, connection: sa.Connection, prepared: Prepared) -> None:
-        fields = prepared.batch.format.fields
-        names = [*(name for name, _ in STAGED), *(field.name for field in fields)]
-        columns = [name for name, _ in staging_columns(len(fields))]
-        rows = prepared.rows.select(names)[prepared.staged].with_row_index("lt_row").rows()
+        national = prepared.batch.format
+        columns = [name for name, _ in staging_columns(len(national.fields))]
+        rows = staged_rows(prepared.rows, national, prepared.staged).rows()
         marks = ", ".join("?" * len(columns))
         connection.exec_driver_sql(f"DELETE FROM {self.dialect.staging}")
         connection.exec_driver_sql(

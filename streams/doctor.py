@@ -51,7 +51,7 @@ def _services(settings: RoadSettings, library: Library) -> Iterator[Finding]:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
 ) -> None:
-    """Check settings, contracts, registry, broker, topics, store, audit chain, clock and packages.
+    """Check settings, contracts, registry, broker, topics, store, workers, audit chain, clock and packages.
 
     Exit status 0 if every line is OK, 1 otherwise.
     """
