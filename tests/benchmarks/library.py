@@ -15,7 +15,7 @@ from schemas.gates.checking import check_library
 from schemas.library import Library, load_library
 from schemas.mapping import Translator
 from tests.benchmarks.measure import Measure, against
-from tests.benchmarks.wide import write
+from tests.benchmarks.wide import register, write
 
 DATASETS = 141
 LOAD_AIM, CHECK_AIM = 2, 30
@@ -90,12 +90,7 @@ def library_141(
         write(folder / f"formats/bench/{system}/v1.avsc", _format(system, columns, fields))
         write(folder / f"contracts/{system}/hoso.yaml", _contract(system, columns))
         write(folder / f"contracts/{system}/hoso.examples.yaml", _examples(system, columns))
-    library = load_library([folder])
-    for contract in library.contracts.values():
-        library.registry.register(contract.subject, contract.envelope_schema)
-    for national in library.formats.values():
-        library.registry.register(national.subject, national.wire_schema)
-    return load_library([folder])
+    return register(folder)
 
 
 def library(folder: Path) -> list[Measure]:

@@ -49,7 +49,7 @@ def make_library(folder: Path, width: int) -> Library:
 def register(folder: Path) -> Library:
     """The library with this folder, each of whose schemas has its id."""
     library = load_library([folder])
-    for contract_made in library.contracts.values():
+    for contract_made in library.outbound:  # an inbound one reads a format, whose schema is not its own
         library.registry.register(contract_made.subject, contract_made.envelope_schema)
     for national in library.formats.values():
         library.registry.register(national.subject, national.wire_schema)
