@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.local.kafka import QUICK_RETURN, QUICK_START, KafkaNode
 from deploy.local.postgres import WITHOUT_SYNC, PostgresNode
@@ -13,6 +14,13 @@ from deploy.local.postgres import WITHOUT_SYNC, PostgresNode
 #: These rings need nothing but Python, so that `make check` runs anywhere in seconds.
 WITHOUT_SERVERS = {"unit", "contracts"}
 SERVERS = ("kafka", "postgres")
+
+#: The same examples each time and no clock: a change is judged by what it changes, on any machine. Other
+#: examples: ``pytest --hypothesis-profile=default --hypothesis-seed=7 tests/unit``.
+settings.register_profile(
+    "ring", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ring")
 
 
 def pytest_configure() -> None:

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from tests.store_lab import Change, Lab, delete, upsert
 
 #: Examples share the store of their test, and the law its two adapters: each example has keys of its own.
-SAME_STORE = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executors)
+SAME_STORE = (
+    HealthCheck.function_scoped_fixture,
+    HealthCheck.differing_executors,
+    HealthCheck.too_slow,
+)
 
 
 _spaces = itertools.count()
@@ -111,7 +115,7 @@ class VersionLaws:
         assert lab.row(f"{space}A") is not None
         assert lab.live(f"{space}A") is None
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=SAME_STORE)
+    @settings(max_examples=30, suppress_health_check=SAME_STORE)
     @example(steps=[("A", 2, 1, "d"), ("A", 1, 2, "u"), ("A", 1, 3, "d")], cuts=[1, 2])
     @given(steps=_deliverable_steps, cuts=st.lists(st.integers(1, 5), min_size=14, max_size=14))
     def test_a_batch_does_what_its_records_do_one_by_one(

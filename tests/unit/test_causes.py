@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.causes import decide
@@ -214,7 +214,6 @@ datasets = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(datasets, st.sampled_from([TARGETS, away("store"), away("1")]), st.none() | datasets)
 def test_whatever_is_seen_has_one_state_that_can_be_told(
     one: Dataset, targets: Any, before: Dataset | None

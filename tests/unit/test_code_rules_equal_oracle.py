@@ -83,7 +83,7 @@ def due(rule: dict[str, Any], *asked: Any) -> Found:
 BY = st.sampled_from([["name"], ["code"], ["name", "code"]])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(PLAIN), by=BY)
 def test_a_code_equals_its_restatement(data: st.DataObject, name: str, by: list[str]) -> None:
     alias = st.sampled_from(["Đúng hạn", "khác", *(row["name"] for row in code_oracle.rows(name))])
@@ -102,7 +102,7 @@ def test_a_code_equals_its_restatement(data: st.DataObject, name: str, by: list[
         assert quick is None or full == Found(quick, None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(DATED), by=BY, on=DAYS)
 @pytest.mark.parametrize("kind", ["code_at", "code_now"])
 def test_a_code_on_a_day_equals_its_restatement(

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codelists import Answer, Exact, NotThen, Unknown, Untold
@@ -66,7 +66,6 @@ def cases(draw: st.DrawFn) -> tuple[str, str]:
     return name, draw(st.sampled_from([text, text[:-1], row["code"], *below]))
 
 
-@settings(deadline=None)
 @given(cases(), DAYS)
 def test_columns_and_the_single_answer_are_one(case: tuple[str, str], day: date) -> None:
     name, text = case
@@ -81,7 +80,6 @@ def test_columns_and_the_single_answer_are_one(case: tuple[str, str], day: date)
         }
 
 
-@settings(deadline=None)
 @given(cases(), DAYS, DAYS)
 def test_what_became_of_it_is_one_in_columns_too(case: tuple[str, str], day: date, on: date) -> None:
     name, text = case
@@ -89,7 +87,6 @@ def test_what_became_of_it_is_one_in_columns_too(case: tuple[str, str], day: dat
     assert told_in_columns(found) == told(CODES[name].on(text, day, on))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(name for name, one in CODES.items() if not one.dated)), st.data())
 def test_a_list_without_dates_answers_alike_too(name: str, data: st.DataObject) -> None:
     names = (
@@ -108,7 +105,6 @@ def test_a_list_without_dates_answers_alike_too(name: str, data: st.DataObject) 
 KNOWN_TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cn"]))
 
 
-@settings(deadline=None)
 @given(KNOWN_TEXTS, st.sampled_from([CODES[name].spelling for name in LISTS]))
 def test_keys_are_one_in_columns(text: str, spelt: Any) -> None:
     frame = pl.DataFrame({"text": [text]})

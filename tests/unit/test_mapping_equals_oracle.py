@@ -157,9 +157,7 @@ def assert_equal(batch: Sequence[Row], translator: Translator, library: Library)
 
 
 @pytest.mark.parametrize("few", [0, 25])  # all batches the way of large ones, or that of small ones
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(batch=st.lists(events(), max_size=25))
 def test_columns_say_what_the_oracle_says(
     batch: list[Row], few: int, translator: Translator, library: Library

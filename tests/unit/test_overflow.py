@@ -54,7 +54,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, AvroType], list[dict[str, Any]]]:
     return columns, draw(st.lists(row, max_size=12))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(table=tables())
 def test_columns_say_what_the_oracle_says(table: tuple[dict[str, AvroType], list[dict[str, Any]]]) -> None:
     columns, rows = table

@@ -378,7 +378,7 @@ KNOWN = st.sampled_from(["Cơ-tu", "cơ tu", "Ba na", "Nam", "NỮ", "1", "2/201
 DATE_LIKE = st.text("0123456789/.-", max_size=11)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(texts=st.lists(st.one_of(KNOWN, DATE_LIKE, st.text(LETTERS, max_size=8)), min_size=1))
 @pytest.mark.parametrize(
     ("kind", "rule"),

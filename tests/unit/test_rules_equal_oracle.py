@@ -200,7 +200,7 @@ def due(rule: Rule, row: Mapping[str, str | None]) -> Found:
         return Found(None, problem.rule)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rule_equals_its_restatement(kind: str, data: st.DataObject, codes: CodeLists) -> None:
