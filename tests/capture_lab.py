@@ -1,12 +1,14 @@
 """An agency's database under capture, PostgreSQL or SQLite, and hands that change its rows like clerks."""
 
 import json
+import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Protocol
 
 import psycopg
@@ -17,6 +19,7 @@ from producers import postgres_sql, sqlite_sql
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Change, Locked, Outbox, Site
 from schemas.contracts import AvroType, Contract, LineSet
+from tests.road import wait_for
 
 COLUMNS: dict[str, AvroType] = {
     "id": "long",
@@ -186,15 +189,18 @@ class CaptureLab:
                 k: json.loads(i) for k, i in hand.run(f"SELECT {key}, {printed} FROM {capture.table} AS t")
             }
 
-    def snapshot(self, capture: Capture, size: int) -> int:
-        """Take a whole snapshot while others are at work; how many chunks it took."""
+    def snapshot(self, capture: Capture, size: int, *, between: Callable[[], None]) -> int:
+        """Take a whole snapshot while others are at work; how many chunks it took.
+
+        ``between``: called after each chunk.
+        """
         self.site.begin_snapshot(capture)
         chunks, more = 0, True
         while more:
             with suppress(Locked):
                 more = self.site.snapshot_chunk(capture, size) is not None
                 chunks += 1
-                time.sleep(0.005)
+                between()
         return chunks
 
     def number(self, *captures: Capture, limit: int = 1000, characters: int = 10**9) -> list[Change]:
@@ -205,6 +211,42 @@ class CaptureLab:
         self.site.close()
         for hand in self._hands:
             hand.close()
+
+
+@contextmanager
+def clerks(
+    lab: CaptureLab, seed: int, disturb: Callable[[Hand, random.Random, int], None]
+) -> Iterator[Callable[[], None]]:
+    """Three clerks, each with a hand of its own, who disturb until the end.
+
+    What is given waits until they have done three things more, however seldom a busy machine lets them.
+    """
+    enough, failures, steps = Event(), list[BaseException](), [0, 0, 0]
+
+    def clerk(number: int) -> None:
+        try:
+            hand, chance = lab.another_hand(), random.Random(seed * 10 + number)
+            while not enough.is_set():
+                disturb(hand, chance, number)
+                steps[number] += 1
+                time.sleep(0.003)  # SQLite's lock goes to whoever asks at the right moment
+        except BaseException as error:
+            failures.append(error)
+
+    def went_on() -> None:
+        before = sum(steps)
+        wait_for("the clerks go on", lambda: failures or sum(steps) >= before + 3, every=0.001)
+
+    threads = [Thread(target=clerk, args=(number,)) for number in range(3)]
+    for one in threads:
+        one.start()
+    try:
+        yield went_on
+    finally:
+        enough.set()
+        for one in threads:
+            one.join()
+    assert not failures, failures
 
 
 def replayed(rows: Sequence[Change]) -> Images:

@@ -3,8 +3,8 @@
 import json
 import random
 from dataclasses import replace
-from threading import Event, Thread
-from time import sleep, time
+from threading import Event
+from time import time
 
 import pytest
 
@@ -14,7 +14,7 @@ from producers.outbox import Capture
 from producers.snapshot import take_snapshot
 from producers.watching import Watch
 from schemas.errors import LienthongError
-from tests.capture_lab import COLUMNS, SOHO, CaptureLab, Hand, a_contract, replayed
+from tests.capture_lab import COLUMNS, SOHO, CaptureLab, Hand, a_contract, clerks, replayed
 from tests.road import wait_for
 
 PAIR = Capture.of(
@@ -433,28 +433,8 @@ class CaptureLaws:
             for id_ in range(1, 1501):
                 lab.insert(id_, f"Người {id_}")
         lab.install()
-        enough = Event()
-        failures: list[BaseException] = []
-
-        def clerk(number: int) -> None:
-            try:
-                hand, chance = lab.another_hand(), random.Random(seed * 10 + number)
-                while not enough.is_set():
-                    disturb(hand, chance, number)
-                    sleep(0.003)  # SQLite's lock goes to whoever asks at the right moment
-            except BaseException as error:
-                failures.append(error)
-
-        clerks = [Thread(target=clerk, args=(number,)) for number in range(3)]
-        for one in clerks:
-            one.start()
-        try:
-            chunks = lab.snapshot(SOHO, 40)
-        finally:
-            enough.set()
-            for one in clerks:
-                one.join()
-        assert not failures, failures
+        with clerks(lab, seed, disturb) as went_on:
+            chunks = lab.snapshot(SOHO, 40, between=went_on)
         assert chunks > 30
         ops = [op for op, _ in lab.told()]
         assert ops.count("r") > 1000

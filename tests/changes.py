@@ -87,7 +87,7 @@ class Events:
         """Publish any bytes."""
         self.producer.send(
             self.contract.topic, key=key.encode(), value=value, headers=list((headers or {}).items())
-        ).get(60)
+        ).get(180)
 
     def headers(self, seq: int) -> dict[str, bytes]:
         """The headers of a well-formed event."""

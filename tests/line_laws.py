@@ -3,8 +3,6 @@
 import json
 import random
 from contextlib import suppress
-from threading import Event, Thread
-from time import sleep
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from psycopg import errors
 
 from producers.outbox import Capture, Change
 from schemas.contracts import AvroType, LineSet
-from tests.capture_lab import CaptureLab, Hand, a_contract, replayed
+from tests.capture_lab import CaptureLab, Hand, a_contract, clerks, replayed
 from tests.capture_laws import take
 
 DONG = LineSet(
@@ -244,31 +242,16 @@ class LineLaws:
                 lab.insert(id_)
                 dong(lab, id_, id_, loai="a")
         lab.install(LINED)
-        enough, failures = Event(), list[BaseException]()
 
-        def clerk(number: int) -> None:
-            try:
-                hand, chance = lab.another_hand(), random.Random(seed * 10 + number)
-                enforce(lab, hand)
-                while not enough.is_set():
-                    # A record is deleted while a line of it comes or changes: PostgreSQL ends one of both.
-                    with suppress(errors.ForeignKeyViolation, errors.DeadlockDetected):
-                        disturb(hand, chance, 300)
-                    sleep(0.003)
-            except BaseException as error:
-                failures.append(error)
+        def step(hand: Hand, chance: random.Random, _: int) -> None:
+            enforce(lab, hand)
+            # A record is deleted while a line of it comes or changes: PostgreSQL ends one of both.
+            with suppress(errors.ForeignKeyViolation, errors.DeadlockDetected):
+                disturb(hand, chance, 300)
 
-        clerks = [Thread(target=clerk, args=(number,)) for number in range(3)]
-        for one in clerks:
-            one.start()
-        try:
+        with clerks(lab, seed, step) as went_on:
             for _ in range(3):
-                lab.snapshot(LINED, 10)
-        finally:
-            enough.set()
-            for one in clerks:
-                one.join()
-        assert not failures, failures
+                lab.snapshot(LINED, 10, between=went_on)
         ops = [op for op, _ in lab.told(LINED)]
         assert ops.count("r") > 300
         assert "u" in ops[ops.index("r") :], "clerks were at work during the snapshot"

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient
 from kafka.errors import RetriableError
 
 from consumers.national import NationalBatch, NationalConsumer
@@ -20,10 +20,11 @@ from schemas.codec import encode
 from schemas.formats import WIRE_FIELDS, NationalFormat, load_format
 from schemas.library import Library, load_library
 from schemas.registry import FileRegistry, RegisteredSchema
-from tests.road import wait_for
+from tests.road import PATIENCE_SECONDS, wait_for
+from tests.topics import new_topic
 
-#: A member that was killed holds its partitions for this long.
-QUICK = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 1_000}
+#: Whoever of these leaves says so; on a busy machine one may be silent for long and is still there.
+PATIENT = {"session_timeout_ms": 120_000, "heartbeat_interval_ms": 1_000}
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Ground:
             key=key.encode(),
             partition=partition,
             headers=[("schema-sha256", (fingerprint or self.registered.sha256).encode())],
-        ).get(60)
+        ).get(PATIENCE_SECONDS)
 
     @property
     def group(self) -> str:
@@ -95,7 +96,7 @@ class Ground:
     def consumer(self, **more: Any) -> NationalConsumer:
         chosen: dict[str, Any] = {
             "group": self.group,
-            "kafka_options": QUICK,
+            "kafka_options": PATIENT,
             "park": self.folder / "park.jsonl",
         }
         return NationalConsumer(
@@ -130,7 +131,7 @@ def a_ground(kafka: KafkaNode, tmp_path: Path) -> Iterator[Ground]:
     assert library.formats[national.full_id] == national
     ground = Ground(kafka, tmp_path, national, library, registry.schema(number))
     try:
-        ground.admin.create_topics([NewTopic(name=national.topic, num_partitions=2, replication_factor=1)])
+        new_topic(kafka.bootstrap, national.topic, partitions=2)
         yield ground
     finally:
         ground.disconnect()

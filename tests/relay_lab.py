@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 import fastavro
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from deploy.demo.agency import COLUMNS
 from deploy.local.kafka import KafkaNode
@@ -25,7 +25,7 @@ from schemas.contracts import Contract
 from schemas.library import SHIPPED, Library, load_library
 from tests.capture_lab import CaptureLab, Hand
 from tests.road import wait_for
-from tests.topics import every_record
+from tests.topics import every_record, new_topic
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def an_agency(source: str, kafka: KafkaNode, folder: Path, system: str) -> Itera
     library = load_library([folder / "province"])
     contract = library.contracts[f"{system}/khaisinh"]
     library.registry.register(contract.subject, contract.envelope_schema)
-    make_topic(kafka, contract.topic)
+    new_topic(kafka.bootstrap, contract.topic, partitions=3)
     lab = CaptureLab(source)
     columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
     lab.hand.run(
@@ -153,14 +153,6 @@ def an_agency(source: str, kafka: KafkaNode, folder: Path, system: str) -> Itera
             relay.kill()
             relay.wait()
         lab.close()
-
-
-def make_topic(kafka: KafkaNode, name: str, **settings: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    try:
-        admin.create_topics([NewTopic(name, num_partitions=3, replication_factor=1, topic_configs=settings)])
-    finally:
-        admin.close()
 
 
 def hold_to_account(agency: Agency) -> list[Event]:

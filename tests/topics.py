@@ -1,12 +1,40 @@
-"""What a topic holds, read as a test may: assigned partitions, from the start to where they end now."""
+"""Topics as tests need them: there once they are made, and read from their start to where they end now."""
 
 import time
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError
+
+from tests.road import PATIENCE_SECONDS, wait_for
 
 
-def every_record(broker: str, topic: str, *, seconds: float = 120) -> list[Any]:
+def new_topic(broker: str, name: str, *, partitions: int = 1, **settings: str) -> None:
+    """Make a topic; returns when every partition of it has a leader.
+
+    A busy broker is fenced now and then and refuses it, or knows it only some time after it was made.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=settings)
+
+    def made() -> bool:
+        try:
+            admin.create_topics([topic])
+        except TopicAlreadyExistsError:  # made by a request whose answer was lost
+            return True
+        except InvalidReplicationFactorError:
+            return False
+        return True
+
+    try:
+        wait_for(f"{name} made", made, every=0.5)
+        admin.wait_for_topics([name], timeout_ms=int(PATIENCE_SECONDS * 1000))
+    finally:
+        admin.close()
+
+
+def every_record(broker: str, topic: str, *, seconds: float = PATIENCE_SECONDS) -> list[Any]:
     """Every record there is now, in order per partition.
 
     No group, no subscription and no silence taken for the end: a busy machine may answer late.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient
 
 from consumers.observation import Dataset, Hop, Observation, Target
 from consumers.observer import Observer
@@ -19,6 +19,7 @@ from consumers.store import Position
 from schemas.errors import TryAgain
 from schemas.library import Library, load_library
 from tests.road import wait_for
+from tests.topics import new_topic
 
 PARTITIONS = 2
 
@@ -66,7 +67,9 @@ class WatchLab:
         self.box = Box(contract.id)
         self.producer = KafkaProducer(bootstrap_servers=self.broker)
         self.admin = KafkaAdminClient(bootstrap_servers=self.broker)
-        self.make(contract.topic, national.topic)
+        for topic in (contract.topic, national.topic):
+            settings = {"message.timestamp.type": "CreateTime"}
+            new_topic(self.broker, topic, partitions=PARTITIONS, **settings)
         self.observer = Observer(
             self.library,
             deployment=self.name,
@@ -79,12 +82,6 @@ class WatchLab:
     def outlook(self) -> Outlook:
         settings = OrphanSettings(store=self.url)
         return look(settings, self.library, datetime.now(UTC))
-
-    def make(self, *topics: str) -> None:
-        """Create topics and wait for their leaders."""
-        settings = {"message.timestamp.type": "CreateTime"}
-        self.admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=settings) for topic in topics])
-        self.admin.wait_for_topics(list(topics), timeout_ms=60_000)
 
     def send(self, topic: str, partition: int, count: int, *, age_seconds: float = 0.0) -> None:
         """Records whose own timestamps are so old."""

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 from sqlalchemy import Engine, Inspector, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
@@ -23,7 +24,8 @@ from deploy.demo.oracle import Observed, StoredRow
 
 PROVINCE_TOPIC: Final = "province.hotich_qnam.khaisinh"
 SYSTEM: Final = "hotich_qnam"
-SILENCE_MS: Final = 10_000
+#: On a busy machine a broker may say nothing for long.
+SILENCE_MS: Final = 120_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +75,17 @@ class Observer:
         return told
 
     def unread(self) -> int:
-        """Records of the road's topics that the offset ledger has not passed. Many if it is away."""
+        """Records of the road's topics that the offset ledger has not passed. Many if one of both is away."""
         try:
             ledger = {
                 (t, p): n
                 for t, p, n in self._rows("SELECT topic, partition, next_offset FROM lienthong_ledger")
             }
-        except OperationalError:
+            with self._consumer() as consumer:
+                topics = (PROVINCE_TOPIC, *(layout.topic for layout in LAYOUTS))
+                ends = consumer.end_offsets(self._partitions(consumer, *topics))
+        except (OperationalError, KafkaError):
             return 1_000_000
-        with self._consumer() as consumer:
-            topics = (PROVINCE_TOPIC, *(layout.topic for layout in LAYOUTS))
-            ends = consumer.end_offsets(self._partitions(consumer, *topics))
         return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
 
     def _ends(self, topic: str) -> dict[int, int]:
@@ -120,14 +122,18 @@ class Observer:
     def publish_again(self, messages: Iterable[Message]) -> None:
         """Send old records once more, unchanged, to the partition they came from."""
         producer = KafkaProducer(bootstrap_servers=self._broker, acks="all")
-        sent = [
-            producer.send(PROVINCE_TOPIC, key=m.key, value=m.value, headers=m.headers, partition=m.partition)
-            for m in messages
-        ]
-        producer.flush(timeout=30)
-        for future in sent:
-            future.get(timeout=1)
-        producer.close()
+        try:
+            sent = [
+                producer.send(
+                    PROVINCE_TOPIC, key=m.key, value=m.value, headers=m.headers, partition=m.partition
+                )
+                for m in messages
+            ]
+            producer.flush(timeout=60)
+            for future in sent:
+                future.get(timeout=1)
+        finally:
+            producer.close()
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Source key -> its sequence numbers, ascending, each once (capture may send a record again)."""

@@ -219,7 +219,7 @@ def end_recorded(state: Path) -> list[str]:
 
 
 def run_once(
-    *arguments: str, settings: Mapping[str, str], root: Path, log: Path, timeout_seconds: float = 120
+    *arguments: str, settings: Mapping[str, str], root: Path, log: Path, timeout_seconds: float = 300
 ) -> str:
     """Run one ``lienthong`` command to its end and return what it wrote to stdout.
 

@@ -84,7 +84,7 @@ class PostgresNode(Node):
     def answers(self) -> bool:
         """Whether a client gets a connection."""
         try:
-            self._connect().close()
+            self._connect(timeout_seconds=5).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -112,13 +112,13 @@ class PostgresNode(Node):
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
 
-    def _connect(self) -> psycopg.Connection:
+    def _connect(self, *, timeout_seconds: int = 120) -> psycopg.Connection:
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
             user=SUPERUSER,
             dbname=SUPERUSER,
-            connect_timeout=5,
+            connect_timeout=timeout_seconds,
             autocommit=True,
         )
 

@@ -45,7 +45,7 @@ def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Without the repository on any path and without our settings."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LIENTHONG_"))}
     return subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=500
     )
 
 

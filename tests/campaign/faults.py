@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from deploy.demo.observe import Observer
 from deploy.demo.oracle import Oracle
 from deploy.demo.supervisor import Supervisor, command_line, environment
+from deploy.demo.trouble import DemoError
 from deploy.local.postgres import libpq_url
 from tests.campaign.ground import START_SECONDS, Ground, Scene, execute
 from tests.campaign.plan import WORKER, Fault
@@ -79,9 +80,10 @@ class Trouble:
 
         def sent() -> bool:
             self.crew.check()
-            if not self.crew.runs(name):
+            try:
+                self.crew.signal(name, signum, rest=rest)
+            except DemoError:
                 return False
-            self.crew.signal(name, signum, rest=rest)
             return True
 
         wait_for(f"{name} runs", sent, seconds=PATIENCE_SECONDS, every=0.05)

@@ -5,12 +5,11 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.partitioner.default import murmur2
 
 from deploy.local.kafka import KafkaNode
@@ -18,7 +17,8 @@ from producers import publisher as publishing
 from producers.envelope import Outgoing
 from producers.publisher import Publisher, Verdict
 from schemas.errors import SettingsError, TryAgain
-from tests.topics import every_record
+from tests.road import wait_for
+from tests.topics import every_record, new_topic
 
 ACK, LARGE, UNKNOWN = Verdict.ACKNOWLEDGED, Verdict.TOO_LARGE, Verdict.UNKNOWN
 
@@ -31,14 +31,8 @@ NOISE = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789",
 @pytest.fixture
 def make_topic(kafka: KafkaNode, unique: str) -> MakeTopic:
     def make(partitions: int = 3, **settings: str) -> str:
-        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-        try:
-            # Records here are of 2023: the broker deletes what is older than a week when it looks next.
-            kept = {"retention.ms": "-1", **settings}
-            topic = NewTopic(unique, num_partitions=partitions, replication_factor=1, topic_configs=kept)
-            admin.create_topics([topic])
-        finally:
-            admin.close()
+        # Records here are of 2023: the broker deletes what is older than a week when it looks next.
+        new_topic(kafka.bootstrap, unique, partitions=partitions, **{"retention.ms": "-1", **settings})
         return unique
 
     return make
@@ -68,6 +62,17 @@ def read(kafka: KafkaNode, topic: str) -> list[tuple[int, str, str]]:
 
 def told(one: Any) -> tuple[int, str, str]:
     return one.partition, one.key.decode(), one.value.decode()
+
+
+def in_the_end(publisher: Publisher, records: Sequence[Outgoing]) -> None:
+    """Publish as the relay does: again what was not acknowledged, until a broker that came back is ready."""
+
+    def acknowledged() -> bool:
+        with suppress(TryAgain):
+            return set(publisher.publish(records)) == {ACK}
+        return False
+
+    wait_for("all acknowledged", acknowledged)
 
 
 def our_threads() -> list[threading.Thread]:
@@ -124,7 +129,7 @@ def test_a_producer_that_is_never_answered_is_given_up(
     finally:
         os.kill(kafka.pid, signal.SIGCONT)
     monkeypatch.undo()
-    assert publisher.publish([record(topic, "a", "2"), record(topic, "a", "3")]) == [ACK, ACK]
+    in_the_end(publisher, [record(topic, "a", "2"), record(topic, "a", "3")])
     values = [value for _, _, value in read(kafka, topic)]
     assert list(dict.fromkeys(values)) == ["1", "2", "3"]
 
@@ -155,11 +160,10 @@ def test_order_per_key_over_broker_restarts(
 
     troubled = threading.Thread(target=trouble)
     troubled.start()
-    at, rounds = 0, 0
-    deadline = time.monotonic() + 300
+    at = 0
+    deadline = time.monotonic() + 500
     while troubled.is_alive() or at < 20_000:
         assert time.monotonic() < deadline
-        rounds += 1
         batch = [record(topic, f"k{number % 7}", str(number)) for number in range(at, at + 500)]
         with suppress(TryAgain):
             verdicts = publisher.publish(batch)
@@ -204,10 +208,9 @@ def test_waiting_is_told_each_second_and_can_be_given_up(
     with pytest.raises(TryAgain, match="no broker listens"):
         publisher.publish([record(topic, "a", "never")])
     kafka.start()
-    assert publisher.publish([record(topic, "a", "after")]) == [ACK]
-    assert [value for _, _, value in read(kafka, topic)] == ["before", "after"], (
-        "what was given up never comes"
-    )
+    in_the_end(publisher, [record(topic, "a", "after")])
+    values = [value for _, _, value in read(kafka, topic)]
+    assert list(dict.fromkeys(values)) == ["before", "after"], "what was given up never comes"
 
 
 def test_a_topic_that_is_missing_is_named(publisher: Publisher, make_topic: MakeTopic, unique: str) -> None:

@@ -86,7 +86,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly_and_commits_nothing_it
     run.stdout.close()
     err = run.stderr.read()
     run.stderr.close()
-    assert run.wait(60) == 0, err
+    assert run.wait(180) == 0, err
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
     assert ground.committed() == {}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
 
 from consumers.record_times import RecordTimes
 from consumers.store import Position
@@ -20,6 +19,7 @@ from producers.settings import RelaySettings
 from schemas.errors import TryAgain
 from schemas.library import load_library
 from tests.road import PATIENCE_SECONDS, wait_for
+from tests.topics import new_topic
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -125,16 +125,13 @@ class Ground:
         self.kafka = kafka
         self.system = unique
         self.topic = f"receipts.{unique}"
-        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-        admin.create_topics([NewTopic(self.topic, 1, 1)])
-        wait_for("the topic", lambda: self.topic in admin.list_topics())
-        admin.close()
+        new_topic(kafka.bootstrap, self.topic)
 
     def put(self) -> int:
         """A record more; its offset."""
         producer = KafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all")
         try:
-            return int(producer.send(self.topic, b"no envelope").get(60).offset)
+            return int(producer.send(self.topic, b"no envelope").get(PATIENCE_SECONDS).offset)
         finally:
             producer.close()
 

@@ -11,10 +11,9 @@ from deploy.local.kafka import KafkaNode
 from schemas.codec import encode_row
 from schemas.library import load_library
 from schemas.registry import RECEIPT_SUBJECT
-from streams.topics import create_topics, plan_topics
 from tests.capture_lab import CaptureLab
 from tests.follow_laws import FollowLaws
-from tests.road import Road
+from tests.road import PATIENCE_SECONDS, Road, make_topics
 
 REGISTERED = load_library().registry.current(RECEIPT_SUBJECT)
 
@@ -46,9 +45,7 @@ def receipt(dataset: str, outcome: str, seqs: str, rule: str | None = None) -> b
 def test_the_command_goes_on_where_it_stopped(
     kafka: KafkaNode, database: str, tmp_path: Path, kind: str, unique: str
 ) -> None:
-    library = load_library()
-    topics = [plan for plan in plan_topics(library) if plan.name == "receipts.hotich_qnam"]
-    create_topics(kafka.bootstrap, topics, replication=1)
+    make_topics(kafka.bootstrap, load_library())
     source = database if kind == "postgresql" else f"sqlite:///{tmp_path}/agency.db"
     lab = CaptureLab(source)
     dataset = f"soho_{unique}"
@@ -65,10 +62,11 @@ def test_the_command_goes_on_where_it_stopped(
     asked = "SELECT seq, outcome, reason FROM lienthong_outbox_answered ORDER BY seq"
     try:
         for value in (receipt(dataset, "applied", "1"), receipt("khac", "applied", "3"), b"\0broken"):
-            producer.send("receipts.hotich_qnam", value).get(60)
+            producer.send("receipts.hotich_qnam", value).get(PATIENCE_SECONDS)
         assert "1 answers taken in" in road.run("receipts", "follow", "--until-end").stderr
         assert lab.hand.run(asked) == [(1, "applied", None), (2, None, None), (3, None, None)]
-        producer.send("receipts.hotich_qnam", receipt(dataset, "rejected", "2-3", "code_unknown")).get(60)
+        refused = receipt(dataset, "rejected", "2-3", "code_unknown")
+        producer.send("receipts.hotich_qnam", refused).get(PATIENCE_SECONDS)
         assert "2 answers taken in" in road.run("receipts", "follow", "--until-end").stderr
         assert lab.hand.run(asked)[1:] == [(2, "rejected", "the reason"), (3, "rejected", "the reason")]
     finally:

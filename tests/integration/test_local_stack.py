@@ -15,12 +15,12 @@ import psutil
 import psycopg
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
 from deploy.local.stack import Stack
-from tests.topics import every_record
+from tests.road import PATIENCE_SECONDS
+from tests.topics import every_record, new_topic
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_up_outlives_the_shell_that_ran_it_and_down_ends_both(tmp_path: Path) ->
     code = (
         f"from pathlib import Path; from deploy.local.stack import Stack; Stack(Path({str(tmp_path)!r})).up()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=500)
     stack = Stack(tmp_path)
     assert [server.state for server in stack.states()] == ["running"] * len(stack.nodes)
     stack.down()
@@ -69,13 +69,14 @@ def test_two_ups_at_once_start_one_stack(tmp_path: Path) -> None:
 
 
 def _processes_of(folder: Path) -> list[int]:
-    """Process ids of the servers whose command line names the folder."""
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline", "status"])
+    """Process ids of the servers whose command line names the folder; not of what they have just forked."""
+    found = {
+        process.pid: process.info["ppid"]
+        for process in psutil.process_iter(["cmdline", "status", "ppid"])
         if process.info["status"] != psutil.STATUS_ZOMBIE
         and any(str(folder) in part for part in process.info["cmdline"] or ())
-    ]
+    }
+    return [pid for pid, parent in found.items() if parent not in found]
 
 
 def test_up_repairs_what_was_killed_and_keeps_the_addresses(stack: Stack) -> None:
@@ -84,7 +85,7 @@ def test_up_repairs_what_was_killed_and_keeps_the_addresses(stack: Stack) -> Non
     for server in stack.states():
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        psutil.Process(server.pid).wait(60)
+        psutil.Process(server.pid).wait(PATIENCE_SECONDS)
     assert [server.state for server in stack.states()] == ["ended by itself"] * len(stack.nodes)
     stack.up()
     assert [server.state for server in stack.states()] == ["running"] * len(stack.nodes)
@@ -120,12 +121,10 @@ def test_up_moves_to_a_new_port_when_another_program_took_the_old_one(stack: Sta
 
 
 def test_a_killed_broker_comes_back_on_its_port_with_its_records(kafka: KafkaNode, unique: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    admin.create_topics([NewTopic(unique, num_partitions=1, replication_factor=1)])
+    new_topic(kafka.bootstrap, unique)
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
-    producer.send(unique, b"before").get(60)
+    producer.send(unique, b"before").get(PATIENCE_SECONDS)
     producer.close()
-    admin.close()
     address, pid = kafka.bootstrap, kafka.pid
     kafka.kill()
     assert kafka.pid is None

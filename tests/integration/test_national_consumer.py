@@ -112,7 +112,7 @@ def test_a_member_killed_before_its_commit_loses_nothing(ground: Ground) -> None
         ground.kafka.bootstrap,
         ground.group,
         str(ground.folder / "library"),
-        "6000",
+        "15000",
     ]
     died = subprocess.run(
         [sys.executable, "-c", DIES, *args], capture_output=True, text=True, timeout=180, check=False

@@ -1,16 +1,16 @@
 """Members of one group of the national-sync consumer: who has what, and what a lost one may commit."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consumers.national import NationalBatch, NationalConsumer
 from deploy.local.kafka import KafkaNode
-from tests.national_lab import QUICK, Ground, a_ground, keys, to_end, until
+from tests.national_lab import Ground, a_ground, keys, to_end, until
 from tests.road import PATIENCE_SECONDS
 
 # kafka-python 3.0 does not always close a socket that is connecting when its client is closed.
@@ -58,14 +58,17 @@ class Member:
             raise self.trouble
 
 
+def group_of(ground: Ground) -> dict[str, Any]:
+    """As the broker describes it."""
+    described: dict[str, Any] = ground.admin.describe_groups([ground.group])[ground.group]
+    return described
+
+
 def test_two_members_share_the_partitions_and_each_record_comes_once(ground: Ground) -> None:
-    # Nobody is late here: on a busy machine a member may be silent for longer than the session of QUICK.
-    patient = {**QUICK, "session_timeout_ms": 120_000}
-    members = [Member(ground.consumer(kafka_options=patient)).start() for _ in range(2)]
+    members = [Member(ground.consumer()).start() for _ in range(2)]
 
     def both_have_one() -> bool:
-        described = ground.admin.describe_groups([ground.group])[ground.group]
-        return described["group_state"] == "Stable" and len(described["members"]) == 2
+        return group_of(ground)["group_state"] == "Stable" and len(group_of(ground)["members"]) == 2
 
     try:
         until("a partition for each", both_have_one)
@@ -93,10 +96,10 @@ def test_a_member_that_lost_its_partitions_cannot_commit_them_and_forgets_what_i
             working.set()
             assert go_on.wait(PATIENCE_SECONDS)
 
-    slow = Member(ground.consumer(longest_work_seconds=3), work=too_long).start()
+    slow = Member(ground.consumer(longest_work_seconds=10), work=too_long).start()
     try:
         assert working.wait(PATIENCE_SECONDS)
-        time.sleep(4)  # the broker takes the partitions away
+        until("nobody in the group", lambda: not group_of(ground)["members"])
         ground.put(ground.change("A", lt_op="d"))
         assert sorted(keys(to_end(ground.consumer()))) == ["A", "B"]
         assert ground.committed() == {0: 3}

@@ -8,6 +8,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from consumers.observation import Observation
 from consumers.store import Position, Slice
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
@@ -35,6 +36,7 @@ def commit(lab: WatchLab, group: str, topic: str, partition: int, offset: int) -
 
 def test_lag_and_age_are_told_though_every_worker_is_dead(lab: WatchLab) -> None:
     province, national = lab.contract.topic, lab.national.topic
+    began = time.time() - 0.01  # timestamps are whole milliseconds
     lab.send(province, 0, 3, age_seconds=2 * HOUR)
     lab.send(province, 0, 2, age_seconds=HOUR)
     lab.send(province, 1, 4, age_seconds=60)
@@ -43,20 +45,21 @@ def test_lag_and_age_are_told_though_every_worker_is_dead(lab: WatchLab) -> None
     lab.send(national, 1, 7, age_seconds=30)
     # The broker makes its topic of groups when it is first asked for one.
     seen = see(lab, "everything is known", lambda seen: hops(seen)[0].members == 0)
+    passed = time.time() - began
     translate, sync = hops(seen)
     assert (lags(translate), lags(sync)) == ([2, 0], [0, 7])
     assert translate.places[1].oldest_seconds == 0
     # The age is that of the record at the ledger's offset, not of the oldest in the topic.
-    assert HOUR <= (translate.lag_seconds or 0) < HOUR + 120
-    assert 30 <= (sync.lag_seconds or 0) < 150
+    assert HOUR <= (translate.lag_seconds or 0) <= HOUR + passed
+    assert 30 <= (sync.lag_seconds or 0) <= 30 + passed
     assert sync.members == 0
     assert translate.newest is not None
-    assert 60 <= seen.at.timestamp() - translate.newest.timestamp() < 180
+    assert 60 <= seen.at.timestamp() - translate.newest.timestamp() <= 60 + passed
     assert only(seen).outbox is not None
     assert all(one.up for one in seen.targets)
     assert abs(target(seen, "store").skew_seconds or 0) < 1
     week = 7 * 24
-    assert week - 1.1 < (translate.places[0].hours_left or 0) < week - 0.9
+    assert week - 1.1 - passed / HOUR < (translate.places[0].hours_left or 0) < week - 0.9
     assert translate.places[1].hours_left is None
     assert 0 < seen.disks["1"] < 1
     # The offset stays and the record is not read again; the age grows all the same.
@@ -65,29 +68,35 @@ def test_lag_and_age_are_told_though_every_worker_is_dead(lab: WatchLab) -> None
     ]
     before = translate.lag_seconds or 0
     time.sleep(0.2)
-    after = hops(lab.look())[0].lag_seconds or 0
-    assert before < after
+    again = see(lab, "the age once more", lambda seen: hops(seen)[0].lag_seconds is not None)
+    assert before < (hops(again)[0].lag_seconds or 0)
 
 
 def test_the_ledger_of_another_deployment_is_not_ours(lab: WatchLab) -> None:
     province = lab.contract.topic
     lab.send(province, 0, 5)
     lab.ledger(province, 0, 5, deployment="khac")
-    assert lags(hops(lab.look())[0]) == [5, 0]
+    seen = see(lab, "the topic", lambda seen: hops(seen)[0].lag is not None)
+    assert lags(hops(seen)[0]) == [5, 0]
 
 
 def test_a_group_that_never_committed_is_told_nowhere(lab: WatchLab) -> None:
     national = lab.national.topic
+    began = time.time() - 0.01
     lab.send(national, 0, 5, age_seconds=HOUR)
     lab.send(national, 1, 1)
     group = f"{lab.name}-bo"
     commit(lab, group, national, 0, 2)
-    seen = see(lab, "the group", lambda seen: [one for one in seen.groups if one.name == group])
+
+    def its_age(seen: Observation) -> bool:
+        return any(place.lag_seconds for one in seen.groups if one.name == group for place in one.places)
+
+    seen = see(lab, "the group", its_age)
     (found,) = [one for one in seen.groups if one.name == group]
     assert not found.ours
     (place,) = found.places  # partition 1 was never committed
     assert (place.position, place.offset, place.lag) == (Position(topic=national, partition=0), 2, 3)
-    assert HOUR <= (place.lag_seconds or 0) < HOUR + 120
+    assert HOUR <= (place.lag_seconds or 0) <= HOUR + time.time() - began
     assert not [one for one in seen.groups if one.places and one.name != group]
 
 
@@ -95,7 +104,8 @@ def test_a_deleted_topic_is_told_and_takes_nothing_else_away(lab: WatchLab) -> N
     province, national = lab.contract.topic, lab.national.topic
     lab.send(province, 0, 5)
     lab.send(national, 0, 3)
-    translate, sync = hops(lab.look())
+    seen = see(lab, "both topics", lambda seen: None not in {hop.lag for hop in hops(seen)})
+    translate, sync = hops(seen)
     assert (translate.lag, sync.lag, sync.missing) == (5, 3, False)
     lab.admin.delete_topics([national])
     seen = see(lab, "the topic is gone", lambda seen: hops(seen)[1].missing)
@@ -107,7 +117,7 @@ def test_a_deleted_topic_is_told_and_takes_nothing_else_away(lab: WatchLab) -> N
 
 def test_a_broker_that_is_away_leaves_store_and_outbox_fresh(lab: WatchLab, kafka: KafkaNode) -> None:
     lab.send(lab.contract.topic, 0, 5)
-    assert hops(lab.look())[0].lag == 5
+    see(lab, "the lag", lambda seen: hops(seen)[0].lag == 5)
     kafka.kill()
     lab.box.waiting = 9
     position = Position(topic=lab.contract.topic, partition=0)
@@ -115,7 +125,7 @@ def test_a_broker_that_is_away_leaves_store_and_outbox_fresh(lab: WatchLab, kafk
     step = Slice(position=position, start=0, next=1, epoch=1)
     mine = a_reject(0, system=lab.name, dataset="khaisinh")
     lab.store.settle(lab.name, [step], rejects=[mine], formats=[])
-    seen = lab.look()
+    seen = see(lab, "the store, as it is now", lambda seen: only(seen).open_rejects)
     dataset = only(seen)
     assert {one.name: one.up for one in seen.targets} == {
         "cluster": False, "1": False, "store": True, "so_tu_phap": True,
@@ -131,10 +141,9 @@ def test_a_broker_that_is_away_leaves_store_and_outbox_fresh(lab: WatchLab, kafk
 
 def test_an_outbox_that_is_away_is_told_and_shows_nothing_old(lab: WatchLab) -> None:
     lab.box.waiting = 9
-    assert only(lab.look()).outbox is not None
+    see(lab, "the outbox", lambda seen: only(seen).outbox is not None)
     lab.box.away = True
-    seen = lab.look()
-    assert only(seen).outbox is None
+    seen = see(lab, "it is away", lambda seen: only(seen).outbox is None and target(seen, "store").up)
     assert (target(seen, "so_tu_phap").up, target(seen, "store").up) == (False, True)
     assert target(seen, "so_tu_phap").why == "the agency database does not answer"
 
@@ -150,7 +159,7 @@ def test_a_store_that_is_away_leaves_the_groups_fresh(
         commit(lab, group, lab.contract.topic, 0, 2)
         see(lab, "lag by the ledger", lambda seen: hops(seen)[0].lag == 4)
         postgres.stop("immediate")
-        seen = lab.look()
+        seen = see(lab, "the groups", lambda seen: target(seen, "1").up and seen.groups)
         translate, _ = hops(seen)
         assert (target(seen, "store").up, target(seen, "1").up) == (False, True)
         assert (translate.lag, translate.places, translate.missing) == (None, (), False)

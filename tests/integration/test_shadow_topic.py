@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
 from typer.testing import CliRunner, Result
 
 from deploy.local.kafka import KafkaNode
 from schemas.codec import encode_row
 from schemas.library import load_library
 from streams.cli import app
+from tests.topics import new_topic
 from tests.unit.envelopes import GOOD, event
 from tests.unit.gates import OTHER, run, write
 
@@ -28,9 +28,7 @@ def system(kafka: KafkaNode, tmp_path: Path, unique: str) -> str:
     library = load_library([tmp_path])
     contract = library.contracts[f"{unique}/khaisinh"]
     registered = library.registry.current(contract.subject)
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    admin.create_topics([NewTopic(contract.topic, num_partitions=2, replication_factor=1)])
-    admin.close()
+    new_topic(kafka.bootstrap, contract.topic, partitions=2)
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
     for seq in range(1, 6):
         row = event(GOOD | {"id": seq, "ho_ten": "NGƯỜI THỬ", "trang_so": str(seq)}, seq=seq)

@@ -33,7 +33,7 @@ class ApicurioNode:
         """The root of its Confluent API."""
         return f"http://127.0.0.1:{int(self._server.remembered()['port'])}/apis/ccompat/v7"
 
-    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 180) -> None:
+    def start(self, *, say: Callable[[str], None] = quiet, timeout_seconds: float = 300) -> None:
         """Return when it answers. Raises ``StackError`` if it cannot be had or does not start."""
         (archive,) = class_path([APP], cache_folder(), say=say, name="Apicurio", megabytes=158)
         shutil.unpack_archive(archive, self._state / "app", filter="data")

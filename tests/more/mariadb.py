@@ -60,7 +60,7 @@ class MariadbNode:
             f"--socket={self._state / 's'}",
         ]
         self._server.spawn([*program, *settings, f"--pid-file={self._state / 'pid'}"], cwd=data)
-        self._server.wait_ready(self._answers, timeout_seconds=120)
+        self._server.wait_ready(self._answers, timeout_seconds=300)
 
     def stop(self) -> None:
         """End it."""

@@ -24,7 +24,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
 from tests.acceptance.test_repairs import CODES, CONTRACT, national_format
-from tests.road import Road, delete_topics, end_offsets, wait_for
+from tests.road import PATIENCE_SECONDS, Road, delete_topics, end_offsets, wait_for
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -316,10 +316,10 @@ def test_a_clock_that_is_ahead(stack: Stack) -> None:
         topic, key=b"1", value=events.value("c", None, row, 1), headers=list(events.headers(1).items()),
         timestamp_ms=ahead,
     )  # fmt: skip
-    sent.get(60)
+    sent.get(PATIENCE_SECONDS)
     events.close()
     stack.expect("clock_skew", SKEWED)
-    wait_for("the record is read", lambda: stack.one.backlog(topic) == 0, seconds=120)
+    wait_for("the record is read", lambda: stack.one.backlog(topic) == 0)
     admin = KafkaAdminClient(bootstrap_servers=stack.one.broker)
     admin.delete_records(
         {TopicPartition(*where): end for where, end in end_offsets(stack.one.broker, [topic]).items() if end}

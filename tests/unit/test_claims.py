@@ -237,7 +237,7 @@ def test_what_retention_deleted_halts_the_partition_and_only_it(
         log.begin = 50  # 3 to 49 are gone
         await until_ready(claims, [P1])
         claims.ready([P0, P1])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while P0 not in claims.halted:
                 claims.ready([P0, P1])
                 await asyncio.sleep(0.01)
@@ -306,11 +306,12 @@ def test_a_hanging_claim_fails_aloud_and_is_tried_again(
     async def test() -> None:
         hanging = HangingStore(store)
         claims = worker(hanging, PlayedLog(), threads)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not claims.failures:
                 claims.ready([P0])
                 await asyncio.sleep(0.01)
         assert claims.oldest_wait() > 0.1  # the watchdog sees it
+        monkeypatch.undo()  # a claim of a busy machine may well take so long
         hanging.free.set()
         await until_ready(claims, [P0])
         assert claims.oldest_wait() == 0.0

@@ -25,7 +25,7 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-SLEEPS = python("import time; time.sleep(60)")
+SLEEPS = python("import time; time.sleep(600)")
 
 
 def recorded_pid(folder: Path, name: str) -> int | None:
@@ -54,7 +54,7 @@ def test_a_program_with_wrong_settings_is_not_tried_again(supervisor: Supervisor
 def test_close_ends_even_those_that_do_not_listen(supervisor: Supervisor, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     deaf = "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN)"
-    supervisor.start("deaf", python(f"{deaf}; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"), {})
+    supervisor.start("deaf", python(f"{deaf}; pathlib.Path({str(ready)!r}).touch(); time.sleep(600)"), {})
     wait_for("the program is ready", ready.exists)
     pid = recorded_pid(tmp_path, "deaf")
     assert pid is not None

@@ -79,7 +79,7 @@ def test_a_damaged_lock_names_its_line(tmp_path: Path, line: str) -> None:
         read_lock(lock)
 
 
-def sleeper(tmp_path: Path, seconds: float = 60) -> Server:
+def sleeper(tmp_path: Path, seconds: float = 600) -> Server:
     server = Server("Sleeper", tmp_path / "process.json", tmp_path / "log")
     server.spawn([sys.executable, "-c", f"import time; time.sleep({seconds})"], cwd=tmp_path)
     return server
@@ -128,7 +128,7 @@ def test_a_server_that_ends_while_starting_is_told_with_its_last_words(tmp_path:
     server = Server("Kafka", tmp_path / "process.json", tmp_path / "log")
     server.spawn([sys.executable, "-c", "raise SystemExit('the disk is full')"], cwd=tmp_path)
     with pytest.raises(StackError, match="the disk is full"):
-        server.wait_ready(lambda: False, timeout_seconds=60)
+        server.wait_ready(lambda: False, timeout_seconds=180)
 
 
 def test_a_server_that_never_answers_is_told_after_the_time_given(tmp_path: Path) -> None:
