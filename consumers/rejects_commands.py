@@ -9,6 +9,7 @@ import typer
 
 from consumers.commands import opened_store
 from consumers.corrections import columns, content, corrected, masked
+from consumers.rejects_words import ACTIONS, COLUMNS, LABELS, SAID
 from consumers.repairs import Asked, Cause, RepairStore, Which
 from consumers.settings import StoreSettings
 from consumers.store import RejectRow
@@ -19,23 +20,6 @@ from schemas.reasons import Language, reason
 from schemas.settings import load_settings
 
 rejects = typer.Typer(no_args_is_help=True, help="Refused changes as work: look, correct, try again, drop.")
-
-_WORDS = {
-    "vi": {
-        "causes": ("tập", "trường: quy tắc", "số bản", "chờ sau", "đã giao", "cũ nhất", "ví dụ", "lý do"),
-        "each": ("số", "tập", "thứ tự", "trường: quy tắc", "chờ sau", "việc", "lúc"),
-        "values": ("cột", "trước", "sau"),
-        "nothing": "không có bản bị từ chối nào đang mở",
-        "unreadable": "không đọc được nội dung bản ghi",
-    },
-    "en": {
-        "causes": ("dataset", "field: rule", "open", "behind", "asked", "oldest", "example", "reason"),
-        "each": ("id", "dataset", "number", "field: rule", "behind", "asked", "at"),
-        "values": ("column", "before", "after"),
-        "nothing": "no reject is open",
-        "unreadable": "the record cannot be read",
-    },
-}  # fmt: skip
 
 MANY = 1_000  #: rejects told one by one
 
@@ -76,8 +60,7 @@ def list_(
         for one in opened.breakers(settings.deployment):
             if one.system == system:
                 source = f"{one.system}/{one.dataset}"
-                told = f"{source} is paused: {one.detail} late changes were refused"
-                typer.echo(f"{told}; lienthong road resume {source} lets it flow again", err=True)
+                typer.echo(SAID[tongue]["paused"].format(source=source, detail=one.detail), err=True)
         causes = [one for one in opened.causes(system, dataset) if rule in (None, one.rule)]
     _tell_causes([one for one in causes if field in (None, one.field)], tongue, as_json)
 
@@ -99,9 +82,9 @@ def _tell_causes(causes: list[Cause], tongue: Language, as_json: bool) -> None:
         for one in causes
     ]
     if rows:
-        print_table("", _WORDS[tongue]["causes"], rows)
+        print_table("", COLUMNS[tongue]["causes"], rows)
     else:
-        typer.echo(_WORDS[tongue]["nothing"], err=True)
+        typer.echo(SAID[tongue]["nothing"], err=True)
 
 
 def _tell_each(rows: list[tuple[RejectRow, int]], tongue: Language, as_json: bool) -> None:
@@ -116,15 +99,15 @@ def _tell_each(rows: list[tuple[RejectRow, int]], tongue: Language, as_json: boo
             str(row.reject.seq or "-"),
             _cause(row.reject.field, row.reject.rule),
             str(behind),
-            row.asked or "-",
+            ACTIONS[tongue][row.asked] if row.asked else "-",
             row.at.isoformat(timespec="seconds"),
         )
         for row, behind in rows
     ]
     if cells:
-        print_table("", _WORDS[tongue]["each"], cells)
+        print_table("", COLUMNS[tongue]["each"], cells)
     else:
-        typer.echo(_WORDS[tongue]["nothing"], err=True)
+        typer.echo(SAID[tongue]["nothing"], err=True)
 
 
 def _cause(field: str, rule: str) -> str:
@@ -210,18 +193,19 @@ def _tell_one(told: dict[str, Any], tongue: Language) -> None:
     typer.echo(f"{_cause(told['field'], told['rule'])}\t{told['reason']}")
     for name in ("detail", "contract", "asked", "became"):
         if told[name]:
-            typer.echo(f"{name}\t{told[name]}")
-    typer.echo(f"{_WORDS[tongue]['each'][4]}\t{told['waiting_behind']}\t{told['numbers_behind']}")
+            value = ACTIONS[tongue][told[name]] if name == "asked" else told[name]
+            typer.echo(f"{LABELS[tongue][name]}\t{value}")
+    typer.echo(f"{LABELS[tongue]['behind']}\t{told['waiting_behind']}\t{told['numbers_behind']}")
     for deed in told["deeds"]:
         typer.echo("\t".join(str(deed[name]) for name in ("at", "who", "action", "why", "detail")))
     if told["columns"] is None:
-        typer.echo(_WORDS[tongue]["unreadable"])
+        typer.echo(SAID[tongue]["unreadable"])
         return
     rows = [
         (name, *(value if value is not None else "-" for value in pair))
         for name, pair in told["columns"].items()
     ]
-    print_table("", _WORDS[tongue]["values"], rows)
+    print_table("", COLUMNS[tongue]["values"], rows)
 
 
 def _found(opened: RepairStore, number: int) -> RejectRow:
@@ -266,7 +250,7 @@ def fix(
         raise LienthongError(
             f"reject {number} is not open", next_step=f"see: lienthong rejects show {number}"
         )
-    typer.echo(f"reject {number} corrected ({names}); the worker of its partition tries it now", err=True)
+    typer.echo(SAID[settings.language]["corrected"].format(number=number, names=names), err=True)
 
 
 @rejects.command()
@@ -304,10 +288,11 @@ def drop(
     """Refuse changes for good, and let go what waits behind them. Their bytes are kept."""
     which = _which(ids, system, dataset, rule, field)
     if not yes:
-        with opened_store(load_settings(StoreSettings)) as opened:
+        settings = load_settings(StoreSettings)
+        with opened_store(settings) as opened:
             count = len(opened.open_rejects(which, limit=MANY))
-        told = f"{MANY} or more" if count == MANY else str(count)
-        typer.echo(f"{told} rejects would be dropped; nothing was done (--yes does it)", err=True)
+        told = f"≥ {MANY}" if count == MANY else str(count)
+        typer.echo(SAID[settings.language]["would_drop"].format(count=told), err=True)
         return
     _ask("drop", which, by, why)
 
@@ -323,9 +308,11 @@ def _which(
 
 
 def _ask(asked: Asked, which: Which, by: str, why: str) -> None:
-    with opened_store(load_settings(StoreSettings)) as opened:
+    settings = load_settings(StoreSettings)
+    with opened_store(settings) as opened:
         count = opened.ask(which, asked, who=_me(by), why=why)
-    typer.echo(f"{count} rejects: {asked} asked for; the workers of their partitions do it now", err=True)
+    action = ACTIONS[settings.language][asked]
+    typer.echo(SAID[settings.language]["asked"].format(count=count, action=action), err=True)
     if not count:
         raise typer.Exit(1)
 

@@ -66,6 +66,17 @@ def test_each_tells_ids_and_no_person(lab: HopLab) -> None:
     ]
 
 
+def test_what_was_asked_for_is_told_in_vietnamese_too(lab: HopLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIENTHONG_LANGUAGE", "vi")
+    told = run("fix", "1", "--set", "ngay_dk=01/03/2016", "--why", "theo sổ gốc")
+    assert "đã sửa bản 1 (ngay_dk)" in told.stderr
+    assert "đã giao\tthử lại" in run("show", "1").stdout
+    lines = run("list", SYSTEM, "--each").stdout.splitlines()
+    assert [line.split("\t")[5] for line in lines[1:]] == ["thử lại", "-"]
+    assert "1 bản sẽ bị từ chối hẳn; chưa làm gì" in run("drop", "2", "--why", "x").stderr
+    assert "1 bản: đã giao việc bỏ" in run("drop", "2", "--why", "x", "--yes").stderr
+
+
 def test_show_masks_every_value_unless_revealed_and_that_is_noted_first(lab: HopLab) -> None:
     out = run("show", "1").stdout
     assert "ngay_dk\t-\t99/99/9999" in out
