@@ -25,7 +25,7 @@ from consumers.row_proof import RowProof, prove_rows
 from consumers.settings import StoreSettings
 from consumers.verifying import Flaw, Verdict, verify
 from schemas.errors import LienthongError, SettingsError
-from schemas.library import load_library
+from schemas.library import contracts_of, load_library
 from schemas.printing import print_json
 from schemas.reasons import Language
 from schemas.settings import load_settings
@@ -225,10 +225,8 @@ def export(
     """
     settings = load_settings(StoreSettings)
     secrets = load_keys(key or settings.audit_key_file)
-    contracts = load_library(settings.contract_folders).contracts.values()
-    datasets = [dataset] if dataset else sorted({one.dataset for one in contracts if one.system == system})
-    if not datasets:
-        raise SettingsError(f"no contract of a system {system}", next_step="correct it, or give --dataset")
+    library = load_library(settings.contract_folders)
+    datasets = [dataset] if dataset else [one.dataset for one in contracts_of(library, system)]
     with opened_store(settings) as opened:
         found = history(opened, secrets, system, datasets, record)
         entries = [one for one in found if one.seal is not None]

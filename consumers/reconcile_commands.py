@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -213,11 +212,10 @@ def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
 
 
 def _examples(told: _Found, cause: _Cause, reveal: bool) -> list[str]:
-    """The first few records of a cause, by number where the store has one, else by key."""
-    found = (one for one in told.each if _cause(one) == cause)
-    return [
-        str(one.seq) if one.seq and not reveal else _named(one, reveal) for one in islice(found, EXAMPLES)
-    ]
+    """A few records of a cause, those first whose number the store has; the others by key."""
+    found = [one for one in told.each if _cause(one) == cause]
+    found.sort(key=lambda one: one.seq is None)
+    return [str(one.seq) if one.seq and not reveal else _named(one, reveal) for one in found[:EXAMPLES]]
 
 
 def _named(one: Difference, reveal: bool) -> str:

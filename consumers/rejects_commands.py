@@ -14,7 +14,7 @@ from consumers.repairs import Asked, Cause, RepairStore, Which
 from consumers.settings import StoreSettings
 from consumers.store import RejectRow
 from schemas.errors import LienthongError, SettingsError
-from schemas.library import Library, load_library
+from schemas.library import Library, contracts_of, load_library
 from schemas.printing import Tongue, print_json, print_table
 from schemas.reasons import Language, reason
 from schemas.settings import load_settings
@@ -55,6 +55,8 @@ def list_(
         if each:
             rows = opened.open_rejects(which)
             behind = opened.waiting([row.id for row in rows])
+            if not rows:
+                _must_be_known(settings, system, dataset)
             _tell_each([(row, behind.get(row.id, 0)) for row in rows], tongue, as_json)
             return
         for one in opened.breakers(settings.deployment):
@@ -62,7 +64,14 @@ def list_(
                 source = f"{one.system}/{one.dataset}"
                 typer.echo(SAID[tongue]["paused"].format(source=source, detail=one.detail), err=True)
         causes = [one for one in opened.causes(system, dataset) if rule in (None, one.rule)]
+    if not causes:
+        _must_be_known(settings, system, dataset)
     _tell_causes([one for one in causes if field in (None, one.field)], tongue, as_json)
+
+
+def _must_be_known(settings: StoreSettings, system: str, dataset: str | None) -> None:
+    """A misspelt name is no sign that all is well: ``SettingsError`` if no contract has it."""
+    contracts_of(load_library(settings.contract_folders), system, dataset)
 
 
 def _tell_causes(causes: list[Cause], tongue: Language, as_json: bool) -> None:
@@ -211,7 +220,9 @@ def _tell_one(told: dict[str, Any], tongue: Language) -> None:
 def _found(opened: RepairStore, number: int) -> RejectRow:
     row = opened.reject(number)
     if row is None:
-        raise LienthongError(f"there is no reject {number}", next_step="see: lienthong rejects list --each")
+        raise LienthongError(
+            f"there is no reject {number}", next_step="see: lienthong rejects list SYSTEM --each"
+        )
     return row
 
 

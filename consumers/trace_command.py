@@ -13,9 +13,8 @@ from consumers.opening import open_store
 from consumers.settings import StoreSettings
 from consumers.topic_search import TopicSearch
 from consumers.tracing import HOPS, Captured, Sources, Trace, trace
-from schemas.documents import suggestion
-from schemas.errors import LienthongError, SettingsError
-from schemas.library import Library, load_library
+from schemas.errors import LienthongError
+from schemas.library import Library, contracts_of, load_library
 from schemas.printing import print_json, print_table
 from schemas.settings import LibrarySettings, load_settings
 
@@ -134,17 +133,10 @@ def trace_command(outbox: OutboxReader) -> Callable[..., None]:
         """
         settings = load_settings(_TraceSettings)
         library = load_library(settings.contract_folders)
-        contracts = [one for one in library.contracts.values() if one.system == system]
-        contracts = [one for one in contracts if dataset in (None, one.dataset)]
-        if not contracts:
-            known = sorted({one.system for one in library.contracts.values()})
-            raise SettingsError(
-                f"no contract of {system}{f'/{dataset}' if dataset else ''}",
-                next_step=suggestion(system, known),
-            )
+        contracts = contracts_of(library, system, dataset)
         with ExitStack() as stack:
             sources = _sources(settings, library, outbox, last, stack)
-            found = [trace(sources, one, key) for one in sorted(contracts, key=lambda one: one.id)]
+            found = [trace(sources, one, key) for one in contracts]
         if as_json:
             print_json([_as_json(one) for one in found])
         else:
@@ -202,7 +194,8 @@ def _tell(found: Sequence[Trace], language: str) -> None:
             )
             for step in one.steps
         ]
-        print_table(one.dataset, words["columns"], rows)
+        if rows:
+            print_table(one.dataset, words["columns"], rows)
         for hop in HOPS:
             if hop in one.away:
                 _say(f"{words['hops'][hop]}: {words['away']}: {one.away[hop]}")

@@ -177,7 +177,8 @@ def _take_snapshot(site: Site, wanted: Capture) -> None:
 def progress(what: str) -> Iterator[Progress]:
     """Rows that were written so far, on a terminal."""
     columns = (SpinnerColumn(), TextColumn(what), TextColumn("{task.completed:,} rows"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield bar
 
 

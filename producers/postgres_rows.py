@@ -16,6 +16,7 @@ from producers.postgres_session import Session
 from producers.postgres_sql import address, after_key, image, key_of, lines_of
 from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_schema, gathered
 from producers.sql import OUTBOX, name, text
+from schemas.errors import LienthongError
 from schemas.national import parts_of
 from schemas.sides import Newest
 from schemas.sums import BETWEEN, BUCKET_DIGITS, MISSING, Sum, Sums, wrapped
@@ -156,8 +157,17 @@ def briefly(session: Session) -> Iterator[None]:
 
 
 def resolved(session: Session, table: str) -> tuple[str, str]:
-    """The table's quoted full name, and ``ONLY`` if it is a plain one: no rows of its child tables."""
-    schema, table, kind = session.rows(_FOUND, (address(table),))[0]
+    """The table's quoted full name, and ``ONLY`` if it is a plain one: no rows of its child tables.
+
+    Raises ``LienthongError`` if this database has no such table.
+    """
+    found = session.rows(_FOUND, (address(table),))
+    if not found:
+        raise LienthongError(
+            f"the agency database has no table {table}",
+            next_step="connect to the database that has it (LIENTHONG_SOURCE), or correct the contract",
+        )
+    schema, table, kind = found[0]
     return f"{name(schema)}.{name(table)}", "" if kind == "p" else "ONLY"
 
 

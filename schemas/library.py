@@ -162,6 +162,23 @@ def find_contract(library: Library, name: str) -> Contract:
     return library.contracts[name]
 
 
+def contracts_of(library: Library, system: str, dataset: str | None = None) -> list[Contract]:
+    """The contracts of a system, or the one of this dataset, by id.
+
+    Raises ``SettingsError`` with the names that come close if there is none.
+    """
+    mine = [one for _, one in sorted(library.contracts.items()) if one.system == system]
+    if not mine:
+        systems = sorted({one.system for one in library.contracts.values()})
+        raise SettingsError(f"no contract of a system {system}", next_step=suggestion(system, systems))
+    if dataset is None:
+        return mine
+    if not any(one.dataset == dataset for one in mine):
+        known = [one.dataset for one in mine]
+        raise SettingsError(f"no contract {system}/{dataset}", next_step=suggestion(dataset, known))
+    return [one for one in mine if one.dataset == dataset]
+
+
 def examples_of(contract: Contract, folders: Sequence[Path]) -> Path:
     """Where the examples of a contract lie, whether it has any or not."""
     return file_of(contract, folders).with_name(f"{contract.dataset}{EXAMPLES}")

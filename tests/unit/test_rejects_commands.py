@@ -50,7 +50,11 @@ def test_list_groups_by_cause_with_reason_and_what_waits(lab: HopLab) -> None:
     assert lines[1][-1] == "ngayDangKy: the calendar has no such day. Compare with the paper register."
     told = json.loads(run("list", SYSTEM, "--rule", "code_unknown", "--json").stdout)
     assert [(one["rule"], one["how_many"]) for one in told] == [("code_unknown", 1)]
-    assert "no reject is open" in run("list", "khac").stderr
+    assert "no reject is open" in run("list", SYSTEM, "--dataset", "kethon").stderr
+    for words in (["list", "khac"], ["list", SYSTEM, "--dataset", "khai"], ["list", "khac", "--each"]):
+        with pytest.raises(SettingsError, match="no contract") as caught:
+            run(*words)
+        assert "known here" in caught.value.next_step
 
 
 def test_each_tells_ids_and_no_person(lab: HopLab) -> None:
