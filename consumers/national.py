@@ -39,7 +39,8 @@ from consumers.park import Park, ParkedRecord
 from consumers.records import UNREADABLE, NationalRecord, Unreadable, read_records
 from consumers.topic_reader import Fetched, TopicReader
 from schemas.codec import decode
-from schemas.errors import LienthongError
+from schemas.documents import suggestion
+from schemas.errors import LienthongError, SettingsError
 from schemas.formats import NationalFormat
 from schemas.library import Library, load_library
 from schemas.reasons import Language, reason
@@ -100,7 +101,7 @@ class NationalConsumer:
         ``longest_work_seconds``: a caller that works longer on one batch loses its partitions.
         ``kafka_options``: passed to kafka-python, for TLS and SASL.
 
-        Raises ``LienthongError`` for an unknown format.
+        Raises ``SettingsError`` for an unknown format.
         """
         self._library = library if library is not None else load_library()
         self.format = find_format(self._library, topic)
@@ -271,13 +272,12 @@ class NationalConsumer:
 def find_format(library: Library, name: str) -> NationalFormat:
     """The format that ``name`` means: ``hotich.khaisinh.v1`` or ``national.hotich.khaisinh.v1``.
 
-    Raises ``LienthongError`` listing the formats there are.
+    Raises ``SettingsError`` with the names that come close.
     """
     found = library.formats.get(name.removeprefix("national."))
     if found is None:
-        known = ", ".join(f"national.{full_id}" for full_id in sorted(library.formats)) or "none"
-        raise LienthongError(
-            f"no national format is called {name}; known are: {known}",
-            next_step="name one of these, or add the folder that holds it to LIENTHONG_CONTRACTS",
+        raise SettingsError(
+            f"no national format is called {name}",
+            next_step=suggestion(name, [f"national.{full_id}" for full_id in sorted(library.formats)]),
         )
     return found

@@ -157,7 +157,7 @@ class PostgresStore(ProvingStore):
             detail = f"SQLSTATE {state} {name}".strip()
             return Refused(Refusal(field=diagnosis.column_name or "", detail=detail))
         if state[:2] in WAIT:
-            return _try_again(f"{WAIT[state[:2]]} (SQLSTATE {state})")
+            return _try_again(f"{WAIT[state[:2]]} (SQLSTATE {state})", "see the database's log")
         return _needs_a_person(state, cause)
 
 
@@ -184,10 +184,10 @@ def _set_up(connection: Any, limits: Timeouts) -> None:
         )
 
 
-def _try_again(what: str) -> TryAgain:
+def _try_again(what: str, next_step: str) -> TryAgain:
     return TryAgain(
         f"national store: {what}",
-        next_step="see the database's log; this goes on by itself when it answers",
+        next_step=f"{next_step}; workers go on by themselves when it answers",
         retry_after_seconds=DATABASE_AWAY_SECONDS,
     )
 
@@ -204,7 +204,7 @@ def _without_state(cause: BaseException | None) -> LienthongError:
         return StoreError(
             "national store: the database refuses the login", next_step="correct LIENTHONG_STORE"
         )
-    return _try_again("no connection")
+    return _try_again("no connection", "start the database, or correct LIENTHONG_STORE")
 
 
 def _needs_a_person(state: str, cause: psycopg.Error) -> LienthongError:

@@ -95,7 +95,7 @@ class SqliteStore(ProvingStore):
         if name.startswith(WAIT) or isinstance(cause, sa.exc.TimeoutError):
             return TryAgain(
                 f"national store: the file is locked, full or unreadable ({name or 'no free connection'})",
-                next_step="see what else has the file open, and its disk; this goes on by itself",
+                next_step="see what else has the file open, and its disk; workers go on by themselves",
             )
         if "no such table" in str(cause) or "no such column" in str(cause) or "no column named" in str(cause):
             return StoreError("national store: a table or column is missing", next_step=MIGRATE)

@@ -60,6 +60,8 @@ def install(
         site.run(statements)
         if statements:
             _say(f"{contract.id}: every change of {contract.table} is captured from now on")
+            if not snapshot:
+                _say(f"what it holds already, or changed meanwhile: lienthong capture snapshot {contract.id}")
         else:
             _say(f"{contract.id}: is captured already")
         if lacking:

@@ -243,6 +243,12 @@ class ReconcileLaws:
         assert error.exit_code == 2
         assert error.next_step
 
+    def test_a_table_that_is_not_there_is_no_unforeseen_error(self, road: ShortRoad) -> None:
+        road.write("DROP TABLE so_nguoi")
+        error = road.run("reconcile", "run", DATASET).exception
+        assert isinstance(error, CannotCompare)
+        assert error.next_step
+
     def test_backfill_by_key_condition_time_and_table(self, road: ShortRoad) -> None:
         road.people(1, 30)
         road.install()

@@ -95,7 +95,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly_and_commits_nothing_it
 def test_the_command_names_the_setting_or_the_format_that_is_wrong(ground: Ground) -> None:
     run = command(ground, "national.hotich.kahisinh.v1")
     out, err = run.communicate(timeout=180)
-    assert (run.returncode, out) == (1, "")
+    assert (run.returncode, out) == (2, "")
     assert "no national format is called national.hotich.kahisinh.v1" in err
-    assert "next step: " in err
+    assert "next step: did you mean national.hotich.khaisinh.v1?" in err
     assert "Traceback" not in err

@@ -52,3 +52,13 @@ def test_a_client_being_closed_tells_no_false_alarm_and_a_true_one_is_heard(
         cluster.error("Metadata refresh: failed %s", told)
     heard = [str(one.exc_info[0] if one.exc_info else one.args) for one in caplog.records]
     assert heard == [str(ConnectionResetError), str((NodeNotReadyError(),))]
+
+
+def test_a_slow_step_of_a_client_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    hush_closing_clients()
+    selector = logging.getLogger("kafka.net.selector")
+    selector.warning("Task x ran for 0.354s (>0.100s threshold). It is blocking the event loop -- likely …")
+    selector.warning("Task x left RUNNING after step; demoting to UNSCHEDULED")
+    assert [one.getMessage() for one in caplog.records] == [
+        "Task x left RUNNING after step; demoting to UNSCHEDULED"
+    ]
