@@ -1,6 +1,7 @@
 """The three dashboards: the whole province, one system, one worker. Titles in the operators' own language."""
 
-from deploy.grafana.panels import BAD_GOOD, GOOD_BAD, Dashboard, Panel, variable
+from consumers.states import STATES
+from deploy.grafana.panels import ANSWERS, BAD_GOOD, GOOD_BAD, Dashboard, Panel, Words, variable
 
 #: What the reader chose, as it stands behind a metric.
 _ONE = '{system=~"$system", dataset=~"$dataset"}'
@@ -8,6 +9,11 @@ _WORKER = '{instance=~"$instance"}'
 _DATASET = "{{system}}/{{dataset}}"
 _ORPHAN = ((None, "green"), (25, "yellow"), (50, "orange"), (75, "red"))
 _BURN = ((None, "green"), (1, "yellow"), (6, "orange"), (14.4, "red"))
+_COLOURS = {"ok": "green", "warning": "orange", "critical": "red"}
+#: States as numbers, the most urgent first: Grafana colours and sorts numbers, not labels.
+_STATES: Words = {
+    at: (meaning.vi.name, _COLOURS[meaning.severity]) for at, meaning in enumerate(STATES.values(), start=1)
+}
 _LATE = ((None, "green"), (60, "yellow"), (300, "red"))
 
 
@@ -23,6 +29,14 @@ def _quantile(share: float, labels: str, histogram: str, where: str = "") -> str
     """``labels``: those to keep, ``le`` apart."""
     kept = ", ".join(filter(None, (labels, "le")))
     return f"histogram_quantile({share}, {_by(kept, _rate(f'{histogram}_bucket{where}'))})"
+
+
+def _state(where: str = "") -> str:
+    """The number of the state that each dataset is in."""
+    each = [
+        f'{at} * lienthong_system_state{{state="{name}"{where}}}' for at, name in enumerate(STATES, start=1)
+    ]
+    return _by("system, dataset", " or ".join(each))
 
 
 def _flow(where: str = "") -> list[tuple[str, str]]:
@@ -83,8 +97,8 @@ OVERVIEW = Dashboard(
                 steps=((None, "green"), (1, "yellow")),
             ),
             Panel(
-                title="Tiến trình xử lý",
-                queries=[("sum(lienthong_workers)", "")],
+                title="Tiến trình xử lý (ít nhất)",
+                queries=[("min(lienthong_workers)", "")],
                 kind="stat",
                 width=4,
                 height=4,
@@ -94,19 +108,25 @@ OVERVIEW = Dashboard(
         "Nguyên nhân": [
             Panel(
                 title="Trạng thái từng tập dữ liệu",
-                queries=[("lienthong_system_state == 1", "")],
+                queries=[(f"sort({_state()})", "")],
                 kind="table",
                 unit="short",
+                words=_STATES,
+                columns={"system": "Hệ thống", "dataset": "Tập dữ liệu", "Value": "Trạng thái"},
                 width=12,
                 height=10,
             ),
             Panel(
                 title="Kafka, kho và hộp gửi trả lời",
-                queries=[("lienthong_target_up", "{{kind}} {{target}}")],
+                queries=[
+                    ('lienthong_target_up{kind="broker"}', "Kafka {{target}}"),
+                    ('lienthong_target_up{kind="store"}', "kho quốc gia"),
+                    ('lienthong_target_up{kind="outbox"}', "hộp gửi {{target}}"),
+                ],
                 kind="state-timeline",
                 width=12,
                 height=10,
-                steps=BAD_GOOD,
+                words=ANSWERS,
             ),
         ],
         "Độ trễ": [
@@ -133,6 +153,7 @@ OVERVIEW = Dashboard(
                     )
                 ],
                 unit="s",
+                reaches=0,
             ),
             Panel(
                 title="Mức tiêu hạn mức cam kết (1: vừa hết)",
@@ -156,10 +177,11 @@ OVERVIEW = Dashboard(
         ],
         "Nguy cơ": [
             Panel(
-                title="Chỉ số nguy cơ mồ côi",
-                queries=[("sort_desc(max by (system) (lienthong_orphan_index))", "{{system}}")],
+                title="Chỉ số nguy cơ mồ côi, 12 hệ thống cao nhất",
+                queries=[("topk(12, max by (system) (lienthong_orphan_index))", "{{system}}")],
                 kind="bargauge",
                 unit="short",
+                highest=100,
                 steps=_ORPHAN,
                 height=10,
             ),
@@ -173,6 +195,7 @@ OVERVIEW = Dashboard(
                 ],
                 steps=((None, "red"), (24, "yellow"), (72, "green")),
                 height=10,
+                nothing="không có thay đổi nào chờ đọc",
             ),
         ],
     },
@@ -191,10 +214,11 @@ SYSTEM = Dashboard(
         "Trạng thái": [
             Panel(
                 title="Trạng thái theo thời gian",
-                queries=[(f"lienthong_system_state{_ONE} == 1", "{{system}}/{{dataset}}: {{state}}")],
+                queries=[(_state(f", {_ONE[1:-1]}"), _DATASET)],
                 kind="state-timeline",
                 unit="short",
                 width=16,
+                words=_STATES,
             ),
             Panel(
                 title="Chỉ số nguy cơ mồ côi",
@@ -219,7 +243,7 @@ SYSTEM = Dashboard(
                 queries=[(f"lienthong_outbox_triggers_in_place{_ONE}", _DATASET)],
                 kind="stat",
                 width=6,
-                steps=BAD_GOOD,
+                words={0: ("thiếu", "red"), 1: ("đủ", "green")},
             ),
             Panel(
                 title="Số thứ tự chưa từng đến",
@@ -243,7 +267,9 @@ SYSTEM = Dashboard(
         "Trên đường truyền": [
             Panel(
                 title="Đang chờ, theo bước và phân vùng",
-                queries=[(f"lienthong_hop_lag_changes{_ONE}", "{{dataset}} {{hop}} {{partition}}")],
+                queries=[
+                    (_by("hop, partition", f"lienthong_hop_lag_changes{_ONE}"), "{{hop}} {{partition}}")
+                ],
                 stacked=True,
             ),
             Panel(
@@ -251,7 +277,7 @@ SYSTEM = Dashboard(
                 queries=[
                     (
                         _by("dataset, hop", f"lienthong_hop_lag_seconds{_ONE}", "max"),
-                        "{{dataset}} {{hop}}",
+                        "{{dataset}}: {{hop}}",
                     )
                 ],
             ),
@@ -262,11 +288,12 @@ SYSTEM = Dashboard(
                     for share, told in ((0.5, "một nửa"), (0.95, "95 %"), (0.99, "99 %"))
                 ],
                 unit="s",
+                reaches=0,
             ),
             Panel(
                 title="Mức tiêu hạn mức cam kết (1: vừa hết)",
                 queries=[
-                    (f"lienthong:promise_burn:rate{window}{_ONE}", f"{{{{dataset}}}} {window}")
+                    (f"lienthong:promise_burn:rate{window}{_ONE}", f"{{{{dataset}}}}, {window}")
                     for window in ("5m", "1h", "6h")
                 ],
                 unit="short",
@@ -288,25 +315,30 @@ SYSTEM = Dashboard(
             Panel(
                 title="Hồ sơ có thay đổi chờ phía sau",
                 queries=[(_by("dataset", f"lienthong_blocked_records{_ONE}"), "{{dataset}}")],
+                width=8,
             ),
             Panel(
-                title="Bản ghi quốc gia khác với đơn vị, lần đối soát gần nhất",
+                title="Khác nhau khi đối soát",
                 queries=[(f"lienthong_drift_records{_ONE}", _DATASET)],
                 kind="stat",
-                width=6,
+                width=4,
                 steps=GOOD_BAD,
+                nothing="chưa đối soát",
             ),
             Panel(
                 title="Từ lần đối soát gần nhất",
                 queries=[(f"lienthong_proof_age_seconds{_ONE}", _DATASET)],
                 kind="stat",
-                width=6,
+                width=4,
+                nothing="chưa đối soát",
                 steps=((None, "green"), (7 * 86400, "yellow"), (30 * 86400, "red")),
             ),
             Panel(
                 title="Sửa chữa mỗi giây, theo kết quả",
                 queries=[(_by("outcome", _rate(f"lienthong_repairs_total{_ONE}")), "{{outcome}}")],
+                width=8,
                 rate=True,
+                nothing="chưa sửa thay đổi nào",
                 stacked=True,
             ),
         ],
@@ -326,7 +358,7 @@ WORKER = Dashboard(
                     (f"lienthong_store_up{_WORKER}", "kho {{instance}}"),
                 ],
                 kind="state-timeline",
-                steps=BAD_GOOD,
+                words=ANSWERS,
             ),
             Panel(
                 title="Phân vùng",
@@ -343,11 +375,11 @@ WORKER = Dashboard(
                 rate=True,
             ),
             Panel(
-                title="Giây mỗi giây ở từng bước",
+                title="Phần thời gian ở từng bước",
                 queries=[
                     (
                         _by("hop, step", _rate(f"lienthong_step_seconds_sum{_WORKER}")),
-                        "{{hop}} {{step}}",
+                        "{{hop}}: {{step}}",
                     )
                 ],
                 unit="percentunit",
@@ -356,9 +388,10 @@ WORKER = Dashboard(
             Panel(
                 title="Bước chậm nhất, 95 %",
                 queries=[
-                    (_quantile(0.95, "hop, step", "lienthong_step_seconds", _WORKER), "{{hop}} {{step}}")
+                    (_quantile(0.95, "hop, step", "lienthong_step_seconds", _WORKER), "{{hop}}: {{step}}")
                 ],
                 unit="s",
+                reaches=0,
             ),
             Panel(
                 title="Bản ghi trong một lô",
@@ -393,8 +426,8 @@ WORKER = Dashboard(
                 rate=True,
             ),
             Panel(
-                title="Chờ, theo chủ đề và phân vùng",
-                queries=[(f"lienthong_lag_records{_WORKER}", "{{topic}} {{partition}}")],
+                title="Chờ nhiều nhất, theo chủ đề",
+                queries=[(f"topk(10, {_by('topic', f'lienthong_lag_records{_WORKER}')})", "{{topic}}")],
                 stacked=True,
             ),
         ],

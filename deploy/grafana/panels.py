@@ -11,10 +11,22 @@ from schemas.metrics.declaring import Metric
 #: Grafana's names of units, by those of the catalogue; all others are counts.
 UNITS: Mapping[str, str] = {
     "seconds": "s",
-    "hours": "h",
+    "hours": "suffix:giờ",
     "share": "percentunit",
-    "1 or 0": "bool_on_off",
     "seconds since 1970": "dateTimeFromNow",
+}
+#: What values of labels are called in a legend.
+CALLED: Mapping[str, Mapping[str, str]] = {
+    "hop": {"translate": "chuyển đổi", "sync": "ghi vào kho"},
+    "op": {"c": "thêm", "u": "sửa", "d": "xóa", "r": "bản chụp đầu"},
+    "step": {"prepare": "chuẩn bị", "publish": "gửi"},
+    "outcome": {
+        "mended": "đã sửa",
+        "dropped": "bỏ",
+        "superseded": "có bản mới hơn",
+        "again": "lại bị từ chối",
+        "partly": "một phần",
+    },
 }
 #: Where the data come from; the reader chooses.
 SOURCE: Mapping[str, str] = {"type": "prometheus", "uid": "${source}"}
@@ -24,6 +36,11 @@ Kind = Literal["timeseries", "stat", "table", "bargauge", "state-timeline", "hea
 Step = tuple[float | None, str]  #: from this value on, this colour; None: from below
 GOOD_BAD: Sequence[Step] = ((None, "green"), (1, "red"))
 BAD_GOOD: Sequence[Step] = ((None, "red"), (1, "green"))
+#: Else Grafana makes every figure red from 80 on.
+PLAIN: Sequence[Step] = ((None, "text"),)
+#: What a value is called, and its colour.
+Words = Mapping[int, tuple[str, str]]
+ANSWERS: Words = {0: ("không trả lời", "red"), 1: ("trả lời", "green")}
 
 _METRIC = re.compile(r"\b(?:lienthong|kafka)_[a-z0-9_]+")
 
@@ -40,7 +57,12 @@ class Panel:
     unit: str | None = None  #: Grafana's; None: that of the first metric in the catalogue
     rate: bool = False  #: told by the second
     steps: Sequence[Step] = field(default_factory=tuple)
+    words: Words = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)  #: of a table: titles, by label or ``Value``
     stacked: bool = False
+    highest: float | None = None  #: the scale ends here
+    reaches: float = 1  #: the scale goes at least so far: zeros alone would be drawn on one to 100
+    nothing: str | None = None  #: what is said where nothing is found, and that is as it should be
 
     @property
     def metrics(self) -> list[Metric]:
@@ -51,11 +73,6 @@ class Panel:
     def json(self, number: int, x: int, y: int) -> dict[str, Any]:
         """The panel at its place."""
         instant = self.kind in ("table", "bargauge", "stat")
-        options: dict[str, Any] = {"legend": {"displayMode": "list", "placement": "bottom"}}
-        if instant:
-            options = {"reduceOptions": {"calcs": ["lastNotNull"]}}
-        if self.kind == "bargauge":
-            options |= {"orientation": "horizontal", "displayMode": "gradient"}
         return {
             "id": number,
             "type": self.kind,
@@ -63,8 +80,9 @@ class Panel:
             "description": "\n\n".join(f"`{one.name}`: {one.text}" for one in self.metrics),
             "datasource": dict(SOURCE),
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
-            "fieldConfig": {"defaults": self._defaults(), "overrides": []},
-            "options": options,
+            "fieldConfig": {"defaults": self._defaults(), "overrides": self._overrides()},
+            "options": self._options(),
+            "transformations": [*self._columns(), *self._renamings()],
             "targets": [
                 {
                     "refId": chr(ord("A") + at),
@@ -79,20 +97,64 @@ class Panel:
             ],
         }
 
+    def _options(self) -> dict[str, Any]:
+        if self.kind == "table":
+            return {"showHeader": True, "sortBy": [{"displayName": self.columns["Value"], "desc": False}]}
+        if self.kind == "bargauge":
+            reduced = {"reduceOptions": {"calcs": ["lastNotNull"]}}
+            return reduced | {"orientation": "horizontal", "displayMode": "gradient"}
+        if self.kind == "stat":
+            return {"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "none"}
+        return {"legend": {"showLegend": True, "displayMode": "list", "placement": "bottom"}}
+
+    def _columns(self) -> Iterator[dict[str, Any]]:
+        if self.kind == "table":
+            order = {name: at for at, name in enumerate(self.columns)}
+            told = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": dict(self.columns)}
+            yield {"id": "organize", "options": told}
+
+    def _renamings(self) -> Iterator[dict[str, Any]]:
+        legends = " ".join(legend for _, legend in self.queries)
+        for label, words in CALLED.items():
+            for value, word in words.items() if f"{{{{{label}}}}}" in legends else ():
+                # A word ends at a blank or a colon: to a regular expression, "ọ" is no letter.
+                regex = f"/(?<=^| ){value}(?=$|[ :])/"
+                yield {"id": "renameByRegex", "options": {"regex": regex, "renamePattern": word}}
+
+    def _overrides(self) -> list[dict[str, Any]]:
+        if self.kind != "table":
+            return []
+        coloured = {"id": "custom.cellOptions", "value": {"type": "color-text"}}
+        return [{"matcher": {"id": "byName", "options": self.columns["Value"]}, "properties": [coloured]}]
+
     def _defaults(self) -> dict[str, Any]:
-        unit = self.unit or ("cps" if self.rate else UNITS.get(self.metrics[0].unit, "short"))
+        unit = self.unit or ("suffix:/giây" if self.rate else UNITS.get(self.metrics[0].unit, "short"))
         told: dict[str, Any] = {"unit": unit, "min": 0}
-        if unit == "bool_on_off":
-            told["max"] = 1
-        if self.steps:
-            steps = [{"value": value, "color": colour} for value, colour in self.steps]
-            told |= {"thresholds": {"mode": "absolute", "steps": steps}, "color": {"mode": "thresholds"}}
+        if self.highest is not None:
+            told["max"] = self.highest
+        if self.nothing is not None:
+            told["noValue"] = self.nothing
+        steps = [{"value": value, "color": colour} for value, colour in self.steps or PLAIN]
+        told["thresholds"] = {"mode": "absolute", "steps": steps}
+        if self.words:
+            words = {
+                str(value): {"text": word, "color": colour, "index": at}
+                for at, (value, (word, colour)) in enumerate(self.words.items())
+            }
+            told["mappings"] = [{"type": "value", "options": words}]
+        if self.kind != "timeseries":
+            told["color"] = {"mode": "thresholds"}
+        if self.kind == "table":
+            told["custom"] = {"align": "left"}
         if self.kind == "timeseries":
             told["custom"] = {
                 "fillOpacity": 25 if self.stacked else 8,
                 "stacking": {"mode": "normal" if self.stacked else "none"},
                 # A gap is a gap: what was not told is not drawn.
                 "spanNulls": False,
+                "axisSoftMax": self.reaches,
+                # Lines keep colours of their own, so that they can be told apart.
+                "thresholdsStyle": {"mode": "dashed" if self.steps else "off"},
             }
         return told
 

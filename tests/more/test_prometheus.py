@@ -24,11 +24,15 @@ pytestmark = pytest.mark.timeout(900)  # a first run fetches Prometheus
 LABELS = {
     "system": "hotich_thu", "dataset": "so", "format": "thu.so.v1", "hop": "sync", "partition": "0",
     "topic": "national.thu.so.v1", "consumergroup": "lienthong-sync", "rule": "code_unknown", "op": "u",
-    "reason": "MessageSizeTooLarge", "step": "commit", "kind": "store", "outcome": "mended",
+    "reason": "MessageSizeTooLarge", "step": "commit", "outcome": "mended",
     "target": "store", "state": "healthy",
 }  # fmt: skip
 #: Labels of which a query asks for several values.
-SEVERAL = {"kept": ("yes", "no"), "state": ("healthy", "store_slow")}
+SEVERAL = {
+    "kept": ("yes", "no"),
+    "state": ("healthy", "store_slow"),
+    "kind": ("broker", "store", "outbox"),
+}
 
 
 @pytest.fixture(scope="module")
