@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumers.observation import Dataset, Observation, Place
 from consumers.states import STATES, Severity, State
+from schemas.date_forms import VIETNAM
 from schemas.reasons import Language
 
 #: Unread data that retention deletes within so many hours are an alarm: a weekend's watch can still act.
@@ -241,7 +242,7 @@ def _agency_silent(seen: _Seen) -> Details | None:
     silence = seen.dataset.silence
     if silence is None or silence.unlikely >= UNLIKELY:
         return None
-    since = silence.since.astimezone().strftime("%d.%m.%Y %H:%M")
+    since = silence.since.astimezone(VIETNAM).strftime("%d.%m.%Y %H:%M")
     return {"since": since, "unlikely": f"{100 * silence.unlikely:.2g}", "owner": seen.dataset.owner}
 
 

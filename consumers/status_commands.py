@@ -21,6 +21,7 @@ from consumers.outlook import look
 from consumers.settings import MonitorSettings, OrphanSettings
 from consumers.states import STATES, Severity
 from consumers.watcher import Watched, Watcher
+from schemas.date_forms import VIETNAM
 from schemas.library import fingerprint_of, fingerprints, load_library
 from schemas.printing import Tongue, print_json, print_table
 from schemas.reasons import Language
@@ -177,7 +178,7 @@ def _page(watched: Watched, others: Sequence[str], language: Language) -> Group:
         cells = [Text(cell) for cell in _cells(dataset, verdict, language)]
         cells[1].stylize(_STYLES[verdict.severity])
         table.add_row(*cells)
-    at = watched.seen.at.astimezone().strftime("%d.%m.%Y %H:%M:%S")
+    at = watched.seen.at.astimezone(VIETNAM).strftime("%d.%m.%Y %H:%M:%S")
     head = Text(f"{_LOOKED[language]} {at}  {_targets(watched.seen)}")
     return Group(head, *([Text(_told_others(others, language), "yellow")] if others else []), table)
 

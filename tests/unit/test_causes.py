@@ -1,7 +1,7 @@
 """One state for each dataset, and the right one: what decides it, and what wins when several fit."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -240,3 +240,9 @@ def test_what_a_server_said_stands_in_english_texts_only(name: str, hops: list[A
 def test_a_national_topic_is_named_where_it_is_the_cause() -> None:
     seen = of(hop("translate"), hop("sync", missing=True))
     assert NATIONAL in decide(seen.datasets[0], seen).cause("vi")
+
+
+def test_a_silence_began_at_an_hour_of_vietnam_wherever_the_monitor_runs() -> None:
+    since = datetime(2026, 3, 5, 20, 30, tzinfo=UTC)
+    seen = of(silence=Silence(since=since, unlikely=0.0001))
+    assert "06.03.2026 03:30" in decide(seen.datasets[0], seen).cause("vi")

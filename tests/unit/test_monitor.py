@@ -19,6 +19,7 @@ from consumers.proofs import Proof
 from consumers.settings import MonitorSettings
 from consumers.store import Position
 from consumers.watcher import BEFORE_SECONDS, Watcher, monitor
+from schemas.date_forms import VIETNAM
 from schemas.library import fingerprint_of, fingerprints, load_library
 from schemas.metrics import CATALOGUE
 from schemas.settings import load_settings
@@ -225,7 +226,7 @@ def test_on_a_terminal_the_time_of_the_look_is_told(status: Any, monkeypatch: py
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")
     first = status(observation()).output.splitlines()[0]
-    assert NOW.astimezone().strftime("%d.%m.%Y %H:%M:%S") in first
+    assert NOW.astimezone(VIETNAM).strftime("%d.%m.%Y %H:%M:%S") in first
 
 
 def test_json_is_one_document(status: Any) -> None:
