@@ -33,10 +33,12 @@ def _quantile(share: float, labels: str, histogram: str, where: str = "") -> str
 
 def _state(where: str = "") -> str:
     """The number of the state that each dataset is in."""
+    # Only the one state that is 1 is joined: joining all 18 costs Prometheus 13 times the work.
     each = [
-        f'{at} * lienthong_system_state{{state="{name}"{where}}}' for at, name in enumerate(STATES, start=1)
+        f'{at} * (lienthong_system_state{{state="{name}"{where}}} == 1)'
+        for at, name in enumerate(STATES, start=1)
     ]
-    return _by("system, dataset", " or ".join(each))
+    return _by("system, dataset", " or ".join(each), "min")
 
 
 def _flow(where: str = "") -> list[tuple[str, str]]:

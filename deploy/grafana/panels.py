@@ -129,6 +129,8 @@ class Panel:
 
     def _defaults(self) -> dict[str, Any]:
         unit = self.unit or ("suffix:/giây" if self.rate else UNITS.get(self.metrics[0].unit, "short"))
+        if unit == "short" and self.kind == "stat":
+            unit = "none"  # every one is told: 1003, not 1.00 K
         told: dict[str, Any] = {"unit": unit, "min": 0}
         if self.highest is not None:
             told["max"] = self.highest
