@@ -167,8 +167,8 @@ def translate(context: Context) -> list[Measure]:
 
 
 @contextlib.contextmanager
-def whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
-    """An agency database under capture, one worker; yields the road and the agency's libpq address."""
+def whole_road(context: Context, name: str, *, apart: bool = False) -> Iterator[tuple[Road, str]]:
+    """An agency database under capture, one worker, or one for each hop; and the agency's libpq address."""
     source = context.database(f"{name}_agency")
     libpq = libpq_url(source)
     create_table(libpq)
@@ -176,16 +176,47 @@ def whole_road(context: Context, name: str) -> Iterator[tuple[Road, str]]:
     with births_road(context, name, store, LIENTHONG_SOURCE=source) as one:
         one.run("capture", "install", DATASET)
         one.start("capture", "capture", "run")
-        one.worker()
+        if apart:
+            one.worker("w1", "--only", "translate")
+            one.worker("w2", "--only", "sync")
+        else:
+            one.worker()
         yield one, libpq
 
 
 def end_to_end(context: Context) -> list[Measure]:
-    """Clerks insert 500 births a second, one transaction each; when does each become visible nationally?"""
-    count = E2E_RATE * E2E_SECONDS
+    """Clerks insert 500 births a second, one transaction each; when does each become visible nationally?
+
+    From the return of the clerk's commit to the first look that sees the national row (a look each 5 ms).
+    Agency and store are one PostgreSQL, Kafka one node, both beside the workers and the clerk on this
+    machine, with one clock: an agency has a network more and neighbours less. Days of registration are
+    spread over years, as at no real desk, so translate finds fewer texts that came before. One clerk's
+    session may not reach the rate beside other work, so what it reached is told.
+    """
+    measures = []
+    for apart, names, workers in (
+        (False, "e2e_500", "one worker"),
+        (True, "e2e_500_apart", "one worker a hop"),
+    ):
+        delays, rate = _delays(context, names, apart)
+        cuts = statistics.quantiles(delays, n=100)
+        what = (
+            f"{rate:.0f} of {E2E_RATE}/s for {len(delays) / rate:.0f} s, one transaction a birth, {workers}"
+        )
+        what += "; ceiling: the aim"
+        measures += [
+            against(f"{names}_p50_ms", cuts[49], "ms", 50, f"{what} (peer as it comes 390, tuned 20)"),
+            against(f"{names}_p99_ms", cuts[98], "ms", 250, f"{what} (peer as it comes 965, tuned 250)"),
+        ]
+    return measures
+
+
+def _delays(context: Context, name: str, apart: bool) -> tuple[list[float], float]:
+    """Milliseconds from each commit until it was seen, and how many commits a second there were."""
     rng = random.Random(11)
-    rows = [render(birth, rng) for birth in new_births(count + 500, 11) if isinstance(outcome(birth), Live)]
-    with whole_road(context, "e2e") as (one, libpq):
+    people = new_births(E2E_RATE * E2E_SECONDS + 500, 11)
+    rows = [render(birth, rng) for birth in people if isinstance(outcome(birth), Live)]
+    with whole_road(context, name, apart=apart) as (one, libpq):
         clerk = psycopg.connect(libpq, autocommit=True)
         insert(clerk, rows[:200])
         arrived = "SELECT count(*) FROM hotich_khaisinh_v1"
@@ -200,23 +231,13 @@ def end_to_end(context: Context) -> list[Measure]:
                 time.sleep(pause)
             insert(clerk, [row])
             committed[str(row["id"])] = time.monotonic()
+        rate = len(committed) / (time.monotonic() - begin)
         watcher.finish(len(committed) + 200)
         clerk.close()
-    delays = sorted((watcher.seen[key] - at) * 1000 for key, at in committed.items() if key in watcher.seen)[
-        : len(committed)
-    ]
+    delays = [(watcher.seen[key] - at) * 1000 for key, at in committed.items() if key in watcher.seen]
     if len(delays) < len(committed):
         raise AssertionError(f"{len(committed) - len(delays)} births never became visible")
-    p50, p99 = statistics.quantiles(delays, n=100)[49], statistics.quantiles(delays, n=100)[98]
-    what = f"{E2E_RATE}/s for {E2E_SECONDS} s, one transaction a birth, one worker; ceiling: the aim"
-    return [
-        against(
-            "e2e_500_p50_ms", p50, "ms", 50, what + "; ceiling: the aim (peer as it comes 390, tuned 20)"
-        ),
-        against(
-            "e2e_500_p99_ms", p99, "ms", 250, what + "; ceiling: the aim (peer as it comes 965, tuned 250)"
-        ),
-    ]
+    return delays, rate
 
 
 def insert(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> None:
