@@ -20,7 +20,7 @@ from schemas.codec import encode
 from schemas.formats import WIRE_FIELDS, NationalFormat, load_format
 from schemas.library import Library, load_library
 from schemas.registry import FileRegistry, RegisteredSchema
-from tests.road import PATIENCE_SECONDS, wait_for
+from tests.road import PATIENCE_SECONDS, PATIENTLY, wait_for
 from tests.topics import new_topic
 
 #: Whoever of these leaves says so; on a busy machine one may be silent for long and is still there.
@@ -42,7 +42,7 @@ class Ground:
         self.connect()
 
     def connect(self) -> None:
-        self.admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        self.admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap, **PATIENTLY)
         self.producer = KafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all")
 
     def disconnect(self) -> None:
@@ -145,8 +145,10 @@ def keys(batches: Sequence[NationalBatch]) -> list[str]:
 
 
 def to_end(consumer: NationalConsumer, **more: Any) -> list[NationalBatch]:
+    """What is there, without the empty batches that come while a busy broker lets it wait."""
     with consumer:
-        return list(consumer.batches(timeout_seconds=0.5, until_end=True, **more))
+        batches = list(consumer.batches(timeout_seconds=0.5, until_end=True, **more))
+    return [batch for batch in batches if batch.offsets]
 
 
 def until(what: str, condition: Callable[[], object]) -> None:

@@ -24,7 +24,7 @@ from producers.outbox import Capture
 from schemas.contracts import Contract
 from schemas.library import SHIPPED, Library, load_library
 from tests.capture_lab import CaptureLab, Hand
-from tests.road import wait_for
+from tests.road import PATIENTLY, wait_for
 from tests.topics import every_record, new_topic
 
 
@@ -262,7 +262,7 @@ def work(agency: Agency, *, seed: int, ids: int) -> Callable[[], None]:
 
 
 def set_limit(agency: Agency, limit: int) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap, **PATIENTLY)
     try:
         resource = ConfigResource(
             ConfigResourceType.TOPIC, agency.contract.topic, configs={"max.message.bytes": str(limit)}

@@ -27,6 +27,8 @@ LIENTHONG = (sys.executable, "-m", "streams.cli")
 
 #: How long a test waits for what must come. No test measures time: on a busy machine all of it may be needed.
 PATIENCE_SECONDS = 180.0
+#: The same for what Kafka's clients ask; theirs is 30 s.
+PATIENTLY = {"request_timeout_ms": int(PATIENCE_SECONDS * 1000)}
 
 
 def wait_for(
@@ -186,7 +188,7 @@ def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int
             for topic in topics
             for number in consumer.partitions_for_topic(topic) or ()
         ]
-        ends = consumer.end_offsets(partitions)
+        ends = consumer.end_offsets(partitions, timeout_ms=PATIENTLY["request_timeout_ms"])
     finally:
         consumer.close()
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}
@@ -207,7 +209,7 @@ def make_topics(broker: str, library: Library) -> None:
     A busy broker is fenced now and then and refuses them, or knows one only some time after it was made.
     """
     plans = plan_topics(library)
-    wanted, admin = {plan.name for plan in plans}, KafkaAdminClient(bootstrap_servers=broker)
+    wanted, admin = {plan.name for plan in plans}, KafkaAdminClient(bootstrap_servers=broker, **PATIENTLY)
 
     def there() -> bool:
         try:
@@ -225,7 +227,7 @@ def make_topics(broker: str, library: Library) -> None:
 def delete_topics(broker: str, library: Library, only: Collection[str] | None = None) -> None:
     """Delete the library's topics, or some of them; returns when they are gone."""
     names = {plan.name for plan in plan_topics(library) if only is None or plan.name in only}
-    admin = KafkaAdminClient(bootstrap_servers=broker)
+    admin = KafkaAdminClient(bootstrap_servers=broker, **PATIENTLY)
     try:
         there = names & set(admin.list_topics())
         if there:

@@ -7,7 +7,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError
 
-from tests.road import PATIENCE_SECONDS, wait_for
+from tests.road import PATIENCE_SECONDS, PATIENTLY, wait_for
 
 
 def new_topic(broker: str, name: str, *, partitions: int = 1, **settings: str) -> None:
@@ -15,7 +15,7 @@ def new_topic(broker: str, name: str, *, partitions: int = 1, **settings: str) -
 
     A busy broker is fenced now and then and refuses it, or knows it only some time after it was made.
     """
-    admin = KafkaAdminClient(bootstrap_servers=broker)
+    admin = KafkaAdminClient(bootstrap_servers=broker, **PATIENTLY)
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=settings)
 
     def made() -> bool:
@@ -29,7 +29,7 @@ def new_topic(broker: str, name: str, *, partitions: int = 1, **settings: str) -
 
     try:
         wait_for(f"{name} made", made, every=0.5)
-        admin.wait_for_topics([name], timeout_ms=int(PATIENCE_SECONDS * 1000))
+        admin.wait_for_topics([name], timeout_ms=PATIENTLY["request_timeout_ms"])
     finally:
         admin.close()
 
@@ -47,7 +47,7 @@ def every_record(broker: str, topic: str, *, seconds: float = PATIENCE_SECONDS) 
             assert time.monotonic() < deadline, f"{topic}: no such topic after {seconds:.0f} s"
         parts = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(parts)
-        ends = consumer.end_offsets(parts)
+        ends = consumer.end_offsets(parts, timeout_ms=PATIENTLY["request_timeout_ms"])
         consumer.seek_to_beginning(*parts)
         found: list[Any] = []
         while any(consumer.position(part) < ends[part] for part in parts):

@@ -18,7 +18,7 @@ from consumers.settings import OrphanSettings
 from consumers.store import Position
 from schemas.errors import TryAgain
 from schemas.library import Library, load_library
-from tests.road import wait_for
+from tests.road import PATIENTLY, wait_for
 from tests.topics import new_topic
 
 PARTITIONS = 2
@@ -66,7 +66,7 @@ class WatchLab:
         self.store.migrate([national])
         self.box = Box(contract.id)
         self.producer = KafkaProducer(bootstrap_servers=self.broker)
-        self.admin = KafkaAdminClient(bootstrap_servers=self.broker)
+        self.admin = KafkaAdminClient(bootstrap_servers=self.broker, **PATIENTLY)
         for topic in (contract.topic, national.topic):
             settings = {"message.timestamp.type": "CreateTime"}
             new_topic(self.broker, topic, partitions=PARTITIONS, **settings)

@@ -83,14 +83,14 @@ class Observer:
             }
             with self._consumer() as consumer:
                 topics = (PROVINCE_TOPIC, *(layout.topic for layout in LAYOUTS))
-                ends = consumer.end_offsets(self._partitions(consumer, *topics))
+                ends = consumer.end_offsets(self._partitions(consumer, *topics), timeout_ms=SILENCE_MS)
         except (OperationalError, KafkaError):
             return 1_000_000
         return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
 
     def _ends(self, topic: str) -> dict[int, int]:
         with self._consumer() as consumer:
-            ends = consumer.end_offsets(self._partitions(consumer, topic))
+            ends = consumer.end_offsets(self._partitions(consumer, topic), timeout_ms=SILENCE_MS)
         return {part.partition: end for part, end in ends.items()}
 
     def messages(self) -> Iterator[Message]:
@@ -99,7 +99,7 @@ class Observer:
             parts = self._partitions(consumer, PROVINCE_TOPIC)
             consumer.assign(parts)
             consumer.seek_to_beginning(*parts)
-            ends = consumer.end_offsets(parts)
+            ends = consumer.end_offsets(parts, timeout_ms=SILENCE_MS)
             while any(consumer.position(part) < end for part, end in ends.items()):
                 polled = consumer.poll(timeout_ms=SILENCE_MS, max_records=5000)
                 if not polled:

@@ -15,7 +15,7 @@ from kafka.admin import KafkaAdminClient
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.relay_lab import Agency, an_agency, hold_to_account, set_limit, work
-from tests.road import wait_for
+from tests.road import PATIENTLY, wait_for
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
@@ -171,7 +171,7 @@ def test_a_record_too_large_waits_and_others_go_on(on_postgres: Agency) -> None:
 
 @pytest.mark.parametrize("agency", ["sqlite"], indirect=True)
 def test_what_is_missing_is_told_with_a_next_step(agency: Agency) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap, **PATIENTLY)
     admin.delete_topics([agency.contract.topic])
     wait_for("the topic to be gone", lambda: agency.contract.topic not in admin.list_topics())
     admin.close()

@@ -15,7 +15,7 @@ from deploy.demo.births import new_births, render
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.changes import Events
-from tests.road import PATIENCE_SECONDS, Road, delete_topics, road, wait_for
+from tests.road import PATIENCE_SECONDS, PATIENTLY, Road, delete_topics, road, wait_for
 
 PROVINCE = "province.hotich_qnam.khaisinh"
 FORMAT, BESIDE = "hotich.khaisinh.v1", "hotich.khaisinh.v2"
@@ -232,7 +232,7 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
     settled(one)
     one.end("w1")
     events.write_all(rows[30:])
-    admin = KafkaAdminClient(bootstrap_servers=one.broker)
+    admin = KafkaAdminClient(bootstrap_servers=one.broker, **PATIENTLY)
     ends = {where: offset for where, offset in one.ledger().items() if where[0] == PROVINCE}
     victim = max(ends, key=lambda where: ends[where] or 0)
     admin.delete_records({TopicPartition(*victim): (ends[victim] or 0) + 2})

@@ -24,7 +24,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
 from tests.acceptance.test_repairs import CODES, CONTRACT, national_format
-from tests.road import PATIENCE_SECONDS, Road, delete_topics, end_offsets, wait_for
+from tests.road import PATIENCE_SECONDS, PATIENTLY, Road, delete_topics, end_offsets, wait_for
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -138,7 +138,7 @@ class Stack:
     def settings(self, topic: str, **settings: str) -> None:
         """Change settings of a topic."""
         told = {name.replace("_", "."): value for name, value in settings.items()}
-        admin = KafkaAdminClient(bootstrap_servers=self.one.broker)
+        admin = KafkaAdminClient(bootstrap_servers=self.one.broker, **PATIENTLY)
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=told)])
         admin.close()
 
@@ -320,7 +320,7 @@ def test_a_clock_that_is_ahead(stack: Stack) -> None:
     events.close()
     stack.expect("clock_skew", SKEWED)
     wait_for("the record is read", lambda: stack.one.backlog(topic) == 0)
-    admin = KafkaAdminClient(bootstrap_servers=stack.one.broker)
+    admin = KafkaAdminClient(bootstrap_servers=stack.one.broker, **PATIENTLY)
     admin.delete_records(
         {TopicPartition(*where): end for where, end in end_offsets(stack.one.broker, [topic]).items() if end}
     )
