@@ -260,7 +260,9 @@ WAITS = """
 import sys
 from pathlib import Path
 from consumers.national import NationalConsumer
+from schemas import hearing
 from schemas.library import load_library
+hearing.SILENCE_SECONDS = 3600.0  # who gives its client up begins again where it last committed
 name, broker, group, folder = sys.argv[1:]
 with NationalConsumer(name, broker=broker, group=group, library=load_library([Path(folder)])) as consumer:
     for batch in consumer.batches(timeout_seconds=0.5):
