@@ -68,7 +68,7 @@ OVERVIEW = Dashboard(
             ),
             Panel(
                 title="Có nguyên nhân cần xử lý",
-                queries=[('sum(lienthong_system_state{state!="healthy"}) or vector(0)', "")],
+                queries=[('sum(lienthong_system_state{state!="healthy"})', "")],
                 kind="stat",
                 unit="short",
                 width=4,
@@ -92,7 +92,10 @@ OVERVIEW = Dashboard(
             ),
             Panel(
                 title="Bị từ chối, chưa sửa",
-                queries=[("sum(lienthong_open_rejects) or vector(0)", "")],
+                # None is 0 only while the store answers the monitor: else nobody knows.
+                queries=[
+                    ('sum(lienthong_open_rejects) or 0 * max(lienthong_target_up{kind="store"} == 1)', "")
+                ],
                 kind="stat",
                 width=4,
                 height=4,
@@ -197,7 +200,7 @@ OVERVIEW = Dashboard(
                 ],
                 steps=((None, "red"), (24, "yellow"), (72, "green")),
                 height=10,
-                nothing="không có thay đổi nào chờ đọc",
+                nothing="chỉ có số khi có thay đổi chờ đọc",
             ),
         ],
     },
@@ -325,14 +328,14 @@ SYSTEM = Dashboard(
                 kind="stat",
                 width=4,
                 steps=GOOD_BAD,
-                nothing="chưa đối soát",
+                nothing="chỉ có số sau lần đối soát đầu",
             ),
             Panel(
                 title="Từ lần đối soát gần nhất",
                 queries=[(f"lienthong_proof_age_seconds{_ONE}", _DATASET)],
                 kind="stat",
                 width=4,
-                nothing="chưa đối soát",
+                nothing="chỉ có số sau lần đối soát đầu",
                 steps=((None, "green"), (7 * 86400, "yellow"), (30 * 86400, "red")),
             ),
             Panel(
@@ -340,7 +343,7 @@ SYSTEM = Dashboard(
                 queries=[(_by("outcome", _rate(f"lienthong_repairs_total{_ONE}")), "{{outcome}}")],
                 width=8,
                 rate=True,
-                nothing="chưa sửa thay đổi nào",
+                nothing="chỉ có số sau lần sửa đầu",
                 stacked=True,
             ),
         ],
@@ -413,11 +416,13 @@ WORKER = Dashboard(
                 title="Lần chờ Kafka hoặc kho mỗi giây",
                 queries=[(_by("hop", _rate(f"lienthong_waits_total{_WORKER}")), "{{hop}}")],
                 rate=True,
+                nothing="chỉ có số sau lần chờ đầu",
             ),
             Panel(
                 title="Lô bị bỏ vì phân vùng đã sang tiến trình khác",
                 queries=[(_by("hop", _rate(f"lienthong_fenced_batches_total{_WORKER}")), "{{hop}}")],
                 rate=True,
+                nothing="chỉ có số sau lần bỏ đầu",
             ),
             Panel(
                 title="Đã có bản mới hơn, hoặc đến lần nữa, mỗi giây",

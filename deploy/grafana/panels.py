@@ -62,7 +62,7 @@ class Panel:
     stacked: bool = False
     highest: float | None = None  #: the scale ends here
     reaches: float = 1  #: the scale goes at least so far: zeros alone would be drawn on one to 100
-    nothing: str | None = None  #: what is said where nothing is found, and that is as it should be
+    nothing: str | None = None  #: said where nothing is found; true also while nobody tells anything
 
     @property
     def metrics(self) -> list[Metric]:
