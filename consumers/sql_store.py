@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import sqlalchemy as sa
 
-from consumers import ddl
+from consumers import ddl, migration
 from consumers.audit_key import AuditKey
 from consumers.audit_lines import blocks_of, draft
 from consumers.audit_store import AuditBooks
@@ -153,14 +153,14 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
     def plan(self, formats: Sequence[NationalFormat]) -> list[str]:
         return [one.sql for one in self._missing(formats)]
 
-    def _missing(self, formats: Sequence[NationalFormat]) -> list[ddl.Missing]:
+    def _missing(self, formats: Sequence[NationalFormat]) -> list[migration.Missing]:
         with self._transaction() as connection:
-            return ddl.missing(connection, formats, effect_log=self._effect_log)
+            return migration.missing(connection, formats, effect_log=self._effect_log)
 
     def migrate(self, formats: Sequence[NationalFormat]) -> list[str]:
         with self._transaction() as connection:
             self._lock_migration(connection)
-            plan = [one.sql for one in ddl.missing(connection, formats, effect_log=self._effect_log)]
+            plan = [one.sql for one in migration.missing(connection, formats, effect_log=self._effect_log)]
             for statement in plan:
                 connection.exec_driver_sql(statement)
             return plan
