@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -13,6 +13,8 @@ from schemas.codelists import Ambiguous, Answer, CodeList, CodeLists, Entry, Exa
 from schemas.documents import suggestion
 from schemas.errors import SettingsError
 from schemas.library import load_library
+from schemas.printing import Tongue
+from schemas.reasons import Language
 from schemas.settings import LibrarySettings, load_settings
 
 codes = typer.Typer(no_args_is_help=True, help="Look codes up in the code lists, as of a day.")
@@ -20,11 +22,37 @@ codes = typer.Typer(no_args_is_help=True, help="Look codes up in the code lists,
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 
+#: What an answer is called; in JSON it is the English one.
+_KINDS: Mapping[Language, Mapping[str, str]] = {
+    "vi": {
+        "exact": "đúng một",
+        "ambiguous": "mơ hồ",
+        "not valid then": "có trong danh mục nhưng không có hiệu lực lúc đó",
+        "the list does not tell what became of it": "danh mục không cho biết về sau thành gì",
+        "unknown": "không rõ",
+    },
+    "en": {},
+}
+_WORDS: Mapping[Language, Mapping[str, str]] = {
+    "vi": {
+        "on": "ngày",
+        "by day": "theo ngày",
+        "evidence": "bằng chứng",
+        "parent": "thuộc",
+        "district": "huyện",
+        "from": "từ",
+        "until": "đến",
+        "stands for": "thay cho",
+    },
+    "en": {},
+}
+
 
 @codes.command(name="list")
-def list_(as_json: Json = False) -> None:
+def list_(language: Tongue = None, as_json: Json = False) -> None:
     """Tell the code lists: name, number of codes, evidence, and what each is about."""
-    lists = sorted(_lists().values(), key=lambda one: one.name)
+    settings = load_settings(LibrarySettings)
+    lists = sorted(load_library(settings.contract_folders).codes.values(), key=lambda one: one.name)
     if as_json:
         told = [
             {"list": one.name, "codes": len(one.codes), "dated": one.dated, "successors": len(one.successors)}
@@ -34,10 +62,12 @@ def list_(as_json: Json = False) -> None:
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
     width = max(len(one.name) for one in lists)
+    by_day = _word("by day", language or settings.language)
     for one in lists:
         marks = "/".join(dict.fromkeys(re.findall(r"\b[VIU]\b(?=[:, )])", one.head["evidence"])))
-        dated = "by day" if one.dated else ""
-        typer.echo(f"{one.name:{width}}  {len(one.codes):>6}  {marks:5}  {dated:6}  {one.head['title']}")
+        dated = by_day if one.dated else ""
+        head = f"{one.name:{width}}  {len(one.codes):>6}  {marks:5}"
+        typer.echo(f"{head}  {dated:{len(by_day)}}  {one.head['title']}")
 
 
 @codes.command()
@@ -53,13 +83,16 @@ def show(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="What became of it by this later day; needs --at."),
     ] = None,
+    language: Tongue = None,
     as_json: Json = False,
 ) -> None:
     """Tell what a code or a name means: exactly one thing, several (ambiguous), or nothing.
 
     Exit status 0 if every answer is exact, 1 if not.
     """
-    one = _list(_lists(), name)
+    settings = load_settings(LibrarySettings)
+    tongue = language or settings.language
+    one = _list(load_library(settings.contract_folders).codes, name)
     if on and not at:
         raise SettingsError("--on needs the day before it", next_step="add: --at YYYY-MM-DD")
     answers: list[tuple[date | None, Answer | Untold]] = [
@@ -72,16 +105,17 @@ def show(
     else:
         for day, answer in answers:
             kind, entries = _told(answer)
-            typer.echo(f"{one.name}: {code_or_name}{f' on {day}' if day else ''}: {kind}")
+            asked = f"{code_or_name} {_word('on', tongue)} {day}" if day else code_or_name
+            typer.echo(f"{one.name}: {asked}: {_KINDS[tongue].get(kind, kind)}")
             for entry in entries:
-                typer.echo(f"  {_line(entry)}")
-        typer.echo(f"evidence: {one.head['evidence']}", err=True)
+                typer.echo(f"  {_line(entry, tongue)}")
+        typer.echo(f"{_word('evidence', tongue)}: {one.head['evidence']}", err=True)
     if not all(isinstance(answer, Exact) for _, answer in answers):
         raise typer.Exit(1)
 
 
-def _lists() -> CodeLists:
-    return load_library(load_settings(LibrarySettings).contract_folders).codes
+def _word(word: str, tongue: Language) -> str:
+    return _WORDS[tongue].get(word, word)
 
 
 def _as_json(
@@ -121,9 +155,9 @@ def _told(answer: Answer | Untold) -> tuple[str, tuple[Entry, ...]]:
     return "unknown", ()
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: Entry, tongue: Language) -> str:
     fields: dict[str, Any] = {"parent": entry.parent, "district": entry.district}
     fields |= {"from": entry.valid_from, "until": entry.valid_to}
     fields |= {"stands for": entry.sentinel, "evidence": entry.evidence}
-    told = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
+    told = ", ".join(f"{_word(name, tongue)} {value}" for name, value in fields.items() if value is not None)
     return f"{entry.code}  {entry.name}{f'  ({told})' if told else ''}"

@@ -10,6 +10,11 @@ from schemas.errors import SettingsError
 from streams.cli import app
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIENTHONG_LANGUAGE", "en")
+
+
 def ask(*words: str) -> Result:
     return CliRunner().invoke(app, ["codes", "show", *words])
 
@@ -19,6 +24,17 @@ def test_a_commune_code_is_told_as_it_was_on_that_day() -> None:
     assert answer.exit_code == 0
     assert "exact" in answer.stdout
     assert "20296  Xã Hòa Liên  (parent 48, district 497, until 2025-07-01)" in answer.stdout
+
+
+def test_the_answer_is_told_in_vietnamese_too() -> None:
+    answer = ask("xa", "20296", "--at", "2024-05-01", "--on", "2025-07-01", "--lang", "vi")
+    assert answer.stdout.splitlines()[:3] == [
+        "dvhc.xa: 20296 ngày 2024-05-01: đúng một",
+        "  20296  Xã Hòa Liên  (thuộc 48, huyện 497, đến 2025-07-01)",
+        "dvhc.xa: 20296 ngày 2025-07-01: mơ hồ",
+    ]
+    told = json.loads(ask("xa", "20296", "--at", "2024-05-01", "--lang", "vi", "--json").stdout)
+    assert told["answer"] == "exact"
 
 
 def test_a_commune_that_was_divided_names_both_its_successors() -> None:
