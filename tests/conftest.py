@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from deploy.local.kafka import QUICK_RETURN, QUICK_START, KafkaNode
+from deploy.local.kafka import QUICK_START, KafkaNode
 from deploy.local.postgres import WITHOUT_SYNC, PostgresNode
 
 #: These rings need nothing but Python, so that `make check` runs anywhere in seconds.
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
     """One broker for the session. A test may kill it: it is started again for the next one."""
-    node = KafkaNode(tmp_path_factory.mktemp("kafka"), settings=QUICK_RETURN, java=QUICK_START)
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"), java=QUICK_START)
     try:
         node.start()
         yield node

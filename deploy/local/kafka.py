@@ -55,10 +55,6 @@ JVM_OPTIONS = (
 #: More options for a node that lives for minutes: with the quick compiler alone a start costs two seconds of
 #: processor time less, and the first minute five. It reaches a lower top speed.
 QUICK_START = ("-XX:TieredStopAtLevel=1",)
-#: Settings for a node that is killed often: it may register again when its old session has ended, which is
-#: 9 s by default. A starved machine must not come near it: a node that loses its session gives up its
-#: partitions and groups, which costs it and its clients what little time they get.
-QUICK_RETURN = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
 
 
 class KafkaNode(Node):
