@@ -29,7 +29,7 @@ from consumers.brokers import require_listener
 from consumers.holding import Holding
 from schemas.errors import LienthongError, SettingsError, StopTheLine, TryAgain
 from schemas.hearing import SILENCE_SECONDS, Hearing
-from schemas.logs import hush_closing_clients
+from schemas.logs import hush_false_alarms
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class TopicReader:
                 f"{', '.join(strangers)} cannot be given to the national-sync consumer",
                 next_step="leave it out: no record may be lost or committed too early hangs on it",
             )
-        hush_closing_clients()
+        hush_false_alarms()
         self.topic = topic
         self.group = group
         self._brokers = brokers

@@ -49,8 +49,8 @@ class _NoFalseAlarms(logging.Filter):
 _NO_FALSE_ALARMS = _NoFalseAlarms()
 
 
-def hush_closing_clients() -> None:
-    """Let kafka-python close its clients without false alarms, in every log of this process. Idempotent."""
+def hush_false_alarms() -> None:
+    """Keep kafka-python's false alarms out of every log of this process. Idempotent."""
     for name in ("kafka.net.transport", "kafka.cluster", "kafka.net.selector"):
         logging.getLogger(name).addFilter(_NO_FALSE_ALARMS)
 

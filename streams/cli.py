@@ -31,7 +31,7 @@ from producers.trail import captured
 from producers.watching import Watch
 from schemas.codes_commands import codes
 from schemas.errors import LienthongError
-from schemas.logs import hush_closing_clients
+from schemas.logs import hush_false_alarms
 from schemas.settings import load_settings
 from streams.commands import road
 from streams.doctor import doctor
@@ -104,7 +104,7 @@ def options(
 
 def main() -> None:
     """Run the command line; an error a person can act on is two lines and an exit status."""
-    hush_closing_clients()
+    hush_false_alarms()
     try:
         app()
     except LienthongError as error:

@@ -7,7 +7,7 @@ import sys
 import pytest
 from kafka.errors import Cancelled, NodeNotReadyError
 
-from schemas.logs import hush_closing_clients
+from schemas.logs import hush_false_alarms
 
 SCRIPT = """
 import logging, structlog
@@ -41,7 +41,7 @@ def test_an_error_is_told_by_kind_and_place_and_never_by_its_text(json: bool) ->
 def test_a_client_being_closed_tells_no_false_alarm_and_a_true_one_is_heard(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hush_closing_clients()
+    hush_false_alarms()
     transport, cluster = logging.getLogger("kafka.net.transport"), logging.getLogger("kafka.cluster")
     for error in (AttributeError("'NoneType' object has no attribute 'recv'"), ConnectionResetError()):
         try:
@@ -55,7 +55,7 @@ def test_a_client_being_closed_tells_no_false_alarm_and_a_true_one_is_heard(
 
 
 def test_a_slow_step_of_a_client_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
-    hush_closing_clients()
+    hush_false_alarms()
     selector = logging.getLogger("kafka.net.selector")
     selector.warning("Task x ran for 0.354s (>0.100s threshold). It is blocking the event loop -- likely …")
     selector.warning("Task x left RUNNING after step; demoting to UNSCHEDULED")
