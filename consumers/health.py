@@ -16,7 +16,7 @@ from kafka.admin import KafkaAdminClient
 
 from consumers.audit_key import load_keys
 from consumers.brokers import require_listener
-from consumers.observing import libraries, reads
+from consumers.observing import libraries, reads, with_another_library
 from consumers.opening import open_store
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
@@ -224,9 +224,8 @@ def workers_follow(url: str, deployment: str, library: Library, folders: Sequenc
         ledgers = {name: store.ledger(name) for name in {one.deployment for one in wanted}}
     finally:
         store.close()
-    taken, here = libraries(ledgers, wanted), fingerprint_of(fingerprints(library, folders))
-    others = sorted(name for name, theirs in taken.items() if theirs != {here})
-    if others:
+    taken = libraries(ledgers, wanted)
+    if others := with_another_library(taken, fingerprint_of(fingerprints(library, folders))):
         raise LienthongError(f"{', '.join(others)} took in another library than the one here")
     return f"{_many(len(taken), 'worker')} took in the library as it is here"
 

@@ -20,7 +20,7 @@ from consumers.outboxes import OpenOutbox, read_outboxes
 from consumers.outlook import look
 from consumers.settings import MonitorSettings
 from consumers.watcher import Watcher, monitor
-from schemas.library import load_library
+from schemas.library import Library, load_library
 from schemas.logs import configure_logs
 from schemas.settings import load_settings
 
@@ -47,7 +47,8 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
             signal.signal(number, lambda *_: stop.set())
         registry = CollectorRegistry()
         metrics = MonitorMetrics(registry)
-        with watching(settings, open_outbox, orphans=True) as watcher:
+        library = load_library(settings.contract_folders)
+        with watching(settings, library, open_outbox, orphans=True) as watcher:
             port = serve_metrics(registry, settings.metrics_port)
             logger.info("watching", metrics=f"http://127.0.0.1:{port}/metrics")
             monitor(watcher, metrics, every_seconds=every, language=settings.language, stop=stop)
@@ -58,10 +59,9 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
 
 @contextmanager
 def watching(
-    settings: MonitorSettings, open_outbox: OpenOutbox, *, orphans: bool = False
+    settings: MonitorSettings, library: Library, open_outbox: OpenOutbox, *, orphans: bool = False
 ) -> Iterator[Watcher]:
     """What looks at all that the settings name, with the orphan index if wanted; closed afterwards."""
-    library = load_library(settings.contract_folders)
     observer = Observer(
         library,
         deployment=settings.deployment,

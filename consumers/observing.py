@@ -62,6 +62,11 @@ def libraries(
     return found
 
 
+def with_another_library(taken: Mapping[str, set[str]], here: str) -> list[str]:
+    """Workers that took in another library than that of this fingerprint; ``taken``: as of ``libraries``."""
+    return sorted(name for name, theirs in taken.items() if theirs != {here})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
     """What was found. None: it is away."""

@@ -16,6 +16,7 @@ from consumers import orphan_table
 from consumers.causes import Verdict
 from consumers.monitor_commands import watching
 from consumers.observation import Dataset, Observation, Target
+from consumers.observing import with_another_library
 from consumers.outboxes import OpenOutbox
 from consumers.outlook import look
 from consumers.settings import MonitorSettings, OrphanSettings
@@ -61,16 +62,16 @@ def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
         settings = load_settings(MonitorSettings)
         language = lang or settings.language
-        folders = settings.contract_folders
-        here = fingerprint_of(fingerprints(load_library(folders), folders))
-        with watching(settings, open_outbox) as watcher:
+        library = load_library(settings.contract_folders)
+        here = fingerprint_of(fingerprints(library, settings.contract_folders))
+        with watching(settings, library, open_outbox) as watcher:
             watcher.look()
             time.sleep(BETWEEN_SECONDS)
             if watch:
                 _keep_showing(watcher, here, language)
                 return
             watched = watcher.look()
-        others = _others(watched.seen, here)
+        others = with_another_library(watched.seen.libraries, here)
         if json_wanted:
             print_json(as_document(watched, others, language))
         else:
@@ -79,11 +80,6 @@ def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
         raise typer.Exit(max([*states, 1 if others else 0]))
 
     return status
-
-
-def _others(seen: Observation, here: str) -> list[str]:
-    """Workers that took in another contract library than the one of this fingerprint."""
-    return sorted(name for name, theirs in seen.libraries.items() if theirs != {here})
 
 
 def _show_orphans(lang: Language | None, *, json_wanted: bool) -> None:
@@ -200,7 +196,8 @@ def _keep_showing(watcher: Watcher, here: str, language: Language) -> None:
         with Live(console=Console(), screen=True, auto_refresh=False) as live:
             while True:
                 watched = watcher.look()
-                live.update(_page(watched, _others(watched.seen, here), language), refresh=True)
+                others = with_another_library(watched.seen.libraries, here)
+                live.update(_page(watched, others, language), refresh=True)
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return
