@@ -276,8 +276,9 @@ def find_format(library: Library, name: str) -> NationalFormat:
     """
     found = library.formats.get(name.removeprefix("national."))
     if found is None:
+        close = suggestion(name, [f"national.{full_id}" for full_id in sorted(library.formats)])
         raise SettingsError(
             f"no national format is called {name}",
-            next_step=suggestion(name, [f"national.{full_id}" for full_id in sorted(library.formats)]),
+            next_step=f"{close}; or add the folder that holds it to LIENTHONG_CONTRACTS",
         )
     return found

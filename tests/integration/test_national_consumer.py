@@ -306,6 +306,7 @@ def test_an_unknown_format_names_the_one_that_comes_close(ground: Ground) -> Non
     with pytest.raises(LienthongError, match="kahisinh") as told:
         NationalConsumer("national.hotich.kahisinh.v1", broker=ground.kafka.bootstrap, library=ground.library)
     assert "national.hotich.khaisinh.v1" in told.value.next_step
+    assert "LIENTHONG_CONTRACTS" in told.value.next_step
 
 
 def test_a_topic_that_is_missing_on_the_broker_is_told(ground: Ground) -> None:
