@@ -31,7 +31,7 @@ class Outgoing(NamedTuple):
 
     key: bytes | None
     value: bytes
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: list[tuple[str, bytes]]  #: a list: aiokafka's builder refuses every other sequence
 
     @property
     def size(self) -> int:

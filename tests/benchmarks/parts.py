@@ -90,8 +90,9 @@ def _fill_national(one: Road, width: int, rows: pl.DataFrame) -> None:
     national = one.library.formats[f"bench.wide{width}.v1"]
     registered = one.library.registry.current(national.subject)
     values = encode(rows, registered)
+    headers = [("schema-sha256", registered.sha256.encode())]
     records = [
-        Outgoing(key=key.encode(), value=value)
+        Outgoing(key=key.encode(), value=value, headers=headers)
         for key, value in zip(rows["lt_key"].to_list(), values, strict=True)
     ]
     asyncio.run(_publish(one.broker, national.topic, records))
