@@ -4,6 +4,7 @@ Figures are ratios to a named ceiling or peer of the same run: the machines are 
 says little, and no test asserts a time. ``ONLY=sync`` runs the parts whose names begin so.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -18,8 +20,6 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.kafka import KafkaNode
-from deploy.local.postgres import PostgresNode
 from tests.benchmarks import parts, rejects
 from tests.benchmarks.audit import audit_share
 from tests.benchmarks.measure import Measure
@@ -41,6 +41,7 @@ PARTS = {
 
 def main() -> int:
     """Run the wanted parts; exit status 1 if one failed."""
+    argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__).parse_args()
     only = os.environ.get("ONLY", "")
     wanted = {name: part for name, part in PARTS.items() if name.startswith(only)}
     if not wanted:
@@ -48,18 +49,11 @@ def main() -> int:
         return 2
     measures: list[Measure] = []
     failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="lienthong-bench-") as folder:
-        kafka, postgres = KafkaNode(Path(folder) / "kafka"), PostgresNode(Path(folder) / "postgres")
-        try:
-            talk.print("starting Kafka and PostgreSQL")
-            kafka.start(say=talk.print)
-            postgres.start(say=talk.print)
-            context = parts.Context(kafka=kafka, postgres=postgres, folder=Path(folder))
-            for name, part in wanted.items():
-                measures += _run(name, part, context, failed)
-        finally:
-            kafka.stop()
-            postgres.stop()
+    # The services end before their folder is removed.
+    with tempfile.TemporaryDirectory(prefix="lienthong-bench-") as folder, ExitStack() as services:
+        context = parts.Context(folder=Path(folder), services=services, say=talk.print)
+        for name, part in wanted.items():
+            measures += _run(name, part, context, failed)
     _print(measures)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([measure.as_json() for measure in measures], ensure_ascii=False, indent=2))

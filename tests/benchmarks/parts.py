@@ -1,4 +1,4 @@
-"""The parts of ``make bench``, each one function from the started services to its figures."""
+"""The parts of ``make bench``, each one function from the services it asks for to its figures."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,29 @@ SYNC_ROWS = 240_000
 TRANSLATE_CHANGES = 150_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
-    """The services of one bench run."""
+    """The services of one bench run: each starts when first asked for, and ends with ``services``."""
 
-    kafka: KafkaNode
-    postgres: PostgresNode
     folder: Path
+    services: contextlib.ExitStack
+    say: Callable[[str], None]
+
+    @cached_property
+    def kafka(self) -> KafkaNode:
+        """A broker that runs."""
+        node = KafkaNode(self.folder / "kafka")
+        self.services.callback(node.stop)
+        node.start(say=self.say)
+        return node
+
+    @cached_property
+    def postgres(self) -> PostgresNode:
+        """A PostgreSQL that runs."""
+        node = PostgresNode(self.folder / "postgres")
+        self.services.callback(node.stop)
+        node.start(say=self.say)
+        return node
 
     def database(self, name: str) -> str:
         """A fresh database."""
