@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from consumers.orphans import Index, Part
+from schemas.printing import number
 from schemas.reasons import Language
 
 Level = Literal["safe", "watch", "risk", "danger", "unknown"]
@@ -109,12 +110,6 @@ def level_of(value: int | None) -> Level:
     if value is None:
         return "unknown"
     return next(level for least, level in LEVELS if value >= least)
-
-
-def number(value: int, language: Language) -> str:
-    """``12.345`` or ``12,345``."""
-    text = f"{value:,}"
-    return text.replace(",", ".") if language == "vi" else text
 
 
 def age(since: datetime, now: datetime, language: Language) -> str:

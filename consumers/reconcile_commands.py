@@ -12,7 +12,6 @@ import typer
 
 from consumers.commands import opened_store
 from consumers.corrections import masked
-from consumers.orphan_words import number
 from consumers.proofs import Proof, ProofStore
 from consumers.reconcile import Comparison, Sent
 from consumers.reconcile_words import ALL_OF_THEM, COLUMNS, GROUPED, KINDS, SAID
@@ -20,7 +19,7 @@ from consumers.settings import StoreSettings
 from schemas.differences import Difference, Kind
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import find_contract, fingerprints, load_library
-from schemas.printing import Tongue, print_json, print_table
+from schemas.printing import Tongue, number, print_json, print_table
 from schemas.reasons import Language, reason
 from schemas.settings import load_settings
 from schemas.sides import OpenSide

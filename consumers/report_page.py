@@ -16,7 +16,6 @@ from consumers.orphan_words import (
     drift_texts,
     freshness_texts,
     level_of,
-    number,
     steps,
 )
 from consumers.orphans import PARTS, Index, SystemIndex
@@ -24,6 +23,7 @@ from consumers.outlook import Outlook
 from consumers.report_drawings import COLOURS, bar, course, shares, trend
 from consumers.report_words import PAGE
 from schemas.date_forms import VIETNAM
+from schemas.printing import number
 from schemas.reasons import Language
 
 LANGUAGES: Sequence[tuple[Language, str]] = (("vi", "Tiếng Việt"), ("en", "English"))

@@ -18,6 +18,12 @@ Tongue = Annotated[
 ]
 
 
+def number(value: int, language: Language) -> str:
+    """A whole number as each language groups its digits: ``12.345``, and ``12,345`` in English."""
+    text = f"{value:,}"
+    return text.replace(",", ".") if language == "vi" else text
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table for people on a terminal; the title and tab-separated lines for whatever reads a pipe."""
     console = Console(markup=False, highlight=False)

@@ -11,12 +11,13 @@ from typer.testing import CliRunner, Result
 
 from consumers.html import Html, alone, both, tag, together
 from consumers.opening import open_store
-from consumers.orphan_words import WORDS, age, level_of, number
+from consumers.orphan_words import WORDS, age, level_of
 from consumers.proofs import Proof
 from consumers.report_words import PAGE
 from schemas.date_forms import VIETNAM
 from schemas.errors import SettingsError
 from schemas.library import load_library
+from schemas.printing import number
 from streams.cli import app
 from tests.unit.provinces import CONTRACT, write_contract, write_format
 
