@@ -82,24 +82,17 @@ class Observer:
                 for t, p, n in self._rows("SELECT topic, partition, next_offset FROM lienthong_ledger")
             }
             with self._consumer() as consumer:
-                topics = (PROVINCE_TOPIC, *(layout.topic for layout in LAYOUTS))
-                ends = consumer.end_offsets(self._partitions(consumer, *topics), timeout_ms=SILENCE_MS)
+                ends = _ends(consumer, PROVINCE_TOPIC, *(layout.topic for layout in LAYOUTS))
         except (OperationalError, KafkaError):
             return 1_000_000
         return sum(end - (ledger.get((part.topic, part.partition)) or 0) for part, end in ends.items())
 
-    def _ends(self, topic: str) -> dict[int, int]:
-        with self._consumer() as consumer:
-            ends = consumer.end_offsets(self._partitions(consumer, topic), timeout_ms=SILENCE_MS)
-        return {part.partition: end for part, end in ends.items()}
-
     def messages(self) -> Iterator[Message]:
         """Every record of the province topic, in order within each partition."""
         with self._consumer() as consumer:
-            parts = self._partitions(consumer, PROVINCE_TOPIC)
-            consumer.assign(parts)
-            consumer.seek_to_beginning(*parts)
-            ends = consumer.end_offsets(parts, timeout_ms=SILENCE_MS)
+            ends = _ends(consumer, PROVINCE_TOPIC)
+            consumer.assign(list(ends))
+            consumer.seek_to_beginning(*ends)
             while any(consumer.position(part) < end for part, end in ends.items()):
                 polled = consumer.poll(timeout_ms=SILENCE_MS, max_records=5000)
                 if not polled:
@@ -170,21 +163,22 @@ class Observer:
         numbers = self.numbers()
         with self._source.connect() as connection:
             ids = frozenset(str(row[0]) for row in connection.execute(text(f"SELECT id FROM {TABLE}")))
-        return [
-            Observed(
-                layout=layout,
-                started_at=started_at,
-                rows=self._stored_rows(layout),
-                current=self._count(f"SELECT count(*) FROM {layout.table}_current"),
-                rejects=refused,
-                answers=self.answered(layout),
-                numbers=numbers,
-                source_ids=ids,
-                effects=Counter((int(p), int(o)) for p, o in self._rows(effects, topic=layout.topic)),
-                ends=self._ends(layout.topic),
-            )
-            for layout in LAYOUTS
-        ]
+        with self._consumer() as consumer:
+            return [
+                Observed(
+                    layout=layout,
+                    started_at=started_at,
+                    rows=self._stored_rows(layout),
+                    current=self._count(f"SELECT count(*) FROM {layout.table}_current"),
+                    rejects=refused,
+                    answers=self.answered(layout),
+                    numbers=numbers,
+                    source_ids=ids,
+                    effects=Counter((int(p), int(o)) for p, o in self._rows(effects, topic=layout.topic)),
+                    ends={part.partition: end for part, end in _ends(consumer, layout.topic).items()},
+                )
+                for layout in LAYOUTS
+            ]
 
     def _stored_rows(self, layout: Layout) -> dict[str, StoredRow]:
         found: dict[str, StoredRow] = {}
@@ -220,10 +214,6 @@ class Observer:
             KafkaConsumer(bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False)
         )
 
-    @staticmethod
-    def _partitions(consumer: Any, *topics: str) -> list[TopicPartition]:
-        return [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t) or ())]
-
 
 class _Closing:
     """kafka-python's consumer as a context."""
@@ -236,6 +226,13 @@ class _Closing:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+
+
+def _ends(consumer: Any, *topics: str) -> dict[TopicPartition, int]:
+    """Where each partition of these topics ends now."""
+    parts = [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t) or ())]
+    ends: dict[TopicPartition, int] = consumer.end_offsets(parts, timeout_ms=SILENCE_MS)
+    return ends
 
 
 def _message(record: Any) -> Message:
