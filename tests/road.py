@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 
 from schemas.errors import LienthongError
 from schemas.library import Library, load_library
-from streams.topics import create_topics, plan_topics
+from streams.topics import TopicPlan, create_topics, plan_topics
 from tests.changes import Events
 
 LIENTHONG = (sys.executable, "-m", "streams.cli")
@@ -200,26 +200,29 @@ def fresh_topics(broker: str, library: Library, names: Collection[str] | None = 
     written = {topic for (topic, _), end in end_offsets(broker, sorted(planned)).items() if end}
     if written:
         delete_topics(broker, library, written)
-    make_topics(broker, library)
+    make_topics(broker, plan_topics(library))
 
 
-def make_topics(broker: str, library: Library) -> None:
-    """Create the topics that are missing; returns when they are there.
+def make_topics(broker: str, plans: Sequence[TopicPlan]) -> None:
+    """Create the topics that are missing; returns when every partition of all of them has a leader.
 
     A busy broker is fenced now and then and refuses them, or knows one only some time after it was made.
     """
-    plans = plan_topics(library)
-    wanted, admin = {plan.name for plan in plans}, KafkaAdminClient(bootstrap_servers=broker, **PATIENTLY)
+    refusal = "not refused"
 
-    def there() -> bool:
+    def made() -> bool:
+        nonlocal refusal
         try:
             create_topics(broker, plans, replication=1)
-        except LienthongError:
+        except LienthongError as error:
+            refusal = error.message
             return False
-        return wanted <= set(admin.list_topics())
+        return True
 
+    wait_for(lambda: f"new topics made ({refusal})", made, every=0.5)
+    admin = KafkaAdminClient(bootstrap_servers=broker, **PATIENTLY)
     try:
-        wait_for("new topics there", there, every=0.5)
+        admin.wait_for_topics([plan.name for plan in plans], timeout_ms=PATIENTLY["request_timeout_ms"])
     finally:
         admin.close()
 

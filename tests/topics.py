@@ -4,34 +4,14 @@ import time
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError
 
-from tests.road import PATIENCE_SECONDS, PATIENTLY, wait_for
+from streams.topics import TopicPlan
+from tests.road import PATIENCE_SECONDS, PATIENTLY, make_topics
 
 
 def new_topic(broker: str, name: str, *, partitions: int = 1, **settings: str) -> None:
-    """Make a topic; returns when every partition of it has a leader.
-
-    A busy broker is fenced now and then and refuses it, or knows it only some time after it was made.
-    """
-    admin = KafkaAdminClient(bootstrap_servers=broker, **PATIENTLY)
-    topic = NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=settings)
-
-    def made() -> bool:
-        try:
-            admin.create_topics([topic])
-        except TopicAlreadyExistsError:  # made by a request whose answer was lost
-            return True
-        except InvalidReplicationFactorError:
-            return False
-        return True
-
-    try:
-        wait_for(f"{name} made", made, every=0.5)
-        admin.wait_for_topics([name], timeout_ms=PATIENTLY["request_timeout_ms"])
-    finally:
-        admin.close()
+    """Make a topic; returns when every partition of it has a leader."""
+    make_topics(broker, [TopicPlan(name=name, partitions=partitions, settings=tuple(settings.items()))])
 
 
 def every_record(broker: str, topic: str, *, seconds: float = PATIENCE_SECONDS) -> list[Any]:

@@ -17,6 +17,7 @@ from deploy.demo.supervisor import run_once
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import WITHOUT_SYNC, PostgresNode, libpq_url
 from schemas.library import Library, load_library
+from streams.topics import plan_topics
 from tests.road import fresh_topics, make_topics
 
 TOPICS: Final = (
@@ -93,7 +94,7 @@ class Ground:
             store=self.store.create_database(TEMPLATE),
             source=self.agency.create_database(TEMPLATE),
         )
-        make_topics(self.kafka.bootstrap, self.library)
+        make_topics(self.kafka.bootstrap, plan_topics(self.library))
         create_table(addresses.source_libpq)
         for command in (("store", "migrate"), ("capture", "install", f"{SYSTEM}/khaisinh")):
             run_once(*command, settings=addresses.settings, root=ROOT, log=self.folder / "commands.log")

@@ -11,6 +11,7 @@ from deploy.local.kafka import KafkaNode
 from schemas.codec import encode_row
 from schemas.library import load_library
 from schemas.registry import RECEIPT_SUBJECT
+from streams.topics import plan_topics
 from tests.capture_lab import CaptureLab
 from tests.follow_laws import FollowLaws
 from tests.road import PATIENCE_SECONDS, Road, make_topics
@@ -45,7 +46,7 @@ def receipt(dataset: str, outcome: str, seqs: str, rule: str | None = None) -> b
 def test_the_command_goes_on_where_it_stopped(
     kafka: KafkaNode, database: str, tmp_path: Path, kind: str, unique: str
 ) -> None:
-    make_topics(kafka.bootstrap, load_library())
+    make_topics(kafka.bootstrap, plan_topics(load_library()))
     source = database if kind == "postgresql" else f"sqlite:///{tmp_path}/agency.db"
     lab = CaptureLab(source)
     dataset = f"soho_{unique}"
