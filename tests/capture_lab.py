@@ -16,8 +16,10 @@ from sqlalchemy import make_url
 
 from deploy.local.postgres import libpq_url
 from producers import postgres_sql, sqlite_sql
+from producers.clock import SystemClock
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Change, Locked, Outbox, Site
+from producers.snapshot import take_snapshot
 from schemas.contracts import AvroType, Contract, LineSet
 from tests.road import wait_for
 
@@ -57,6 +59,15 @@ def a_contract(
 
 
 SOHO = Capture.of(a_contract())
+#: Of a table with a key of two columns, which ``make_pairs`` makes.
+PAIRS = Capture.of(
+    a_contract(
+        dataset="cap",
+        table="cap_doi",
+        key=("xa", "so"),
+        columns={"xa": "string", "so": "long", "ten": "string"},
+    )
+)
 
 #: What the outbox or a table says: key -> image.
 Images = dict[str, dict[str, Any]]
@@ -211,6 +222,20 @@ class CaptureLab:
         self.site.close()
         for hand in self._hands:
             hand.close()
+
+
+def make_pairs(lab: CaptureLab) -> None:
+    """The table of ``PAIRS``."""
+    lab.hand.run(
+        "CREATE TABLE cap_doi (xa varchar(40) NOT NULL, so bigint NOT NULL, ten text, UNIQUE (xa, so))"
+    )
+
+
+def take(lab: CaptureLab, capture: Capture = SOHO) -> int:
+    """A whole snapshot."""
+    return take_snapshot(
+        lab.site, capture, progress=lambda _: None, tell=lambda _: None, clock=SystemClock(), stop=Event()
+    )
 
 
 @contextmanager

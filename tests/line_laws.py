@@ -10,8 +10,7 @@ from psycopg import errors
 
 from producers.outbox import Capture, Change
 from schemas.contracts import AvroType, LineSet
-from tests.capture_lab import CaptureLab, Hand, a_contract, clerks, replayed
-from tests.capture_laws import take
+from tests.capture_lab import CaptureLab, Hand, a_contract, clerks, replayed, take
 
 DONG = LineSet(
     table="so_dong",

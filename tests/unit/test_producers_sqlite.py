@@ -11,8 +11,8 @@ from producers import sqlite_session
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Locked
 from schemas.errors import LienthongError, SettingsError
-from tests.capture_lab import SOHO, CaptureLab, a_contract, replayed
-from tests.capture_laws import CaptureLaws, take
+from tests.capture_lab import SOHO, CaptureLab, a_contract, replayed, take
+from tests.capture_laws import CaptureLaws
 from tests.line_laws import LINED, LineLaws, dong, make
 
 TEXT_KEY = Capture.of(

@@ -1,7 +1,6 @@
 """The laws of records of several tables on PostgreSQL, and what only PostgreSQL does."""
 
 import json
-from collections.abc import Iterator
 from threading import Thread
 
 import psycopg
@@ -11,17 +10,9 @@ from producers.install import check
 from producers.outbox import Capture
 from schemas.contracts import LineSet
 from schemas.errors import LienthongError
-from tests.capture_lab import CaptureLab, a_contract, replayed
-from tests.capture_laws import take
+from tests.capture_lab import CaptureLab, a_contract, replayed, take
 from tests.line_laws import DONG, LINED, LineLaws, dong, held, kinds, leftovers, make
 from tests.road import wait_for
-
-
-@pytest.fixture
-def lab(database: str) -> Iterator[CaptureLab]:
-    one = CaptureLab(database)
-    yield one
-    one.close()
 
 
 class TestLines(LineLaws):

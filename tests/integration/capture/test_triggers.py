@@ -1,0 +1,131 @@
+"""What only PostgreSQL can do to a trigger: TRUNCATE, a clerk's session, and the vendor's own triggers."""
+
+import json
+
+import psycopg
+import pytest
+
+from tests.capture_lab import SOHO, CaptureLab, replayed, take
+
+
+class TestTruncate:
+    def test_each_row_is_told_as_deleted(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1, "một")
+        lab.insert(2)
+        lab.hand.run("TRUNCATE so_ho")
+        assert lab.told()[2:] == [("d", "1"), ("d", "2")]
+        assert json.loads(lab.rows()[2].before or "")["ho_ten"] == "một"
+
+    def test_a_reload_in_one_transaction(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1)
+        with lab.transaction():
+            lab.insert(2)
+            lab.hand.run("TRUNCATE so_ho")
+            lab.insert(2, "lại")
+        assert replayed(lab.rows()) == lab.table()
+        assert set(lab.table()) == {"2"}
+
+
+class TestSessions:
+    def test_images_do_not_depend_on_the_clerks_session(self, lab: CaptureLab) -> None:
+        lab.install()
+        for setting in (
+            "DateStyle = 'SQL, DMY'",
+            "extra_float_digits = -10",
+            "TimeZone = 'Asia/Ho_Chi_Minh'",
+        ):
+            lab.hand.run(f"SET {setting}")
+        lab.insert(1, ngay="04/05/2016", diem=1 / 3, le_phi="10.50")
+        image = json.loads(lab.rows()[0].after or "")
+        assert image["ngay"] == "2016-05-04"
+        assert image["le_phi"] == "10.50"
+        assert image["diem"] == 1 / 3
+        take(lab)
+        assert json.loads(lab.rows()[1].after or "") == image
+
+    def test_a_clerk_without_rights_on_the_outbox_can_work(self, lab: CaptureLab, unique: str) -> None:
+        lab.install()
+        lab.hand.run(f"CREATE ROLE {unique}")
+        try:
+            lab.hand.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON so_ho TO {unique}")
+            lab.hand.run(f"SET ROLE {unique}")
+            lab.insert(1)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                lab.hand.run("SELECT * FROM lienthong_outbox")
+        finally:
+            lab.hand.run("RESET ROLE")
+            lab.hand.run(f"DROP OWNED BY {unique}")
+            lab.hand.run(f"DROP ROLE {unique}")
+        assert lab.told() == [("c", "1")]
+
+    def test_a_clerks_own_objects_do_not_reach_into_the_trigger(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run("CREATE SCHEMA bay")
+        lab.hand.run(
+            "CREATE FUNCTION bay.replace(text, text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$"
+        )
+        lab.hand.run("CREATE TABLE bay.lienthong_outbox (LIKE public.lienthong_outbox)")
+        lab.hand.run("SET search_path = bay, public")
+        lab.insert(1)
+        lab.hand.run("RESET search_path")
+        assert lab.told() == [("c", "1")]
+
+    def test_sessions_that_replay_another_servers_changes_are_captured(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run("SET session_replication_role = replica")
+        lab.insert(1)
+        assert lab.told() == [("c", "1")]
+
+
+class TestTriggersOfTheVendor:
+    @pytest.mark.parametrize("name", ["!first", "zz_last"])
+    def test_a_trigger_that_changes_rows_again(self, lab: CaptureLab, name: str) -> None:
+        """Whichever trigger fires first, and even for rows of the same statement that come later."""
+        lab.install()
+        lab.hand.run(
+            "CREATE FUNCTION sua() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF pg_trigger_depth() = 1 THEN"
+            "  UPDATE so_ho SET ho_ten = ho_ten || '+' WHERE id IN (NEW.id, NEW.id + 1);"
+            "  DELETE FROM so_ho WHERE id = NEW.id + 10;"
+            " END IF; RETURN NULL; END $$"
+        )
+        lab.hand.run(
+            f'CREATE TRIGGER "{name}" AFTER INSERT OR UPDATE ON so_ho FOR EACH ROW EXECUTE FUNCTION sua()'
+        )
+        lab.hand.run("INSERT INTO so_ho (id, ho_ten) SELECT n, 'n' FROM generate_series(1, 15) AS n")
+        lab.hand.run("UPDATE so_ho SET ho_ten = ho_ten || 'u'")
+        lab.hand.run("UPDATE so_ho SET id = id + 100 WHERE id < 4")
+        assert replayed(lab.rows()) == lab.table()
+        assert len(lab.table()) > 3
+
+    @pytest.mark.parametrize("ddl", ["RENAME COLUMN ho_ten TO ten_moi", "DROP COLUMN ho_ten"])
+    def test_a_column_that_is_gone_does_not_stop_the_clerks(self, lab: CaptureLab, ddl: str) -> None:
+        lab.install()
+        lab.insert(1, "một")
+        lab.insert(2)
+        lab.hand.run(f"ALTER TABLE so_ho {ddl}")
+        lab.hand.run("UPDATE so_ho SET diem = 5 WHERE id = 1")
+        lab.hand.run("UPDATE so_ho SET id = 3 WHERE id = 2")
+        lab.hand.run("INSERT INTO so_ho (id) VALUES (4)")
+        lab.hand.run("DELETE FROM so_ho WHERE id = 1")
+        lab.hand.run("TRUNCATE so_ho")
+        rows = lab.rows()[2:]
+        assert [(row.op, row.key) for row in rows] == [
+            ("u", "1"), ("d", "2"), ("c", "3"), ("c", "4"), ("d", "1"), ("d", "3"), ("d", "4"),
+        ]  # fmt: skip
+        assert all("ho_ten" not in json.loads(row.after or row.before or "") for row in rows)
+        assert json.loads(rows[0].after or "")["diem"] == 5
+
+    def test_changes_from_while_a_column_was_gone_go_out_once_it_is_back(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run("ALTER TABLE so_ho DROP COLUMN ho_ten")
+        lab.hand.run("INSERT INTO so_ho (id, diem, ngay) VALUES (4, 0.1, '2016-05-04')")
+        lab.hand.run("ALTER TABLE so_ho ADD COLUMN ho_ten text")
+        assert lab.site.lacking(SOHO) == 1
+        (completion,) = lab.site.needed(SOHO)
+        lab.site.run([completion])
+        image = json.loads(lab.rows()[0].after or "")
+        assert (image["ho_ten"], image["diem"], image["ngay"]) == (None, 0.1, "2016-05-04")
+        assert lab.site.needed(SOHO) == []

@@ -1,0 +1,129 @@
+"""Locks of clerks, and a PostgreSQL that is away, refuses or forbids."""
+
+from functools import partial
+from threading import Thread
+from time import monotonic
+
+import pytest
+
+from producers import postgres_rows
+from producers.opening import open_outbox, open_site
+from producers.outbox import Locked
+from schemas.errors import LienthongError, TryAgain
+from tests.capture_lab import SOHO, CaptureLab, Hand, replayed, take
+from tests.road import wait_for
+
+
+class TestSnapshotAndLocks:
+    def test_a_row_that_is_being_changed_is_waited_for(self, lab: CaptureLab) -> None:
+        for id_ in (1, 2, 3):
+            lab.insert(id_, "cũ")
+        lab.install()
+        clerk = lab.another_hand()
+        clerk.run("BEGIN")
+        clerk.run("UPDATE so_ho SET ho_ten = 'mới' WHERE id = 2")
+        lab.site.begin_snapshot(SOHO)
+        with pytest.raises(Locked):
+            lab.site.snapshot_chunk(SOHO, 3)
+        assert lab.told() == [], "a chunk is all or nothing"
+        assert lab.site.snapshot_chunk(SOHO, 1) == 1
+        clerk.run("COMMIT")
+        assert lab.site.snapshot_chunk(SOHO, 3) == 2
+        assert lab.told() == [("u", "2"), ("r", "1"), ("r", "2"), ("r", "3")]
+        assert replayed(lab.rows()) == lab.table()
+
+    def test_a_clerk_is_never_a_deadlocks_victim(self, lab: CaptureLab) -> None:
+        """The clerk holds row 50 and wants row 1, which a chunk holds while it waits for row 50."""
+        for id_ in range(1, 101):
+            lab.insert(id_)
+        lab.install()
+        clerk = lab.another_hand()
+        for _ in range(3):
+            clerk.run("BEGIN")
+            clerk.run("UPDATE so_ho SET ho_ten = 'x' WHERE id = 50")
+            result: list[object] = []
+
+            def chunk(result: list[object] = result) -> None:
+                lab.site.begin_snapshot(SOHO)
+                try:
+                    result.append(lab.site.snapshot_chunk(SOHO, 100))
+                except Locked as locked:
+                    result.append(locked)
+
+            waiting = Thread(target=chunk)
+            waiting.start()
+            watch = lab.another_hand()
+            wait_for("the chunk to wait", partial(_waits_for_lock, watch))
+            clerk.run("UPDATE so_ho SET ho_ten = 'y' WHERE id = 1")  # would raise DeadlockDetected
+            clerk.run("COMMIT")
+            waiting.join()
+            assert isinstance(result[0], Locked)
+
+    def test_a_chunk_gives_up_before_a_deadlock_is_looked_for(self, lab: CaptureLab) -> None:
+        assert postgres_rows.BRIEF.endswith("ms")
+        (limit,) = lab.hand.run("SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout'")[0]
+        assert int(postgres_rows.BRIEF.removesuffix("ms")) < limit
+
+
+def _waits_for_lock(hand: Hand) -> bool:
+    query = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE application_name = 'lienthong capture' AND wait_event_type = 'Lock'"
+    )
+    return bool(hand.run(query))
+
+
+class TestErrors:
+    def test_a_server_that_is_away_is_a_reason_to_try_again(self, lab: CaptureLab) -> None:
+        outbox = open_outbox("postgresql+psycopg://ai:mat_khau@127.0.0.1:1/khong_co")
+        with pytest.raises(TryAgain) as caught:
+            outbox.lead()
+        assert "khong_co" in caught.value.message
+        assert "mat_khau" not in caught.value.message
+
+    def test_a_lost_connection_is_a_reason_to_try_again_and_the_next_one_works(self, lab: CaptureLab) -> None:
+        lab.install()
+        assert lab.outbox.lead()
+        lab.hand.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'lienthong capture' AND datname = current_database()"
+        )
+        with pytest.raises(TryAgain):
+            lab.outbox.still_leads()
+        lab.outbox.close()
+        wait_for("the lead to be free", lab.outbox.lead)
+
+    def test_a_busy_table_is_told_and_left_as_it_was(self, lab: CaptureLab) -> None:
+        clerk = lab.another_hand()
+        clerk.run("BEGIN")
+        lab.insert(1, hand=clerk)
+        statements = ["SET LOCAL lock_timeout = '100ms'", *lab.site.needed(SOHO)]
+        begun = monotonic()
+        with pytest.raises(Locked):
+            lab.site.run(statements)
+        assert monotonic() - begun < 5
+        clerk.run("COMMIT")
+        assert lab.site.states() == []
+
+    def test_values_of_a_record_are_never_told(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run(
+            "ALTER TABLE lienthong_outbox ADD CONSTRAINT hep CHECK (op <> 'r' OR after::text !~ 'BÍ MẬT')"
+        )
+        lab.insert(1, "BÍ MẬT")
+        with pytest.raises(LienthongError) as caught:
+            take(lab)
+        told = f"{caught.value.message} {caught.value.next_step} {caught.value.__cause__}"
+        assert "CheckViolation" in told
+        assert "BÍ MẬT" not in told
+
+    def test_a_missing_right_is_told(self, lab: CaptureLab, unique: str) -> None:
+        lab.install()
+        lab.hand.run(f"CREATE ROLE {unique} LOGIN")
+        site = open_site(lab.source.replace("postgres@", f"{unique}@"))
+        try:
+            with pytest.raises(LienthongError, match="may not do this"):
+                site.states()
+        finally:
+            site.close()
+            lab.hand.run(f"DROP ROLE {unique}")
