@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import URL
 
-from producers import postgres_session, sqlite_session
+from producers import sqlite_session
 from producers.sql import OUTBOX
 
 ANSWERS: Final = "lienthong_outbox_answer"
@@ -72,6 +72,8 @@ class AnswerBook:
     def __init__(self, url: URL) -> None:
         self._session: _Session
         if url.get_backend_name() == "postgresql":
+            from producers import postgres_session  # each driver only where it is needed
+
             self._session = postgres_session.Session(url)
             self._mark, numbers, number = (
                 "%s",

@@ -4,11 +4,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from producers.answers import AnswerBook
-from producers.mariadb_rows import MariadbRows
 from producers.outbox import Outbox, Site
-from producers.postgres import PostgresOutbox
-from producers.postgres_rows import PostgresRows
-from producers.postgres_site import PostgresSite
 from producers.rows import Rows
 from producers.sqlite import SqliteOutbox
 from producers.sqlite_rows import SqliteRows
@@ -21,21 +17,35 @@ _NEXT_STEP = "write postgresql+psycopg://user@host:5432/database or sqlite:////f
 def open_outbox(source: str) -> Outbox:
     """The relay's port. Connects later. Raises ``SettingsError`` if no port speaks to such a database."""
     url = _url(source)
-    return PostgresOutbox(url) if _kind(url) == "postgresql" else SqliteOutbox(url)
+    if _kind(url) == "postgresql":
+        from producers.postgres import PostgresOutbox  # each driver only where it is needed
+
+        return PostgresOutbox(url)
+    return SqliteOutbox(url)
 
 
 def open_site(source: str) -> Site:
     """The installer's port. Connects later. Raises ``SettingsError`` if no port speaks to such a database."""
     url = _url(source)
-    return PostgresSite(url) if _kind(url) == "postgresql" else SqliteSite(url)
+    if _kind(url) == "postgresql":
+        from producers.postgres_site import PostgresSite
+
+        return PostgresSite(url)
+    return SqliteSite(url)
 
 
 def open_rows(source: str) -> Rows:
     """The rows of an agency's tables. Connects later. ``SettingsError`` if no port speaks to the database."""
     url = _url(source)
     if url.get_backend_name() in ("mariadb", "mysql"):
+        from producers.mariadb_rows import MariadbRows
+
         return MariadbRows(url)
-    return PostgresRows(url) if _kind(url) == "postgresql" else SqliteRows(url)
+    if _kind(url) == "postgresql":
+        from producers.postgres_rows import PostgresRows
+
+        return PostgresRows(url)
+    return SqliteRows(url)
 
 
 def open_answers(source: str) -> AnswerBook:

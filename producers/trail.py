@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from producers import postgres_session, sqlite_session
+from producers import sqlite_session
 from producers.opening import source_url
 from producers.sql import OUTBOX
 
@@ -42,6 +42,8 @@ def captured(source: str, dataset: str, key: str, limit: int) -> list[Captured]:
     url, kind = source_url(source)
     session: _Session
     if kind == "postgresql":
+        from producers import postgres_session  # each driver only where it is needed
+
         session, mark = postgres_session.Session(url), "%s"
     else:
         session, mark = sqlite_session.Session(url), "?"
