@@ -166,8 +166,8 @@ class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol
     def ask_again(self, deployment: str, positions: Sequence[Position], library: str) -> int:
         """Ask to retry all heads of these partitions that another library than this refused; how many."""
 
-    def asked(self, deployment: str, positions: Sequence[Position]) -> list[Position]:
-        """Those of the partitions where something is asked for."""
+    def asked(self, deployment: str) -> list[Position]:
+        """The partitions where something is asked for, whoever holds them."""
 
     def work(self, deployment: str, position: Position, *, heads: int, changes: int) -> list[Work]:
         """What is asked for in one partition, the oldest first: about so many rejects and changes at once."""

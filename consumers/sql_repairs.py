@@ -191,8 +191,8 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
         with self._transaction() as connection:
             return connection.execute(heads.where(R.library != library).values(asked="retry")).rowcount
 
-    def asked(self, deployment: str, positions: Sequence[Position]) -> list[Position]:
-        query = sa.select(R.topic, R.partition).where(_of(deployment, positions), R.asked.is_not(None))
+    def asked(self, deployment: str) -> list[Position]:
+        query = sa.select(R.topic, R.partition).where(R.deployment == deployment, R.asked.is_not(None))
         with self._transaction() as connection:
             found = connection.execute(query.where(_OPEN).distinct())
             return sorted(Position(topic=topic, partition=partition) for topic, partition in found)

@@ -149,10 +149,10 @@ class Claims:
             held = self._held.get(position)
             if held is None or held.generation != generation:
                 missing.append(position)
-            elif position.topic in self.closed:
+            elif self.closed and position.topic in self.closed:
                 if self.closed[position.topic] and not held.fetched:
                     trials.setdefault(position.topic, []).append(position)
-            elif held.has_room:
+            elif not held.fetched or held.has_room:
                 ready[position] = held
             else:
                 full = True
@@ -172,7 +172,8 @@ class Claims:
 
     def at_most(self, ready: Iterable[Position]) -> int | None:
         """How many records to fetch of these; None: as many as usual."""
-        return TRIAL_RECORDS if any(one.topic in self.closed for one in ready) else None
+        closed = self.closed
+        return TRIAL_RECORDS if closed and any(one.topic in closed for one in ready) else None
 
     def batch(self, position: Position, held: Held, fetched: Fetched) -> Batch | None:
         """Wrap what was fetched; None if it holds nothing, or if it does not continue what we hold.

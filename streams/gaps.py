@@ -26,7 +26,7 @@ logger = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 5.0
 SUSPECT_SECONDS = 30.0  # what is on its way to Kafka in several partitions arrives within this time
-EASY = 20  # of so many seconds one at most is spent on reading answers
+EASY = 20  # of so many seconds one at most is spent on reading answers, of all datasets together
 
 Ends = Mapping[Position, int]
 
@@ -97,7 +97,7 @@ class GapWatch(Looker):
         started = monotonic()
         found = await self._in_store(lambda: self._store.answers(contract.system, contract.dataset))
         took = monotonic() - started
-        one.not_before = monotonic() + EASY * took
+        one.not_before = monotonic() + EASY * took * len(self._rounds)
         known = max((each.known.highest for each in found), default=0)
         left = Ranges.of([(1, known)]) if known else Ranges()
         for each in found:

@@ -94,7 +94,8 @@ class Mender(Looker):
         held = {p: one.epoch for p, one in self._claims.held.items() if p.topic in topics}
         await self._heal(held)
         resent = await self._in_store(lambda: self._store.resend(self._national, HEADS, self._send))
-        asked = await self._in_store(lambda: self._store.asked(self._deployment, list(held))) if held else []
+        everywhere = await self._in_store(lambda: self._store.asked(self._deployment))
+        asked = [position for position in everywhere if position in held]
         if not asked:
             return resent == HEADS
         async with self._mill.paused():

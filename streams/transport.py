@@ -9,7 +9,6 @@ Reading starts where the ledger says (``streams.claims``), never where Kafka's o
 import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache
 from typing import Any, ClassVar, cast
 
 import aiokafka
@@ -23,7 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, Message
 
 from consumers.store import Position
-from streams.batch import Batch
+from streams.batch import Batch, Record
 from streams.claims import Claims, Fetched
 
 FETCH_WAIT_SECONDS = 0.5
@@ -127,31 +126,33 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._told, self._assigned = told, ensure_TPset(told)
         return self._assigned
 
-    async def fetch(self, wanted: set[TP], seconds: float, at_most: int | None) -> dict[TP, Fetched]:
+    async def fetch(
+        self, wanted: set[Position], seconds: float, at_most: int | None
+    ) -> dict[Position, Fetched]:
         """What came for these partitions, with the consumer's positions before and after.
 
         Those at which nothing moved are left out: a worker with a whole province has hundreds of them.
         """
         consumer = self._ensure_consumer()
         before = self._positions(wanted)
-        records = await self._fetch_records(
-            consumer, wanted, timeout=seconds, max_records=at_most or consumer._max_poll_records
-        )
-        by_tp = {TP(tp.topic, tp.partition): found for tp, found in records.items()}
+        most = at_most or consumer._max_poll_records
+        # Faust's TP and a position are equal tuples; to make one of the other, hundreds of times, takes long.
+        fetching = self._fetch_records(consumer, cast("set[TP]", wanted), timeout=seconds, max_records=most)
+        records = cast("dict[Position, list[Record]]", await fetching)
         return {
-            tp: Fetched(by_tp.get(tp, ()), before.get(tp), after)
-            for tp, after in self._positions(wanted).items()
-            if tp in by_tp or after != before.get(tp)
+            position: Fetched(records.get(position, ()), before.get(position), after)
+            for position, after in self._positions(wanted).items()
+            if after is not None and (after != before.get(position) or position in records)
         }
 
-    def _positions(self, wanted: Collection[TP]) -> dict[TP, int]:
-        """Where the consumer stands, at those partitions where it does."""
+    def _positions(self, wanted: Collection[Position]) -> dict[Position, int | None]:
+        """Where the consumer stands; None: nowhere yet. Of hundreds of partitions, twice a fetch."""
         subscription = self._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription is not None else None
         if assignment is None:
             return {}
-        states = {tp: assignment.state_value(tp) for tp in wanted if tp in assignment.tps}
-        return {tp: int(state.position) for tp, state in states.items() if state.has_valid_position}
+        states = assignment._tp_state  # its methods would cost as much again as the rest
+        return {position: states[position]._position for position in wanted if position in states}
 
     async def seek_all(self, offsets: Mapping[TP, int]) -> None:
         """Set positions; must run in this thread's loop."""
@@ -180,15 +181,14 @@ class BatchConsumer(driver.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
         await asyncio.sleep(max(0.0, self._next_fetch - time.monotonic()))
         self._next_fetch = time.monotonic() + FETCH_EVERY_SECONDS
-        assigned = {_position(tp): tp for tp in active_partitions or ()}
-        ready, full = self.claims.ready(assigned)
+        ready, full = self.claims.ready(cast("Collection[Position]", active_partitions or ()))
         if not ready:
             await asyncio.sleep(NOTHING_READY_SECONDS)
             return {}
         wait = FETCH_WAIT_WHILE_FULL_SECONDS if full else FETCH_WAIT_SECONDS
         try:
             fetched = await self._thread.call_thread(
-                self._thread.fetch, {assigned[p] for p in ready}, wait, self.claims.at_most(ready)
+                self._thread.fetch, set(ready), wait, self.claims.at_most(ready)
             )
         except NoOffsetForPartitionError:
             return {}  # raised for what was assigned and is now sought to the ledger's offset
@@ -196,12 +196,12 @@ class BatchConsumer(driver.Consumer):
             self.claims.forget(_positions(error.args[0] if error.args else ready))
             return {}
         taken: dict[str, tuple[TP, list[Batch]]] = {}  # of each topic, in the name of one of its partitions
-        for tp, one in fetched.items():
-            position = _position(tp)
+        for position, one in fetched.items():
             batch = self.claims.batch(position, ready[position], one)
             if batch is not None:
-                taken.setdefault(tp.topic, (assigned[position], []))[1].append(batch)
-                self._acked.setdefault(assigned[position], [])  # so that its offset, too, is told to Kafka
+                tp = TP(*position)
+                taken.setdefault(tp.topic, (tp, []))[1].append(batch)
+                self._acked.setdefault(tp, [])  # so that its offset, too, is told to Kafka
         return {tp: [batches] for tp, batches in taken.values()}
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
@@ -271,11 +271,5 @@ class Transport(driver.Transport):
     Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
 
 
-@cache
-def _position(tp: TP) -> Position:
-    """Asked for every partition at every fetch."""
-    return Position(topic=tp.topic, partition=tp.partition)
-
-
 def _positions(tps: Iterable[Any]) -> list[Position]:
-    return [_position(tp) for tp in tps]
+    return [Position(tp.topic, tp.partition) for tp in tps]

@@ -71,8 +71,8 @@ class RepairLaws:
         assert (deed.who, deed.action, deed.why) == ("lan", "retry", "vì sao")
         lab.store.revealed(second.id, **ME)
         assert [one.action for one in lab.store.deeds(second.id)] == ["reveal"]
-        assert lab.store.asked(lab.deployment, [HERE]) == [HERE]
-        assert lab.store.asked("khac", [HERE]) == lab.store.asked(lab.deployment, []) == []
+        assert lab.store.asked(lab.deployment) == [HERE]
+        assert lab.store.asked("khac") == []
 
     def test_work_is_given_out_in_bounds_and_in_order(self, lab: Lab) -> None:
         refuse(

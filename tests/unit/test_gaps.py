@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from consumers.store import Position
+from consumers.store import Answers, Position
 from streams.claims import Claims, Held, Log
-from streams.gaps import GapWatch
+from streams.gaps import EASY, GapWatch
 from tests.hop_lab import DATASET, ROAD, SYSTEM, HopLab
 
 
@@ -99,3 +99,23 @@ def test_without_a_gap_or_the_first_partition_nothing_is_asked_of_the_log(lab: L
     del lab.claims.held[lab.position]
     lab.answered(9)
     assert lab.look(5, seconds=60) == ""
+
+
+def test_a_twentieth_of_the_time_goes_into_reading_answers_of_all_datasets_together(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for contract in lab.hop.contracts:
+        first = Position(topic=contract.topic, partition=0)
+        lab.claims.held[first] = Held(epoch=1, generation=1, start=0, position=0)
+    read: list[str] = []
+
+    def answers(system: str, dataset: str) -> list[Answers]:
+        lab.now += 1
+        read.append(f"{system}/{dataset}")
+        return []
+
+    monkeypatch.setattr(lab.store, "answers", answers)
+    lab.look(100, seconds=10)
+    most = (lab.now - Lab.now) / EASY
+    assert set(read) == {one.id for one in lab.hop.contracts}
+    assert len(read) <= most + 2 * len(lab.hop.contracts)  # the first look knows of no other dataset yet

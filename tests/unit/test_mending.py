@@ -184,5 +184,5 @@ def test_bytes_that_cannot_be_read_are_dropped_and_a_record_without_key_at_once(
     assert became(lab) == [None, "dropped"]
     lab.mend()
     assert became(lab) == ["dropped", "dropped"]
-    assert lab.store.asked(ROAD, [lab.position]) == []
+    assert lab.store.asked(ROAD) == []
     assert lab.published() == [("2", 1)]
