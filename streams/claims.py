@@ -149,10 +149,10 @@ class Claims:
             held = self._held.get(position)
             if held is None or held.generation != generation:
                 missing.append(position)
-            elif self.closed and position.topic in self.closed:
+            elif position.topic in self.closed:
                 if self.closed[position.topic] and not held.fetched:
                     trials.setdefault(position.topic, []).append(position)
-            elif not held.fetched or held.has_room:
+            elif held.has_room:
                 ready[position] = held
             else:
                 full = True

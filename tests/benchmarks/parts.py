@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import psutil
@@ -34,6 +34,8 @@ from tests.benchmarks.library import library
 from tests.benchmarks.measure import Measure, against
 from tests.road import Road, road, wait_for
 
+Node = TypeVar("Node", KafkaNode, PostgresNode)
+
 TRANSLATE_AIM = 30_000
 E2E_RATE, E2E_SECONDS = 500, 30
 MEMORY_CHANGES = 1_000_000
@@ -52,15 +54,14 @@ class Context:
     @cached_property
     def kafka(self) -> KafkaNode:
         """A broker that runs."""
-        node = KafkaNode(self.folder / "kafka")
-        self.services.callback(node.stop)
-        node.start(say=self.say)
-        return node
+        return self._started(KafkaNode(self.folder / "kafka"))
 
     @cached_property
     def postgres(self) -> PostgresNode:
         """A PostgreSQL that runs."""
-        node = PostgresNode(self.folder / "postgres")
+        return self._started(PostgresNode(self.folder / "postgres"))
+
+    def _started(self, node: Node) -> Node:
         self.services.callback(node.stop)
         node.start(say=self.say)
         return node

@@ -1,6 +1,5 @@
 """Receipts brought into the agency's own database, PostgreSQL and SQLite, over real Kafka."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,6 @@ from tests.follow_laws import FollowLaws
 from tests.road import PATIENCE_SECONDS, Road, make_topics
 
 REGISTERED = load_library().registry.current(RECEIPT_SUBJECT)
-
-
-@pytest.fixture
-def lab(database: str) -> Iterator[CaptureLab]:
-    one = CaptureLab(database)
-    yield one
-    one.close()
 
 
 class TestPostgres(FollowLaws):
