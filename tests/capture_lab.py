@@ -21,7 +21,7 @@ from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Change, Locked, Outbox, Site
 from producers.snapshot import take_snapshot
 from schemas.contracts import AvroType, Contract, LineSet
-from tests.road import wait_for
+from tests.road import PATIENCE_SECONDS, wait_for
 
 COLUMNS: dict[str, AvroType] = {
     "id": "long",
@@ -99,7 +99,9 @@ class SqliteHand:
     def __init__(self, url: str) -> None:
         path = make_url(url).database
         assert path
-        self.connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self.connection = sqlite3.connect(
+            path, isolation_level=None, timeout=PATIENCE_SECONDS, check_same_thread=False
+        )
         self.connection.execute("PRAGMA synchronous = OFF")  # a test's power is not cut
 
     def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -199,6 +201,12 @@ class CaptureLab:
             return {
                 k: json.loads(i) for k, i in hand.run(f"SELECT {key}, {printed} FROM {capture.table} AS t")
             }
+
+    def chunk(self, size: int, capture: Capture = SOHO) -> int | None:
+        """A chunk of a snapshot: how many rows, None at the end. Again if the machine was too busy for it."""
+        while True:
+            with suppress(Locked):
+                return self.site.snapshot_chunk(capture, size)
 
     def snapshot(self, capture: Capture, size: int, *, between: Callable[[], None]) -> int:
         """Take a whole snapshot while others are at work; how many chunks it took.

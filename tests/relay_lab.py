@@ -262,11 +262,16 @@ def work(agency: Agency, *, seed: int, ids: int) -> Callable[[], None]:
 
 
 def set_limit(agency: Agency, limit: int) -> None:
+    """Returns when the broker knows of it, which may be some time after it took the order."""
+    topic, name = agency.contract.topic, "max.message.bytes"
     admin = KafkaAdminClient(bootstrap_servers=agency.kafka.bootstrap, **PATIENTLY)
+
+    def told() -> str:
+        asked = ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: None})
+        return str(admin.describe_configs([asked], config_filter="all")["topic"][topic][name]["value"])
+
     try:
-        resource = ConfigResource(
-            ConfigResourceType.TOPIC, agency.contract.topic, configs={"max.message.bytes": str(limit)}
-        )
-        admin.alter_configs([resource])
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: str(limit)})])
+        wait_for("the new limit", lambda: told() == str(limit))
     finally:
         admin.close()

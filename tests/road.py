@@ -164,18 +164,20 @@ class Road:
     def backlog(self, *topics: str) -> int:
         """Records after the ledger's offsets, in all partitions of these topics.
 
-        Asks the ledger first: what a hop put into the next topic before its own offsets moved is counted.
+        Asks the ledger first: what a hop put into the next topic before its own offsets moved is counted. A
+        topic of which the broker does not tell counts as one record, for it is not known to be read.
         """
         ledger = self.ledger()
         ends = end_offsets(self.broker, topics)
-        return sum(end - (ledger.get(where) or 0) for where, end in ends.items())
+        untold = len(set(topics) - {topic for topic, _ in ends})
+        return untold + sum(end - (ledger.get(where) or 0) for where, end in ends.items())
 
     def metrics(self, name: str) -> str:
         """A worker's metrics page; its address is read from its log."""
         found = re.findall(r"http://127\.0\.0\.1:\d+/metrics", self.log(name))
         if not found:
             return ""
-        with urllib.request.urlopen(found[-1], timeout=5) as answer:
+        with urllib.request.urlopen(found[-1], timeout=PATIENCE_SECONDS) as answer:
             return str(answer.read().decode())
 
 

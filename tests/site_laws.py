@@ -119,12 +119,12 @@ class SiteLaws:
             lab.insert(id_)
         lab.install()
         lab.site.begin_snapshot(SOHO)
-        assert lab.site.snapshot_chunk(SOHO, 3) == 3
+        assert lab.chunk(3) == 3
         assert [state.snapshot for state in lab.site.states()] == ["running"]
         assert lab.site.begin_snapshot(SOHO) == 3
         assert take(lab) == 7
         assert [row.key for row in lab.rows()] == [str(id_) for id_ in range(1, 8)]
-        assert lab.site.snapshot_chunk(SOHO, 3) is None, "none was begun"
+        assert lab.chunk(3) is None, "none was begun"
         assert take(lab) == 7
         assert len(lab.rows()) == 14
 
@@ -135,7 +135,7 @@ class SiteLaws:
                 lab.hand.run("INSERT INTO cap_doi VALUES (?, ?, 'x')", xa, so)
         lab.install(PAIRS)
         lab.site.begin_snapshot(PAIRS)
-        while lab.site.snapshot_chunk(PAIRS, 2) is not None:
+        while lab.chunk(2, PAIRS) is not None:
             pass
         assert len(lab.rows(PAIRS)) == 21
         assert replayed(lab.rows(PAIRS)) == lab.table(PAIRS)

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumers.ranges import Ranges
 from deploy.demo.agency import TABLE, create_table, load
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
@@ -61,16 +62,17 @@ def count_of(one: Road) -> int:
 
 
 def settled(one: Road, agency: str) -> None:
-    """Wait until every change that the agency's outbox holds has its answer."""
+    """Wait until every change that the agency's outbox holds has its answer, for each layout."""
+    formats = [target.format for target in one.library.contracts[DATASET].targets]
 
     def answered() -> bool:
         with psycopg.connect(libpq_url(agency)) as connection:
             query = "SELECT count(*), count(published_at), max(seq) FROM lienthong_outbox"
             rows, published, highest = connection.execute(query).fetchall()[0]
-        applied = "outcome IN ('applied', 'stale')"
-        answers = one.query(f"SELECT sum(how_many) FROM lienthong_receipt WHERE {applied} GROUP BY format")
-        done = bool(answers) and all(int(told) >= int(highest) for (told,) in answers)
-        return running(one) and bool(rows == published == highest and done)
+        known = "SELECT seqs FROM lienthong_receipt WHERE format = :f AND outcome IN ('applied', 'stale')"
+        every = Ranges.of([(1, highest)])
+        left = [every - Ranges.parse(seqs for (seqs,) in one.query(known, f=each)) for each in formats]
+        return running(one) and rows == published == highest and not any(left)
 
     wait_for("every change answered", answered, seconds=600, every=0.5)
 

@@ -43,7 +43,8 @@ def test_snapshot_and_live_changes_reach_the_topic(agency: Agency) -> None:
     agency.lab.hand.run("UPDATE ht_khaisinh SET ho_ten = 'Sửa' WHERE id < 5")
     agency.lab.hand.run("DELETE FROM ht_khaisinh WHERE id = 7")
     events = hold_to_account(agency)
-    assert [sum(event.op == op for event in events) for op in "rcud"] == [300, 10, 4, 1]
+    ops = list({event.seq: event.op for event in events}.values())  # any of them may come twice
+    assert [ops.count(op) for op in "rcud"] == [300, 10, 4, 1]
     relay.send_signal(signal.SIGTERM)
     assert relay.wait(timeout=180) == 0
     assert "Traceback" not in agency.log
@@ -121,7 +122,7 @@ def test_a_second_relay_waits_and_takes_over(agency: Agency) -> None:
     agency.insert(21, 30)
     agency.drained()
     assert second.poll() is None
-    assert [event.seq for event in sorted(agency.events(), key=lambda event: event.seq)] == list(range(1, 31))
+    assert {event.seq for event in agency.events()} == set(range(1, 31))
 
 
 def test_sigterm_while_the_broker_is_away_ends_in_time(on_postgres: Agency) -> None:

@@ -86,8 +86,8 @@ def test_nobody_stands_twice_after_a_refused_move(one: Road, events: Events) -> 
         "the newest alone",
         lambda: [tuple(row) for row in one.query(live)] == [(str(first["id"]), "9998")],
     )
+    wait_for("nothing waits any more", lambda: not waiting(one))  # written after all of it is published
     settled(one)
-    assert waiting(one) == []
     stale = one.query(
         "SELECT format, seqs FROM lienthong_receipt WHERE outcome = 'stale' ORDER BY 1, first_seq"
     )

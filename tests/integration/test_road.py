@@ -11,6 +11,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
 
+from consumers.ranges import Ranges
 from deploy.demo.births import new_births, render
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
@@ -56,9 +57,9 @@ def settled(one: Road) -> None:
 
 
 def answered(one: Road, outcome: str, full_id: str = FORMAT) -> int:
-    """How many changes were answered so, in one layout."""
-    query = "SELECT coalesce(sum(how_many), 0) FROM lienthong_receipt WHERE outcome = :o AND format = :f"
-    return int(one.one(query, o=outcome, f=full_id))
+    """How many changes were answered so, in one layout; one that came again was answered again."""
+    query = "SELECT seqs FROM lienthong_receipt WHERE outcome = :o AND format = :f"
+    return len(Ranges.parse(row[0] for row in one.query(query, o=outcome, f=full_id)))
 
 
 def applied_seqs(one: Road) -> int:
@@ -148,10 +149,8 @@ def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: R
     assert by_rule["record_too_large"][5] > 10_000_000  # kept as it came
     # Those whose number is known, 901 to 905, in each layout.
     assert [answered(one, "rejected", full_id) for full_id in (FORMAT, BESIDE)] == [5, 5]
-    page = one.metrics("w1")
-    assert (
-        'lienthong_rejected_total{dataset="khaisinh",rule="bytes_trailing",system="hotich_qnam"} 1.0' in page
-    )
+    counted = 'lienthong_rejected_total{dataset="khaisinh",rule="bytes_trailing",system="hotich_qnam"} 1.0'
+    wait_for("the metric", lambda: counted in one.metrics("w1"))  # it follows the commit
 
 
 def _invalid_utf8(events: Events, row: dict[str, Any]) -> bytes:
@@ -182,9 +181,10 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
     rows = good_rows(600)
     events.write_all(rows[:200])
     settled(one)
+    waited = one.log("w1").count("waiting")
     postgres.stop("immediate")
     events.write_all(rows[200:400])
-    wait_for("the worker to notice", lambda: "waiting" in one.log("w1"))
+    wait_for("the worker to notice", lambda: one.log("w1").count("waiting") > waited)
     postgres.start()
     settled(one)
     kafka.kill()
@@ -194,7 +194,7 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
     settled(one)
     assert worker.poll() is None
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 600
-    assert "working again" in one.log("w1")
+    wait_for("it says so", lambda: "working again" in one.log("w1"))  # behind the commit
 
 
 def test_a_slow_database_is_waited_for(one: Road, events: Events) -> None:
@@ -240,12 +240,7 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
     one.worker()
     wait_for("the halt is told", lambda: "partition halted" in one.log("w1"))
     assert f"{victim[0]}-{victim[1]}: 2 records" in one.log("w1")
-    wait_for(
-        "the other partitions flow on",
-        lambda: (
-            one.backlog(PROVINCE) == one.backlog(PROVINCE) and one.one(f"SELECT count(*) FROM {TABLE}") > 45
-        ),
-    )
+    wait_for("the other partitions flow on", lambda: one.one(f"SELECT count(*) FROM {TABLE}") > 45)
     assert one.ledger()[victim] == ends[victim]  # nothing was skipped
     told = one.run("road", "accept-loss", victim[0], str(victim[1]))
     assert "2 records" in told.stdout

@@ -15,15 +15,25 @@ from consumers.postgres import PostgresStore, Timeouts
 from consumers.store import Fenced, StoreError
 from deploy.local.postgres import PostgresNode, libpq_url
 from schemas.errors import LienthongError, TryAgain
-from tests.road import wait_for
+from tests.road import PATIENCE_SECONDS, wait_for
 from tests.store_lab import BOOK, SYSTEM, Lab, a_reject, delete, make_lab, numbered, upsert
 
 TABLE = BOOK.table
+#: What a busy machine takes for its own work is not the trouble looked for here.
+PATIENT = {"lock_seconds": PATIENCE_SECONDS, "statement_seconds": PATIENCE_SECONDS}
+
+
+def store_with(url: str, **limits: float) -> PostgresStore:
+    """A store with its effect log on, and these timeouts in place of patient ones."""
+    timeouts = Timeouts(**PATIENT | limits)  # type: ignore[arg-type]
+    return PostgresStore(sa.make_url(url), effect_log=True, timeouts=timeouts)
 
 
 @pytest.fixture
 def lab(database: str) -> Iterator[Lab]:
     lab = make_lab(database, lambda connection: None)
+    lab.store.close()
+    lab.store = store_with(database)
     yield lab
     lab.close()
 
@@ -32,8 +42,7 @@ def lab(database: str) -> Iterator[Lab]:
 def impatient(lab: Lab, **limits: float) -> Iterator[None]:
     """The lab's store with other timeouts."""
     before = lab.store
-    timeouts = Timeouts(**limits)  # type: ignore[arg-type]
-    lab.store = PostgresStore(sa.make_url(lab.url), effect_log=True, timeouts=timeouts)
+    lab.store = store_with(lab.url, **limits)
     yield
     lab.store.close()
     lab.store = before
@@ -273,7 +282,7 @@ def test_a_zombie_in_the_middle_of_its_batch_is_fenced_by_a_claim(lab: Lab) -> N
 def test_two_workers_on_the_same_rows_never_deadlock_and_the_newest_stays(lab: Lab) -> None:
     """Partitions normally keep keys apart; here they do not, to try the order of the locks."""
     count, rounds = 300, 8
-    with closing(open_store(lab.url, effect_log=True)) as second:
+    with closing(store_with(lab.url)) as second:
         labs = [lab, Lab(store=second, url=lab.url, shift_claims=lambda connection: None)]
         failures: list[LienthongError] = []
 

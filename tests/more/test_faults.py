@@ -150,7 +150,7 @@ def whole(
     folder = tmp_path_factory.mktemp("faults")
     write_library(folder / "library")
     database = postgres.create_database("faults")
-    agency = sqlite3.connect(folder / "agency.db")
+    agency = sqlite3.connect(folder / "agency.db", timeout=PATIENCE_SECONDS)
     agency.execute("CREATE TABLE nguoi (id INTEGER PRIMARY KEY, ten TEXT, loai TEXT, ngay TEXT)")
     source = f"sqlite:///{folder}/agency.db"
     (folder / "outboxes").write_text(f"phong_thu {source}\n")

@@ -26,6 +26,7 @@ class Kafka:
     """What the readers ask of a ``KafkaConsumer``: the first of them hears nothing, those made later do."""
 
     made: ClassVar[list["Kafka"]] = []
+    now: ClassVar[float] = 0.0  #: seconds that were waited for nothing
     answers: ClassVar[bool] = True  #: whether the deaf one still tells where the log ends
 
     def __init__(self, **options: Any) -> None:
@@ -59,6 +60,7 @@ class Kafka:
 
     def poll(self, timeout_ms: float, max_records: int) -> Mapping[TopicPartition, list[Any]]:
         if self.deaf:
+            Kafka.now += timeout_ms / 1000
             return {}
         heard = {part: [RECORD] for part, place in self.places.items() if place <= RECORD.offset}
         self.places |= dict.fromkeys(heard, RECORD.offset + 1)
@@ -72,7 +74,8 @@ class Kafka:
 def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Kafka, "made", [])
     monkeypatch.setattr("schemas.hearing.SILENCE_SECONDS", 0.0)
-    monkeypatch.setattr("consumers.record_times.ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(Kafka, "now", 0.0)
+    monkeypatch.setattr("consumers.record_times.time", SimpleNamespace(monotonic=lambda: Kafka.now))
     monkeypatch.setattr("producers.following.TROUBLE_SECONDS", 0.0)
     for room in ("consumers.record_times", "consumers.topic_reader", "producers.following"):
         monkeypatch.setattr(f"{room}.KafkaConsumer", Kafka)

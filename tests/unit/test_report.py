@@ -5,6 +5,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -133,17 +134,21 @@ def test_a_store_that_is_not_migrated_is_told_as_it_is(folder: Path, url: str) -
     assert "a table or column is missing" in page.said[""]
 
 
-def test_a_trend_needs_days_on_which_somebody_looked(folder: Path, url: str) -> None:
+def test_a_trend_needs_days_on_which_somebody_looked(
+    folder: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = datetime(2026, 11, 26, 12, tzinfo=VIETNAM)  # no midnight comes between two reports
+    monkeypatch.setattr("consumers.report_commands.datetime", SimpleNamespace(now=noon.astimezone))
     migrate(folder, url)
     page, _, _ = report(folder, url)
     assert PAGE["vi"]["no trend"] in page.said["vi"]
     store = open_store(url)
-    week_ago = datetime.now(VIETNAM).date() - timedelta(days=7)
+    week_ago = noon.date() - timedelta(days=7)
     store.note_indices(week_ago, {"thu_tinh": 99})
     page, text, _ = report(folder, url)
     (kept,) = [days for name, days in store.indices(date(2000, 1, 1)).items() if name == "thu_tinh"]
     store.close()
-    assert [day for day, _ in kept] == [week_ago, datetime.now(VIETNAM).date()]
+    assert [day for day, _ in kept] == [week_ago, noon.date()]
     assert f"−{99 - kept[1][1]} so với {week_ago:%d.%m.%Y}" in page.said["vi"]
     assert 'class="course"' in text
 
