@@ -90,6 +90,7 @@ class Publisher:
         """See that these topics exist: a missing one is told now and not by an endless wait.
 
         A broker may hear of topics that were just made some seconds after they were made: it is asked again.
+        Their partitions are learnt, all at once: asked for one by one, each first publishing waits for them.
 
         Raises:
             StopTheLine: names the first missing topic.
@@ -103,6 +104,7 @@ class Publisher:
                 f"topic {missing[0]} does not exist ({len(missing)} of {len(topics)} are missing)",
                 next_step="create them: lienthong road topics",
             )
+        await self._ready.client.set_topics(topics)
 
     async def _missing(self, topics: Sequence[str]) -> list[str]:
         metadata = await self._ready.client.fetch_all_metadata()
