@@ -1,89 +1,199 @@
-"""The command ``lienthong``: the one place where all rooms meet."""
+"""The command ``lienthong``: the one place where all rooms meet.
+
+A command's modules are loaded when it is asked for: what an agency's relay never uses costs it nothing.
+"""
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from traceback import extract_tb
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from consumers.audit_commands import audit
-from consumers.commands import consume, receipts
-from consumers.impact_command import impact
-from consumers.monitor_commands import monitor_app
-from consumers.numbers_commands import store
-from consumers.outboxes import OutboxLook, OutboxState
-from consumers.reconcile_commands import reconcile_commands
-from consumers.registry_commands import registry
-from consumers.rejects_commands import rejects
-from consumers.report_commands import report
-from consumers.shadow_command import shadow
-from consumers.status_commands import status_command
-from consumers.trace_command import trace_command
-from producers.backfill_command import backfill
-from producers.commands import capture
-from producers.draft_commands import contracts
-from producers.receipts_commands import follow
-from producers.settings import SourceSettings
-from producers.side import open_side
-from producers.trail import captured
-from producers.watching import Watch
-from schemas.codes_commands import codes
 from schemas.errors import LienthongError
 from schemas.logs import hush_false_alarms
-from schemas.settings import load_settings
-from streams.commands import road
-from streams.doctor import doctor
+
+#: A group of commands, or the function of a single one.
+Found = typer.Typer | Callable[..., Any]
 
 
-class _Outbox:
-    """An agency's outbox as the monitor wants it."""
+def _contracts() -> Found:
+    from consumers.impact_command import impact
+    from consumers.shadow_command import shadow
+    from producers.draft_commands import contracts
 
-    def __init__(self, url: str) -> None:
-        self._watch = Watch(url)
-        self.close = self._watch.close
+    contracts.command()(impact)  # it may read a store, which the schemas never do
+    contracts.command()(shadow)  # it may read a topic
+    return contracts
 
-    def look(self) -> OutboxLook:
-        seen = self._watch.look()
-        states = [
-            OutboxState(
-                dataset=one.capture.dataset,
-                waiting=one.waiting,
-                oldest_seconds=one.oldest_seconds,
-                in_place=one.in_place,
-            )
-            for one in seen.states
-        ]
-        return OutboxLook(states=states, now_ms=seen.now_ms)
+
+def _codes() -> Found:
+    from schemas.codes_commands import codes
+
+    return codes
+
+
+def _capture() -> Found:
+    from producers.commands import capture
+
+    return capture
+
+
+def _road() -> Found:
+    from streams.commands import road
+
+    return road
+
+
+def _store() -> Found:
+    from consumers.numbers_commands import store
+
+    return store
+
+
+def _receipts() -> Found:
+    from consumers.commands import receipts
+    from producers.receipts_commands import follow
+
+    receipts.command()(follow)
+    return receipts
+
+
+def _rejects() -> Found:
+    from consumers.rejects_commands import rejects
+
+    return rejects
+
+
+def _reconcile() -> Found:
+    from consumers.reconcile_commands import reconcile_commands
+    from producers.settings import SourceSettings
+    from producers.side import open_side
+    from schemas.settings import load_settings
+
+    return reconcile_commands(open_side, lambda: load_settings(SourceSettings).source)
+
+
+def _registry() -> Found:
+    from consumers.registry_commands import registry
+
+    return registry
+
+
+def _backfill() -> Found:
+    from producers.backfill_command import backfill
+
+    return backfill
+
+
+def _audit() -> Found:
+    from consumers.audit_commands import audit
+
+    return audit
+
+
+def _trace() -> Found:
+    from consumers.trace_command import trace_command
+    from producers.trail import captured
+
+    return trace_command(captured)  # it may read an agency's outbox
+
+
+def _consume() -> Found:
+    from consumers.consume_command import consume
+
+    return consume
+
+
+def _report() -> Found:
+    from consumers.report_commands import report
+
+    return report
+
+
+def _doctor() -> Found:
+    from streams.doctor import doctor
+
+    return doctor
+
+
+def _monitor() -> Found:
+    from consumers.monitor_commands import monitor_app
+    from streams.agency_outbox import AgencyOutbox
+
+    return monitor_app(AgencyOutbox)
+
+
+def _status() -> Found:
+    from consumers.status_commands import status_command
+    from streams.agency_outbox import AgencyOutbox
+
+    return status_command(AgencyOutbox)
+
+
+_FOUND: Mapping[str, Callable[[], Found]] = {
+    "contracts": _contracts,
+    "codes": _codes,
+    "capture": _capture,
+    "road": _road,
+    "store": _store,
+    "receipts": _receipts,
+    "rejects": _rejects,
+    "reconcile": _reconcile,
+    "registry": _registry,
+    "backfill": _backfill,
+    "audit": _audit,
+    "trace": _trace,
+    "consume": _consume,
+    "report": _report,
+    "doctor": _doctor,
+    "monitor": _monitor,
+    "status": _status,
+}
+
+
+@cache
+def _command(name: str) -> Any:
+    """A command or a group, as Typer runs it."""
+    alone, found = typer.Typer(), _FOUND[name]()
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return get_group(alone).commands[name]
+
+
+class _Commands(Mapping[str, Any]):
+    """All commands by name, each made when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_FOUND)
+
+    def __len__(self) -> int:
+        return len(_FOUND)
+
+
+class _Lienthong(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment] # it is only read
 
 
 app = typer.Typer(
+    cls=_Lienthong,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Liên thông keeps provincial databases in step with national-format stores.",
 )
-contracts.command()(impact)  # it may read a store, which the schemas never do
-contracts.command()(shadow)  # it may read a topic
-app.add_typer(contracts, name="contracts")
-app.add_typer(codes, name="codes")
-app.add_typer(capture, name="capture")
-app.add_typer(road, name="road")
-app.add_typer(store, name="store")
-receipts.command()(follow)
-app.add_typer(receipts, name="receipts")
-app.add_typer(rejects, name="rejects")
-app.add_typer(reconcile_commands(open_side, lambda: load_settings(SourceSettings).source), name="reconcile")
-app.add_typer(registry, name="registry")
-app.command()(backfill)
-app.add_typer(audit, name="audit")
-app.command("trace")(trace_command(captured))  # it may read an agency's outbox
-app.command()(consume)
-app.command()(report)
-app.command()(doctor)
-app.add_typer(monitor_app(_Outbox), name="monitor")
-app.command()(status_command(_Outbox))
 
 
 def _version(wanted: bool) -> None:
