@@ -30,7 +30,14 @@ class Events:
 
     def __post_init__(self) -> None:
         self._schema = fastavro.parse_schema(self.registered.schema)
-        self.producer = self.producer or KafkaProducer(
+        if self.producer is None:
+            self.connect()
+
+    def connect(self) -> None:
+        """Take a new producer: one whose broker was away may have gone deaf: ``schemas.hearing``."""
+        if self.producer is not None:
+            self.producer.close(timeout=5)
+        self.producer = KafkaProducer(
             bootstrap_servers=self.broker,
             acks="all",
             enable_idempotence=True,

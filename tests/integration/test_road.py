@@ -190,6 +190,7 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
     kafka.kill()
     time.sleep(1)
     kafka.start()
+    events.connect()
     events.write_all(rows[400:])
     settled(one)
     assert worker.poll() is None
