@@ -29,15 +29,12 @@ class Blocks:
     """The heads of the partitions that one worker holds."""
 
     def __init__(self) -> None:
-        self._held: dict[Position, tuple[int, Heads]] = {}  # with the claim's epoch
+        # By topic and partition, each with its claim's epoch.
+        self._held: dict[str, dict[int, tuple[int, Heads]]] = {}
 
     def unknown(self, lot: Sequence[Batch]) -> dict[Position, int]:
         """Partitions of a lot, with their epochs, whose claim is new: to be asked of the store."""
-        return {
-            batch.position: batch.epoch
-            for batch in lot
-            if self._held.get(batch.position, (None, {}))[0] != batch.epoch
-        }
+        return {batch.position: batch.epoch for batch in lot if self._of(batch.position)[0] != batch.epoch}
 
     def learn(self, epochs: Mapping[Position, int], found: Sequence[Blocked]) -> None:
         """Take what the store told of newly claimed partitions."""
@@ -45,19 +42,19 @@ class Blocks:
             # Their rejects came before the claim, so whatever is read now comes after them, even if the topic
             # was made anew and its offsets are lower.
             heads = {one.key: Head(one.offset, -1) for one in found if one.position == position}
-            self._held[position] = (epoch, heads)
+            self._held.setdefault(position.topic, {})[position.partition] = (epoch, heads)
 
     def heads(self, lot: Sequence[Batch]) -> dict[int, Heads]:
         """The heads of a lot's partitions; to be added to. Those of a lost claim are nobody's."""
         found: dict[int, Heads] = {}
         for batch in lot:
-            epoch, heads = self._held.get(batch.position, (None, {}))
+            epoch, heads = self._of(batch.position)
             found[batch.position.partition] = heads if epoch == batch.epoch else {}
         return found
 
     def move(self, position: Position, epoch: int, key: bytes, offset: int | None) -> None:
         """A record waits for another reject now; None: for none any longer."""
-        known, heads = self._held.get(position, (None, {}))
+        known, heads = self._of(position)
         if known != epoch:
             return
         if offset is None:
@@ -67,7 +64,10 @@ class Blocks:
 
     def count(self, topic: str) -> int:
         """Blocked records of a topic in the partitions held."""
-        return sum(len(heads) for position, (_, heads) in self._held.items() if position.topic == topic)
+        return sum(len(heads) for _, heads in self._held.get(topic, {}).values())
+
+    def _of(self, position: Position) -> tuple[int | None, Heads]:
+        return self._held.get(position.topic, {}).get(position.partition, (None, {}))
 
 
 def behind(records: Sequence[Placed], heads: Mapping[int, Heads]) -> dict[int, Head]:

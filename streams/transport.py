@@ -147,12 +147,18 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _positions(self, wanted: Collection[Position]) -> dict[Position, int | None]:
         """Where the consumer stands; None: nowhere yet. Of hundreds of partitions, twice a fetch."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription.assignment if subscription is not None else None
-        if assignment is None:
-            return {}
-        states = assignment._tp_state  # its methods would cost as much again as the rest
+        states = self._states()
         return {position: states[position]._position for position in wanted if position in states}
+
+    def ends(self) -> dict[Position, int | None]:
+        """The logs' ends as the last fetches told them; None before the first one."""
+        return {position: state.lso for position, state in self._states().items()}
+
+    def _states(self) -> Mapping[Position, Any]:
+        """Of what is assigned. Its methods would cost as much again as the rest, for each partition."""
+        subscription = self._consumer._subscription.subscription if self._consumer is not None else None
+        assignment = subscription.assignment if subscription is not None else None
+        return cast("Mapping[Position, Any]", assignment._tp_state) if assignment is not None else {}
 
     async def seek_all(self, offsets: Mapping[TP, int]) -> None:
         """Set positions; must run in this thread's loop."""
@@ -256,13 +262,9 @@ class BatchConsumer(driver.Consumer):
         """Whether the group's coordinator answers."""
         return self._thread.broker_known()
 
-    def end_offset(self, position: Position) -> int | None:
-        """The log's end as the last fetch told it; None before the first one."""
-        tp = TopicPartition(position.topic, position.partition)
-        consumer = self._thread._consumer
-        if consumer is None or tp not in consumer.assignment():
-            return None
-        return cast("int | None", consumer.last_stable_offset(tp))
+    def ends(self) -> Mapping[Position, int | None]:
+        """The logs' ends as the last fetches told them; None before the first one."""
+        return self._thread.ends()
 
 
 class Transport(driver.Transport):

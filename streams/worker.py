@@ -346,8 +346,9 @@ class Worker:
         behind: list[int] = []
         for lane in lanes:
             mine: dict[Position, int] = {}
+            ends = lane.consumer.ends()
             for position, held in lane.claims.held.items():
-                end = lane.consumer.end_offset(position)
+                end = ends.get(position)
                 # What the consumer stepped over without a record (markers of transactions) is not waited for.
                 done = held.committed if held.fetched else held.position
                 mine[position] = max(0, end - done) if end is not None else 0
