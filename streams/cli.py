@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from pkgutil import resolve_name
 from traceback import extract_tb
 from typing import Annotated, Any
 
@@ -32,42 +33,12 @@ def _contracts() -> Found:
     return contracts
 
 
-def _codes() -> Found:
-    from schemas.codes_commands import codes
-
-    return codes
-
-
-def _capture() -> Found:
-    from producers.commands import capture
-
-    return capture
-
-
-def _road() -> Found:
-    from streams.commands import road
-
-    return road
-
-
-def _store() -> Found:
-    from consumers.numbers_commands import store
-
-    return store
-
-
 def _receipts() -> Found:
     from consumers.commands import receipts
     from producers.receipts_commands import follow
 
     receipts.command()(follow)
     return receipts
-
-
-def _rejects() -> Found:
-    from consumers.rejects_commands import rejects
-
-    return rejects
 
 
 def _reconcile() -> Found:
@@ -79,47 +50,11 @@ def _reconcile() -> Found:
     return reconcile_commands(open_side, lambda: load_settings(SourceSettings).source)
 
 
-def _registry() -> Found:
-    from consumers.registry_commands import registry
-
-    return registry
-
-
-def _backfill() -> Found:
-    from producers.backfill_command import backfill
-
-    return backfill
-
-
-def _audit() -> Found:
-    from consumers.audit_commands import audit
-
-    return audit
-
-
 def _trace() -> Found:
     from consumers.trace_command import trace_command
     from producers.trail import captured
 
     return trace_command(captured)  # it may read an agency's outbox
-
-
-def _consume() -> Found:
-    from consumers.consume_command import consume
-
-    return consume
-
-
-def _report() -> Found:
-    from consumers.report_commands import report
-
-    return report
-
-
-def _doctor() -> Found:
-    from streams.doctor import doctor
-
-    return doctor
 
 
 def _monitor() -> Found:
@@ -136,22 +71,23 @@ def _status() -> Found:
     return status_command(AgencyOutbox)
 
 
-_FOUND: Mapping[str, Callable[[], Found]] = {
+#: In the order of ``--help``: where a command is, or what puts it together of several rooms.
+_FOUND: Mapping[str, str | Callable[[], Found]] = {
     "contracts": _contracts,
-    "codes": _codes,
-    "capture": _capture,
-    "road": _road,
-    "store": _store,
+    "codes": "schemas.codes_commands:codes",
+    "capture": "producers.commands:capture",
+    "road": "streams.commands:road",
+    "store": "consumers.numbers_commands:store",
     "receipts": _receipts,
-    "rejects": _rejects,
+    "rejects": "consumers.rejects_commands:rejects",
     "reconcile": _reconcile,
-    "registry": _registry,
-    "backfill": _backfill,
-    "audit": _audit,
+    "registry": "consumers.registry_commands:registry",
+    "backfill": "producers.backfill_command:backfill",
+    "audit": "consumers.audit_commands:audit",
     "trace": _trace,
-    "consume": _consume,
-    "report": _report,
-    "doctor": _doctor,
+    "consume": "consumers.consume_command:consume",
+    "report": "consumers.report_commands:report",
+    "doctor": "streams.doctor:doctor",
     "monitor": _monitor,
     "status": _status,
 }
@@ -160,7 +96,9 @@ _FOUND: Mapping[str, Callable[[], Found]] = {
 @cache
 def _command(name: str) -> Any:
     """A command or a group, as Typer runs it."""
-    alone, found = typer.Typer(), _FOUND[name]()
+    where = _FOUND[name]
+    found = resolve_name(where) if isinstance(where, str) else where()
+    alone = typer.Typer()
     if isinstance(found, typer.Typer):
         alone.add_typer(found, name=name)
     else:

@@ -216,10 +216,9 @@ class CaptureLab:
         self.site.begin_snapshot(capture)
         chunks, more = 0, True
         while more:
-            with suppress(Locked):
-                more = self.site.snapshot_chunk(capture, size) is not None
-                chunks += 1
-                between()
+            more = self.chunk(size, capture) is not None
+            chunks += 1
+            between()
         return chunks
 
     def number(self, *captures: Capture, limit: int = 1000, characters: int = 10**9) -> list[Change]:

@@ -17,16 +17,9 @@ from consumers.national import NationalBatch, NationalConsumer
 from deploy.local.kafka import KafkaNode
 from schemas.errors import LienthongError, SettingsError, StopTheLine, TryAgain
 from tests.national_lab import Ground, a_ground, keys, to_end, until
-from tests.road import PATIENTLY
 
 # kafka-python 3.0 does not always close a socket that is connecting when its client is closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A commit that a busy broker takes late is none that it refused."""
-    monkeypatch.setattr("consumers.topic_reader._ANSWER_MS", PATIENTLY["request_timeout_ms"])
 
 
 @pytest.fixture
