@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, cast
 
-import aiokafka
+import aiokafka.consumer.consumer
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -24,6 +24,7 @@ from faust.types import TP, AppT, ConsumerMessage, Message
 from consumers.store import Position
 from streams.batch import Batch, Record
 from streams.claims import Claims, Fetched
+from streams.fetch_sessions import SessionFetcher
 
 FETCH_WAIT_SECONDS = 0.5
 FETCH_EVERY_SECONDS = 0.01  # at most; what comes in between comes together
@@ -40,6 +41,7 @@ def _as_parsed(_records: PartitionRecords, _partition: TopicPartition, record: A
 
 
 PartitionRecords._consumer_record = _as_parsed
+aiokafka.consumer.consumer.Fetcher = SessionFetcher
 
 
 class PassThrough(Schema):  # type: ignore[type-arg]
@@ -134,21 +136,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         Those at which nothing moved are left out: a worker with a whole province has hundreds of them.
         """
         consumer = self._ensure_consumer()
-        before = self._positions(wanted)
+        # Of hundreds of partitions: to look each up by its name, twice a fetch, takes long.
+        before = [(position, state, state._position) for position, state in self._states().items()]
         most = at_most or consumer._max_poll_records
         # Faust's TP and a position are equal tuples; to make one of the other, hundreds of times, takes long.
         fetching = self._fetch_records(consumer, cast("set[TP]", wanted), timeout=seconds, max_records=most)
         records = cast("dict[Position, list[Record]]", await fetching)
         return {
-            position: Fetched(records.get(position, ()), before.get(position), after)
-            for position, after in self._positions(wanted).items()
-            if after is not None and (after != before.get(position) or position in records)
+            position: Fetched(records.get(position, ()), begun, state._position)
+            for position, state, begun in before
+            if (state._position != begun or position in records)
+            and state._position is not None
+            and position in wanted
         }
-
-    def _positions(self, wanted: Collection[Position]) -> dict[Position, int | None]:
-        """Where the consumer stands; None: nowhere yet. Of hundreds of partitions, twice a fetch."""
-        states = self._states()
-        return {position: states[position]._position for position in wanted if position in states}
 
     def ends(self) -> dict[Position, int | None]:
         """The logs' ends as the last fetches told them; None before the first one."""
