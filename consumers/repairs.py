@@ -5,7 +5,7 @@ so that nothing overtakes anything and a worker that lost the partition cannot i
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -163,8 +163,16 @@ class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol
 
     # --- for the worker that owns the partitions -----------------------------------------------------
 
-    def ask_again(self, deployment: str, positions: Sequence[Position], library: str) -> int:
-        """Ask to retry all heads of these partitions that another library than this refused; how many."""
+    def ask_again(
+        self, deployment: str, positions: Sequence[Position], libraries: Mapping[str, str]
+    ) -> dict[str, int]:
+        """Ask to retry all heads of these partitions that another library than the topic's refused.
+
+        Args:
+            libraries: the fingerprint that each topic's records are translated with now.
+
+        Returns how many were asked for, of each topic with some.
+        """
 
     def asked(self, deployment: str) -> list[Position]:
         """The partitions where something is asked for, whoever holds them."""

@@ -1,7 +1,7 @@
 """Repairs in SQL, alike on PostgreSQL and SQLite; see ``consumers.repairs.RepairStore``."""
 
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -186,10 +186,23 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
 
     # --- for the worker ------------------------------------------------------------------------------
 
-    def ask_again(self, deployment: str, positions: Sequence[Position], library: str) -> int:
-        heads = sa.update(ddl.reject).where(_of(deployment, positions), R.blocks, _OPEN, R.asked.is_(None))
+    def ask_again(
+        self, deployment: str, positions: Sequence[Position], libraries: Mapping[str, str]
+    ) -> dict[str, int]:
+        heads = R.deployment == deployment, R.blocks, _OPEN, R.asked.is_(None)
+        found: dict[str, int] = {}
         with self._transaction() as connection:
-            return connection.execute(heads.where(R.library != library).values(asked="retry")).rowcount
+            # Few topics have rejects at all: asked once, and not once for each of hundreds.
+            found_at = connection.execute(sa.select(R.topic, R.partition).where(*heads).distinct())
+            refused = {Position(*place) for place in found_at}
+            for topic, library in libraries.items():
+                mine = [position for position in positions if position.topic == topic and position in refused]
+                if not mine:
+                    continue
+                other = sa.update(ddl.reject).where(_of(deployment, mine), *heads, R.library != library)
+                if count := connection.execute(other.values(asked="retry")).rowcount:
+                    found[topic] = count
+        return found
 
     def asked(self, deployment: str) -> list[Position]:
         query = sa.select(R.topic, R.partition).where(R.deployment == deployment, R.asked.is_not(None))

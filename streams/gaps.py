@@ -35,6 +35,7 @@ Ends = Mapping[Position, int]
 class _Round:
     """One look at one dataset."""
 
+    noted: bool | None = None  #: whether numbers are noted as missing; only the watch that looks notes any
     known: int = 0  #: the highest number with an answer when it began
     ends: Ends | None = None  #: of the province's topic, to be passed first
     national: Ends | None = None  #: of the national topics, to be passed then
@@ -67,9 +68,11 @@ class GapWatch(Looker):
         self._deployment = deployment
         self._metrics = metrics
         self._rounds: dict[str, _Round] = {}
+        self._ledger: Ends | None = None  #: as it stood when this look first asked
 
     async def look(self) -> None:
         """Go one step with each dataset."""
+        self._ledger = None
         for contract in self._contracts:
             if Position(topic=contract.topic, partition=0) not in self._claims.held:
                 self._rounds.pop(contract.id, None)
@@ -88,8 +91,10 @@ class GapWatch(Looker):
         if monotonic() < one.not_before:
             return
         unanswered, one.known = await self._unanswered(contract, one)
-        noted = await self._in_store(lambda: self._store.gaps(contract.system, contract.dataset))
-        if unanswered or noted:
+        if one.noted is None:
+            gaps = await self._in_store(lambda: self._store.gaps(contract.system, contract.dataset))
+            one.noted = bool(gaps)
+        if unanswered or one.noted:
             one.ends = await self._ends([contract.topic])
 
     async def _unanswered(self, contract: Contract, one: _Round) -> tuple[Ranges, int]:
@@ -120,18 +125,24 @@ class GapWatch(Looker):
             )
         if healed := before - sure:
             logger.info("missing changes arrived", source=contract.id, numbers=shortened(healed))
+        one.noted = bool(sure)
         one.ends = one.national = None
 
     async def _ends(self, topics: Collection[str]) -> Ends:
-        rows = await self._in_store(lambda: self._store.ledger(self._deployment))
-        places = [row.position for row in rows if row.position.topic in topics]
+        places = [position for position in await self._at() if position.topic in topics]
         bounds = await self._log.bounds(places)
         return {position: end for position, (_, end) in bounds.items()}
 
     async def _passed(self, ends: Ends) -> bool:
-        rows = await self._in_store(lambda: self._store.ledger(self._deployment))
-        at = {row.position: row.next_offset or 0 for row in rows}
+        at = await self._at()
         return all(at.get(position, 0) >= end for position, end in ends.items())
+
+    async def _at(self) -> Ends:
+        """How far the ledger is; read once a look, for it has 1,500 rows and as many as 141 datasets ask."""
+        if self._ledger is None:
+            rows = await self._in_store(lambda: self._store.ledger(self._deployment))
+            self._ledger = {row.position: row.next_offset or 0 for row in rows}
+        return self._ledger
 
 
 def _since(span: tuple[int, int], suspects: Mapping[tuple[int, int], float], now: float) -> float:

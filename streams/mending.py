@@ -106,12 +106,12 @@ class Mender(Looker):
     async def _heal(self, held: Mapping[Position, int]) -> None:
         """What another library refused may pass now: a code arrived, a contract was mended."""
         new = [position for position, epoch in held.items() if self._healed.get(position) != epoch]
-        for topic in sorted({position.topic for position in new}):
-            mine = [position for position in new if position.topic == topic]
-            library = self._hop.fingerprint(topic)
-            count = await self._in_store(lambda: self._store.ask_again(self._deployment, mine, library))  # noqa: B023 - awaited
-            if count:
-                logger.info("rejects are tried again: the library has changed", topic=topic, rejects=count)
+        if not new:
+            return
+        libraries = {topic: self._hop.fingerprint(topic) for topic in {position.topic for position in new}}
+        asked = await self._in_store(lambda: self._store.ask_again(self._deployment, new, libraries))
+        for topic, count in asked.items():
+            logger.info("rejects are tried again: the library has changed", topic=topic, rejects=count)
         self._healed |= {position: held[position] for position in new}
 
     # --- national records ----------------------------------------------------------------------------

@@ -60,8 +60,11 @@ class Hop(Protocol[P]):
 
     name: str
 
-    async def begin(self, lot: Sequence[Batch]) -> None:
-        """Fetch what preparing needs of services; lots begin in their order. Raises ``TryAgain``."""
+    async def begin(self, batches: Sequence[Batch]) -> None:
+        """Fetch what preparing these batches needs of services, the next lot's and what waits behind it.
+
+        Raises ``TryAgain``.
+        """
 
     def prepare(self, lot: Sequence[Batch]) -> P:
         """Decode and reshape; runs in a worker thread; touches no service."""
@@ -150,7 +153,7 @@ class Mill(Generic[P]):
                     self._room.release()
                     continue
                 lot = self._next_lot()
-                await self._begin(lot)
+                await self._begin([*lot, *self._waiting])
                 prepared = await self._prepare(lot)
                 self._prepared.put_nowait((lot, prepared))
 
@@ -163,11 +166,11 @@ class Mill(Generic[P]):
             yield
             self.last_progress = time.monotonic()
 
-    async def _begin(self, lot: list[Batch]) -> None:
+    async def _begin(self, batches: list[Batch]) -> None:
         attempt = 0
         while True:
             try:
-                await self._hop.begin(lot)
+                await self._hop.begin(batches)
             except TryAgain as error:
                 attempt += 1
                 await self._wait(error, attempt)

@@ -1,7 +1,8 @@
 """Which records wait: after a reject, the later changes of its record are parked in order until it is mended.
 
-All other records flow. What is known of a partition belongs to one claim of it: read from the store when the
-claim's first batch comes, and added to by the rejects since. While nothing is rejected, nothing is looked up.
+All other records flow. What is known of a partition belongs to one claim of it: read from the store when
+batches of the claim come first, and added to by the rejects since. While nothing is rejected, nothing is
+looked up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,17 +33,20 @@ class Blocks:
         # By topic and partition, each with its claim's epoch.
         self._held: dict[str, dict[int, tuple[int, Heads]]] = {}
 
-    def unknown(self, lot: Sequence[Batch]) -> dict[Position, int]:
-        """Partitions of a lot, with their epochs, whose claim is new: to be asked of the store."""
-        return {batch.position: batch.epoch for batch in lot if self._of(batch.position)[0] != batch.epoch}
+    def unknown(self, batches: Sequence[Batch]) -> dict[Position, int]:
+        """Partitions of batches, with their epochs, whose claim is new: to be asked of the store."""
+        return {one.position: one.epoch for one in batches if self._of(one.position)[0] != one.epoch}
 
     def learn(self, epochs: Mapping[Position, int], found: Sequence[Blocked]) -> None:
         """Take what the store told of newly claimed partitions."""
-        for position, epoch in epochs.items():
+        heads: dict[Position, Heads] = {}
+        for one in found:
             # Their rejects came before the claim, so whatever is read now comes after them, even if the topic
             # was made anew and its offsets are lower.
-            heads = {one.key: Head(one.offset, -1) for one in found if one.position == position}
-            self._held.setdefault(position.topic, {})[position.partition] = (epoch, heads)
+            heads.setdefault(one.position, {})[one.key] = Head(one.offset, -1)
+        for position, epoch in epochs.items():
+            mine = heads.get(position, {})
+            self._held.setdefault(position.topic, {})[position.partition] = (epoch, mine)
 
     def heads(self, lot: Sequence[Batch]) -> dict[int, Heads]:
         """The heads of a lot's partitions; to be added to. Those of a lost claim are nobody's."""

@@ -67,7 +67,7 @@ class SyncHop:
         """The national topics of all formats in use."""
         return sorted(self._formats)
 
-    async def begin(self, lot: Sequence[Batch]) -> None:
+    async def begin(self, batches: Sequence[Batch]) -> None:
         """Nothing: what a lot needs is in it."""
 
     def prepare(self, lot: Sequence[Batch]) -> Load:

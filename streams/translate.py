@@ -126,9 +126,9 @@ class TranslateHop:
         """What its contracts read."""
         return sorted(self._contracts)
 
-    async def begin(self, lot: Sequence[Batch]) -> None:
-        """Learn which records wait in the partitions that were claimed since."""
-        if new := self._blocks.unknown(lot):
+    async def begin(self, batches: Sequence[Batch]) -> None:
+        """Learn which records wait in the partitions that were claimed since, of all datasets at once."""
+        if new := self._blocks.unknown(batches):
             found = await self._in_store(lambda: self._store.blocked(self._deployment, list(new)))
             self._blocks.learn(new, found)
 

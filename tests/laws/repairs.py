@@ -131,13 +131,13 @@ class RepairLaws:
 
     def test_the_same_cause_again_unasks_and_takes_the_library_over(self, lab: Lab) -> None:
         held = refuse(lab, head(0, b"a"), a_reject(7, key=None, library="l1"))
-        assert lab.store.ask_again(lab.deployment, [HERE], "l1") == 0
-        assert lab.store.ask_again(lab.deployment, [HERE], "l2") == 1
+        assert lab.store.ask_again(lab.deployment, [HERE], {HERE.topic: "l1"}) == {}
+        assert lab.store.ask_again(lab.deployment, [HERE], {HERE.topic: "l2"}) == {HERE.topic: 1}
         (one,) = work(lab)
         mend = Mend(work=one, became=None, done=(), again=replace(one.reject, library="l2"))
         lab.store.mend(lab.deployment, held, [mend], formats=[BOOK.full_id])
         assert (len(rows(lab)), rows(lab)[0].asked, rows(lab)[0].reject.blocks) == (2, None, True)
-        assert lab.store.ask_again(lab.deployment, [HERE], "l2") == 0
+        assert lab.store.ask_again(lab.deployment, [HERE], {HERE.topic: "l2"}) == {}
 
     def test_superseding_gives_out_the_newest_and_answers_the_rest(self, lab: Lab) -> None:
         held = refuse(
