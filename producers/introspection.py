@@ -151,10 +151,9 @@ def _keys(inspector: Inspector, schema: str | None, name: str) -> Iterator[tuple
 
 
 def _comment(inspector: Inspector, schema: str | None, name: str) -> str | None:
-    try:
-        return inspector.get_table_comment(name, schema)["text"]
-    except NotImplementedError:  # SQLite knows no comments
+    if not inspector.dialect.supports_comments:  # as of SQLite
         return None
+    return inspector.get_table_comment(name, schema)["text"]
 
 
 def _is_binary(declared: Any) -> bool:
