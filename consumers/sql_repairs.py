@@ -189,26 +189,23 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
     def ask_again(
         self, deployment: str, positions: Sequence[Position], libraries: Mapping[str, str]
     ) -> dict[str, int]:
-        heads = R.deployment == deployment, R.blocks, _OPEN, R.asked.is_(None)
+        heads = R.blocks, _OPEN, R.asked.is_(None)
         found: dict[str, int] = {}
         with self._transaction() as connection:
             # Few topics have rejects at all: asked once, and not once for each of hundreds.
-            found_at = connection.execute(sa.select(R.topic, R.partition).where(*heads).distinct())
-            refused = {Position(*place) for place in found_at}
-            for topic, library in libraries.items():
-                mine = [position for position in positions if position.topic == topic and position in refused]
-                if not mine:
-                    continue
-                other = sa.update(ddl.reject).where(_of(deployment, mine), *heads, R.library != library)
+            refused = _places(connection, deployment, *heads) & set(positions)
+            for topic in sorted({position.topic for position in refused}):
+                mine = [position for position in refused if position.topic == topic]
+                other = sa.update(ddl.reject).where(
+                    _of(deployment, mine), *heads, R.library != libraries[topic]
+                )
                 if count := connection.execute(other.values(asked="retry")).rowcount:
                     found[topic] = count
         return found
 
     def asked(self, deployment: str) -> list[Position]:
-        query = sa.select(R.topic, R.partition).where(R.deployment == deployment, R.asked.is_not(None))
         with self._transaction() as connection:
-            found = connection.execute(query.where(_OPEN).distinct())
-            return sorted(Position(topic=topic, partition=partition) for topic, partition in found)
+            return sorted(_places(connection, deployment, _OPEN, R.asked.is_not(None)))
 
     def work(self, deployment: str, position: Position, *, heads: int, changes: int) -> list[Work]:
         query = sa.select(ddl.reject).where(_of(deployment, [position]), R.asked.is_not(None), _OPEN)
@@ -328,6 +325,12 @@ def _chosen(which: Which) -> list[sa.ColumnElement[bool]]:
     )
     told = [column == value for column, value in values if value is not None]
     return [*told, *([R.id.in_(which.ids)] if which.ids else []), _OPEN]
+
+
+def _places(connection: sa.Connection, deployment: str, *which: sa.ColumnElement[bool]) -> set[Position]:
+    """The partitions with such rejects."""
+    query = sa.select(R.topic, R.partition).where(R.deployment == deployment, *which).distinct()
+    return {Position(*place) for place in connection.execute(query)}
 
 
 def _of(

@@ -139,6 +139,18 @@ class RepairLaws:
         assert (len(rows(lab)), rows(lab)[0].asked, rows(lab)[0].reject.blocks) == (2, None, True)
         assert lab.store.ask_again(lab.deployment, [HERE], {HERE.topic: "l2"}) == {}
 
+    def test_each_topic_is_asked_for_with_its_own_library_where_it_is_held(self, lab: Lab) -> None:
+        other = Position(topic="province.hotich_thu.khac", partition=0)
+        refuse(
+            lab, head(0, b"a"), replace(head(1, b"b"), topic=other.topic), replace(head(2, b"c"), partition=1)
+        )  # fmt: skip
+        libraries = {HERE.topic: "l2", other.topic: "l1"}
+        assert lab.store.ask_again(lab.deployment, [HERE, other], libraries) == {HERE.topic: 1}
+        assert lab.store.asked(lab.deployment) == [HERE]
+        libraries[other.topic] = "l2"
+        assert lab.store.ask_again(lab.deployment, [HERE, other], libraries) == {other.topic: 1}
+        assert lab.store.asked(lab.deployment) == [other, HERE]
+
     def test_superseding_gives_out_the_newest_and_answers_the_rest(self, lab: Lab) -> None:
         held = refuse(
             lab, head(0, b"a"), head(1, b"b"), parked=tuple(behind(at, 0, b"a") for at in (2, 3, 4))

@@ -26,6 +26,8 @@ SESSION_NOT_KNOWN, STORAGE_ERROR = 70, 56
 class Broker:
     """A broker's side of KIP-227, and the road to it."""
 
+    cluster = None  #: that a client has one is all that is asked here
+
     def __init__(self) -> None:
         self.sessions: dict[int, tuple[int, dict[Place, int]]] = {}  #: next epoch and what it reads
         self.made = 0
@@ -34,8 +36,6 @@ class Broker:
         self.error = 0  #: of the next answer
         self.read: dict[Place, int] = {}  #: what the last request made it read
         self.told = 0  #: places named in the last request
-
-    cluster = None
 
     async def send(self, node_id: int, request: Any) -> Any:
         trouble, self.trouble = self.trouble, None
