@@ -1,11 +1,9 @@
 """``lienthong monitor run``: eyes that need no worker and no relay to live."""
 
 import logging
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Event
 from typing import Annotated
 
 import structlog
@@ -23,6 +21,7 @@ from consumers.watcher import Watcher, monitor
 from schemas.library import Library, load_library
 from schemas.logs import configure_logs
 from schemas.settings import load_settings
+from schemas.stopping import stop_on_signal
 
 logger = structlog.get_logger(__name__)
 
@@ -42,9 +41,7 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
         configure_logs(json_lines=json_logs)
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the metrics tell that a broker is away
         settings = load_settings(MonitorSettings)
-        stop = Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stop_on_signal()
         registry = CollectorRegistry()
         metrics = MonitorMetrics(registry)
         library = load_library(settings.contract_folders)

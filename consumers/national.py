@@ -24,7 +24,6 @@ What the caller can rely on:
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -109,7 +108,7 @@ class NationalConsumer:
         self.park = Park(park if park is not None else Path(f"{self.format.topic}.park.jsonl"))
         self._language = language
         self._metrics = metrics
-        self._stop = threading.Event()
+        self._stopped = False
         self._reader: TopicReader | None = None
         self._in_hand: NationalBatch | None = None
         self._names = tuple(one.name for one in self.format.fields)
@@ -138,7 +137,7 @@ class NationalConsumer:
 
     def stop(self) -> None:
         """End the loop after the batch in hand, committing it. Any thread or signal handler may call it."""
-        self._stop.set()
+        self._stopped = True  # no Event: a signal handler must not ask for a lock
 
     def batches(
         self,
@@ -162,7 +161,7 @@ class NationalConsumer:
             )
         self._rewind(reader)
         wanted = at_most if at_most is not None else sys.maxsize
-        while wanted and not self._stop.is_set():
+        while wanted and not self._stopped:
             batch = self._batch(reader.fetch(min(max_records, wanted), timeout_seconds), reader)
             if until_end and not batch.offsets and reader.at_end():
                 return

@@ -1,8 +1,6 @@
 """``lienthong receipts follow``: the publisher's side of receipts."""
 
-import signal
 from contextlib import closing
-from threading import Event
 from typing import Annotated
 
 import typer
@@ -13,6 +11,7 @@ from schemas.errors import LienthongError
 from schemas.library import load_library
 from schemas.logs import configure_logs
 from schemas.settings import load_settings
+from schemas.stopping import stop_on_signal
 
 
 def follow(
@@ -39,9 +38,7 @@ def follow(
         raise LienthongError(
             "nothing is captured in this database", next_step="run: lienthong capture install"
         )
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signal()
     with closing(open_answers(settings.source)) as book:
         follower = Follower(book, datasets, settings, library.registry)
         follower.run(stop, until_end=until_end)

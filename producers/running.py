@@ -1,9 +1,7 @@
 """Puts a relay together from settings and runs it until the process is told to end."""
 
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Event
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -19,15 +17,14 @@ from producers.relay import Prepare, Relay, RelayOptions
 from producers.settings import RelaySettings
 from schemas.errors import LienthongError
 from schemas.library import Library, load_library
+from schemas.stopping import stop_on_signal
 
 logger = structlog.get_logger(__name__)
 
 
 def run_relay(settings: RelaySettings) -> None:
     """Run until SIGTERM or SIGINT. Raises what ``Relay.run`` raises."""
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signal()
     outbox = open_outbox(settings.source)
     publisher = Publisher(settings.broker, client_id="lienthong-capture")
     registry = CollectorRegistry()

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ class Agency:
         return {
             **os.environ,
             "PYTHONUTF8": "1",
+            "PYTHONFAULTHANDLER": "1",
             "LIENTHONG_SOURCE": self.lab.source,
             "LIENTHONG_BROKER": self.kafka.bootstrap,
             "LIENTHONG_CONTRACTS": str(self.folder / "province"),
@@ -78,6 +80,16 @@ class Agency:
             relay = subprocess.Popen(line, env=self.environment, stdout=log, stderr=log)
         self.relays.append(relay)
         return relay
+
+    def end(self, relay: subprocess.Popen[bytes]) -> None:
+        """Tell it to end; if it does not, fail with its log and where each of its threads stands."""
+        relay.terminate()
+        try:
+            assert relay.wait(timeout=180) == 0, self.log
+        except subprocess.TimeoutExpired:
+            relay.send_signal(signal.SIGABRT)
+            relay.wait()
+            raise AssertionError(f"the relay does not end:\n{self.log}") from None
 
     def insert(self, first: int, last: int, hand: Hand | None = None) -> None:
         """One transaction of new rows."""

@@ -2,7 +2,6 @@
 
 import random
 import re
-import signal
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -45,8 +44,7 @@ def test_snapshot_and_live_changes_reach_the_topic(agency: Agency) -> None:
     events = hold_to_account(agency)
     ops = list({event.seq: event.op for event in events}.values())  # any of them may come twice
     assert [ops.count(op) for op in "rcud"] == [300, 10, 4, 1]
-    relay.send_signal(signal.SIGTERM)
-    assert relay.wait(timeout=180) == 0
+    agency.end(relay)
     assert "Traceback" not in agency.log
 
 
@@ -133,8 +131,7 @@ def test_sigterm_while_the_broker_is_away_ends_in_time(on_postgres: Agency) -> N
     agency.kafka.kill()
     agency.insert(11, 20)
     wait_for("the relay to notice", lambda: "acknowledge" in agency.log or "waiting" in agency.log)
-    relay.send_signal(signal.SIGTERM)
-    assert relay.wait(timeout=180) == 0
+    agency.end(relay)
     assert agency.waiting() == 10
     agency.kafka.start()
     agency.start()
@@ -163,8 +160,7 @@ def test_a_record_too_large_waits_and_others_go_on(on_postgres: Agency) -> None:
             return str(page.read(), "utf-8")
 
     wait_for("the metric", lambda: f"lienthong_capture_parked{labels} 2.0" in scraped())
-    relay.send_signal(signal.SIGTERM)
-    assert relay.wait(timeout=180) == 0
+    agency.end(relay)
     set_limit(agency, 2_000_000)
     agency.start()
     hold_to_account(agency)
