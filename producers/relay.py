@@ -248,6 +248,7 @@ class Relay:
                     next_step="run: lienthong capture install --snapshot",
                 )
         if _definitions(states) != self._seen:
+            before = self._encoders.keys()
             try:
                 self._learn(states)
             except TryAgain:
@@ -261,6 +262,10 @@ class Relay:
                     if wanted.get(dataset) == self._seen.get(dataset)
                 }
                 logger.error("not relayed", why=problem.message, next_step=problem.next_step)
+            if self._encoders.keys() - before:
+                # What was numbered while it could not be encoded goes out before later rows of its keys.
+                self._parking.clear()
+                self._catch_up()
 
     def _learn(self, states: Sequence[State]) -> None:
         self._encoders = self._prepare(self._outbox, states)

@@ -188,7 +188,7 @@ class Bench:
 
     def prepare(self, outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
         self.prepared += 1
-        return self.encoders
+        return dict(self.encoders)
 
     def forward(self, seconds: float) -> Callable[[], None]:
         """A step of a script: time goes by."""

@@ -232,6 +232,26 @@ def test_a_dataset_whose_triggers_changed_stops_until_its_contract_fits(bench: B
 # --- the end -------------------------------------------------------------------------------------------
 
 
+def test_a_dataset_that_is_relayed_again_begins_with_what_was_numbered_before(bench: Bench) -> None:
+    bench.encoders[A].bad = {"k": "type_mismatch"}
+    bench.outbox.write("k")
+    every = dict(bench.encoders)
+
+    def install() -> None:  # before the contract is registered: the encoders are refused
+        bench.outbox.columns = {"id": "string"}
+        bench.encoders.pop(A)
+
+    def register() -> None:
+        every[A].bad = {}
+        bench.encoders[A] = every[A]
+        bench.outbox.columns = {"id": "long", "ten": "string"}
+
+    look, retry = bench.forward(11), bench.forward(61)
+    bench.run(look, install, look, retry, register, look, bench.write("k"), look)
+    assert bench.publisher.sent == [(A, "k"), (A, "k")]
+    assert bench.outbox.marked == [1, 2]
+
+
 def test_the_batch_at_hand_is_finished_when_the_process_is_told_to_end(bench: Bench) -> None:
     bench.outbox.write("x")
 
