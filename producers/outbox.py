@@ -21,6 +21,10 @@ class Locked(TryAgain):
     """Somebody else holds a lock that a statement needs, for longer than we may wait."""
 
 
+class Slow(Locked):
+    """A statement took longer than we may hold locks, and waited for none for long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
     """One dataset as its triggers know it."""

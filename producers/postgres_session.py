@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 from sqlalchemy import URL
 
-from producers.outbox import Locked
+from producers.outbox import Locked, Slow
 from producers.postgres_sql import SESSION
 from schemas.errors import LienthongError, TryAgain
 
@@ -94,7 +94,13 @@ class Session:
     def _translated(self, error: psycopg.Error) -> Exception:
         place = f"the agency database {self.database}"
         state = f"{type(error).__name__}, {error.sqlstate}" if error.sqlstate else type(error).__name__
-        if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
+        if isinstance(error, errors.QueryCanceled):
+            return Slow(
+                f"{place}: a statement takes longer than it may ({state})",
+                next_step="have an index made on the contract's key columns, in their order, if none is there;"
+                " else try again when the server is less busy",
+            )
+        if isinstance(error, errors.LockNotAvailable):
             return Locked(
                 f"{place}: a statement waited too long for others ({state})",
                 next_step="try again when the long transactions on this table are over",

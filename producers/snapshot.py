@@ -5,13 +5,14 @@ from threading import Event
 from typing import Final
 
 from producers.clock import Clock
-from producers.outbox import Capture, Locked, Site
+from producers.outbox import Capture, Locked, Site, Slow
 
 _LARGEST: Final = 2_000
 #: So many rows may wait in the outbox: what the agency's disk must have room for.
 MOST_WAITING: Final = 100_000
 _TELL_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
+_MOST_SLOW: Final = 20  #: times that a single row may take too long; more will not help
 
 Tell = Callable[[str], None]
 
@@ -73,8 +74,10 @@ def write_on(
         tell: says to a person what is waited for.
         clock: of the pauses.
         stop: ends it early.
+
+    Raises ``Slow`` if the database is too slow for even one row at a time.
     """
-    written = 0
+    written = slow = 0
     size = _LARGEST
     told_at = clock.monotonic() - _TELL_SECONDS
     look_at = clock.monotonic()
@@ -91,9 +94,12 @@ def write_on(
         look_at = clock.monotonic() + _LOOK_SECONDS if clock.monotonic() >= look_at else look_at
         try:
             rows = chunk(size)
-        except Locked:
+        except Locked as problem:
+            slow = slow + 1 if size == 1 and isinstance(problem, Slow) else 0
+            if slow > _MOST_SLOW:
+                raise
             # Somebody is changing a row of this chunk. Fewer rows at once are sooner free of others.
-            if size == 1:
+            if size == 1 and not slow:
                 told_at = _tell("a row is locked by another transaction; waiting", tell, clock, told_at)
             size = max(1, size // 4)
             clock.pause(stop, 0.2)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from producers.install import check, choose
-from producers.outbox import Capture, Column, Locked, Shape, Site
+from producers.outbox import Capture, Column, Locked, Shape, Site, Slow
 from producers.snapshot import MOST_WAITING, take_snapshot
 from schemas.contracts import AvroType
 from schemas.errors import LienthongError
@@ -162,6 +162,13 @@ def test_one_locked_row_is_waited_for_and_told_now_and_then() -> None:
     assert min(site.sizes) == 1
     assert 2 <= len(told) <= 3
     assert "locked" in told[0]
+
+
+def test_a_database_too_slow_for_one_row_is_told_and_not_waited_for_without_end() -> None:
+    site = ScriptedSite([Slow("slow")] * 106 + [1, None])
+    with pytest.raises(Slow):
+        snapshot(site)
+    assert 20 < len(site.sizes) < 40
 
 
 def test_a_snapshot_that_goes_on_says_so_and_counts_from_there() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from producers import postgres_rows
 from producers.opening import open_outbox, open_site
-from producers.outbox import Locked
+from producers.outbox import Locked, Slow
 from schemas.errors import LienthongError, TryAgain
 from tests.capture_lab import SOHO, CaptureLab, Hand, replayed, take
 from tests.road import wait_for
@@ -22,8 +22,9 @@ class TestSnapshotAndLocks:
         clerk.run("BEGIN")
         clerk.run("UPDATE so_ho SET ho_ten = 'mới' WHERE id = 2")
         lab.site.begin_snapshot(SOHO)
-        with pytest.raises(Locked):
+        with pytest.raises(Locked) as caught:
             lab.site.snapshot_chunk(SOHO, 3)
+        assert not isinstance(caught.value, Slow)
         assert lab.told() == [], "a chunk is all or nothing"
         assert lab.chunk(1) == 1
         clerk.run("COMMIT")
@@ -56,6 +57,21 @@ class TestSnapshotAndLocks:
             waiting.join()
             assert gave_up
             take(lab)  # the next one begins anew
+
+    def test_a_statement_that_is_slow_itself_is_not_taken_for_one_that_waits(self, lab: CaptureLab) -> None:
+        lab.insert(1)
+        lab.install()
+        lab.hand.run(
+            "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_sleep(1); RETURN NEW; END'"
+        )
+        lab.hand.run(
+            "CREATE TRIGGER slowly BEFORE INSERT ON lienthong_outbox FOR EACH ROW EXECUTE PROCEDURE slowly()"
+        )
+        lab.site.begin_snapshot(SOHO)
+        with pytest.raises(Slow) as caught:
+            lab.site.snapshot_chunk(SOHO, 1)
+        assert "index" in caught.value.next_step
 
     def test_a_chunk_gives_up_before_a_deadlock_is_looked_for(self, lab: CaptureLab) -> None:
         assert postgres_rows.BRIEF.endswith("ms")
