@@ -9,7 +9,7 @@ from sqlalchemy import URL
 
 from producers.outbox import Capture, Change, State, of_row
 from producers.postgres_floor import Floor
-from producers.postgres_lines import line_trigger_names
+from producers.postgres_lines import line_triggers
 from producers.postgres_session import Session
 from producers.postgres_sql import trigger_names
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
@@ -65,7 +65,8 @@ FROM (SELECT set_config('synchronous_commit', 'off', true)) AS lazily WHERE id =
 """
 
 _PRUNE: Final = f"""
-DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT %s)
+DELETE FROM {OUTBOX}
+WHERE id IN (SELECT id FROM {OUTBOX} WHERE published_at IS NOT NULL ORDER BY id LIMIT %s)
 AND published_at < clock_timestamp() - make_interval(secs => %s) RETURNING id
 """
 
@@ -76,6 +77,14 @@ FROM {DATASETS} AS d LEFT JOIN {SNAPSHOTS} AS s USING (dataset) LEFT JOIN (
   SELECT dataset, count(*) AS waiting, min(changed_at) AS oldest FROM {OUTBOX}
   WHERE published_at IS NULL GROUP BY dataset
 ) AS w USING (dataset) ORDER BY d.dataset
+"""
+
+
+#: By the names of their tables, not by what those names find: a table that was put in the place of another
+#: has none, and a relay's user may have another search path than the installer's.
+_TRIGGERS: Final = """
+SELECT t.tgname, c.relname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND t.tgenabled = 'A' AND t.tgname LIKE '00\\_lienthong\\_%'
 """
 
 
@@ -125,13 +134,7 @@ def read_states(session: Session) -> list[State]:
     """Every dataset captured in this database; empty if nothing was ever installed."""
     if session.rows(f"SELECT to_regclass('{DATASETS}')")[0][0] is None:
         return []
-    enabled = {
-        row[0]
-        for row in session.rows(
-            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A'"
-            " AND tgname LIKE '00\\_lienthong\\_%'"
-        )
-    }
+    enabled = set(session.rows(_TRIGGERS))
     states = []
     for dataset, definition, captured, next_seq, waiting, oldest, finished, rows in session.rows(_STATES):
         capture = Capture.from_json(dataset, definition)
@@ -139,7 +142,7 @@ def read_states(session: Session) -> list[State]:
             State(
                 capture=capture,
                 captured=captured,
-                in_place=enabled.issuperset([*trigger_names(capture), *line_trigger_names(capture)]),
+                in_place=enabled.issuperset(_triggers(capture)),
                 next_seq=next_seq,
                 waiting=waiting,
                 oldest_seconds=max(0.0, oldest),
@@ -148,3 +151,10 @@ def read_states(session: Session) -> list[State]:
             )
         )
     return states
+
+
+def _triggers(capture: Capture) -> list[tuple[str, str]]:
+    """Each trigger's name and its table's."""
+    mine = [(one, capture.table) for one in trigger_names(capture)]
+    every = [*mine, *line_triggers(capture)]
+    return [(trigger, table.rpartition(".")[2]) for trigger, table in every]

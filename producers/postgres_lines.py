@@ -51,9 +51,10 @@ class Place:
     sources: Sources  #: set -> its table as it stands behind FROM
 
 
-def line_trigger_names(capture: Capture) -> list[str]:
-    """The triggers of all sets of lines."""
-    return [name for at in range(len(capture.lines)) for name in _names(capture, at)]
+def line_triggers(capture: Capture) -> list[tuple[str, str]]:
+    """The triggers of all sets of lines: name and table."""
+    every = enumerate(capture.lines.values())
+    return [(trigger, one.table) for at, one in every for trigger in _names(capture, at)]
 
 
 def line_statements(capture: Capture, place: Place) -> list[str]:

@@ -18,13 +18,14 @@ from producers.postgres_sql import (
     address,
     after_key,
     completion_statement,
+    forget_statements,
     lacking,
     outbox_statements,
     remember_statement,
-    removal_statements,
+    removal,
     trigger_statements,
 )
-from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name
+from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, begin_anew, name
 
 _FOUND: Final = """
 SELECT n.nspname, c.relname, c.relkind, row_security_active(c.oid),
@@ -119,9 +120,10 @@ class PostgresSite:
         if self._is_in_place(capture, digest):
             return completion
         before = [s.capture for s in self.states() if s.capture.dataset == capture.dataset]
-        gone = [statement for one in before for statement in line_removal(one, schema)]
+        gone = [drop for one in before for drop in (*line_removal(one, schema), removal(one, schema))]
+        anew = begin_anew(capture.dataset, f"{name(schema)}.{name(SNAPSHOTS)}")
         remembered = remember_statement(capture, schema, digest)
-        return [*outbox_statements(schema), *gone, *statements, remembered, *completion]
+        return [*outbox_statements(schema), *gone, *statements, anew, remembered, *completion]
 
     def lacking(self, capture: Capture) -> int:
         if self._session.rows(f"SELECT to_regclass('{OUTBOX}')")[0][0] is None:
@@ -129,10 +131,9 @@ class PostgresSite:
         return int(self._session.rows(f"SELECT count(*) FROM {lacking(capture, self._schema())}")[0][0])
 
     def removal(self, capture: Capture) -> list[str]:
-        found = self._session.rows(_FOUND, (address(capture.table),))
-        table = f"{name(found[0][0])}.{name(found[0][1])}" if found else None
         schema = self._schema()
-        return [*line_removal(capture, schema), *removal_statements(capture, schema, table)]
+        noted = forget_statements(capture, schema)
+        return [*line_removal(capture, schema), removal(capture, schema), *noted]
 
     def run(self, statements: Sequence[str]) -> None:
         with self._session.transaction():

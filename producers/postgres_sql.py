@@ -152,7 +152,7 @@ def trigger_statements(
             triggers, are not taken for its own; empty for a partitioned one.
         sources: of its lines.
     """
-    function = f"{name(schema)}.{name('lienthong_capture_' + capture.slug)}"
+    function = _function(capture, schema)
     row, truncate = map(name, trigger_names(capture))
     return [
         *function_statements(function, capture, _body(capture, schema, table, only, sources)),
@@ -178,13 +178,14 @@ def function_statements(function: str, capture: Capture, body: str) -> list[str]
     ]
 
 
-def removal_statements(capture: Capture, schema: str, table: str | None) -> list[str]:
-    """Triggers and function go; outbox and counter stay, for numbers are never reused."""
-    function = f"{name(schema)}.{name('lienthong_capture_' + capture.slug)}"
-    triggers = trigger_names(capture) if table else ()
+def removal(capture: Capture, schema: str) -> str:
+    """The function goes, and with it its triggers, on whatever table they are by now."""
+    return f"DROP FUNCTION IF EXISTS {_function(capture, schema)}() CASCADE"
+
+
+def forget_statements(capture: Capture, schema: str) -> list[str]:
+    """What was captured is noted as not captured; outbox and counter stay, for numbers are never reused."""
     return [
-        *(f"DROP TRIGGER IF EXISTS {name(one)} ON {table}" for one in triggers),
-        f"DROP FUNCTION IF EXISTS {function}()",
         *(
             [f"DELETE FROM {name(schema)}.{name(LINES)} WHERE dataset = {text(capture.dataset)}"]
             if capture.lines
@@ -193,6 +194,10 @@ def removal_statements(capture: Capture, schema: str, table: str | None) -> list
         f"UPDATE {name(schema)}.{name(DATASETS)} SET captured = false"
         f" WHERE dataset = {text(capture.dataset)}",
     ]
+
+
+def _function(capture: Capture, schema: str) -> str:
+    return f"{name(schema)}.{name('lienthong_capture_' + capture.slug)}"
 
 
 def counted(capture: Capture, schema: str, keys: str) -> str:

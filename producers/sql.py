@@ -1,5 +1,7 @@
 """How names and texts are written in SQL, equal in PostgreSQL and SQLite."""
 
+# ruff: noqa: S608 - names from a contract go through name and text; nothing else varies
+
 from collections.abc import Iterable
 
 OUTBOX = "lienthong_outbox"
@@ -32,3 +34,13 @@ def told(text_: str, avro: str) -> str:
     if avro != "boolean":
         return text_
     return f"CASE {text_} WHEN '1' THEN 'true' WHEN '0' THEN 'false' ELSE {text_} END"
+
+
+def begin_anew(dataset: str, snapshots: str) -> str:
+    """Let an unfinished snapshot begin anew: of what it has passed, changes may have been missed since.
+
+    ``snapshots``: the table, quoted if need be.
+    """
+    return (
+        f"UPDATE {snapshots} SET after_key = NULL, rows = 0 WHERE dataset = {text(dataset)} AND NOT finished"
+    )

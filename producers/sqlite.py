@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from producers.outbox import Capture, Change, State, of_row
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
-from producers.sqlite_lines import line_trigger_names
+from producers.sqlite_lines import line_triggers
 from producers.sqlite_session import Lead, Session
 from producers.sqlite_sql import trigger_names
 
@@ -38,7 +38,9 @@ _UNNUMBERED: Final = (
 _PENDING: Final = "WHERE published_at IS NULL AND seq IS NOT NULL AND id > ?"
 _MARK: Final = f"UPDATE {OUTBOX} SET published_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 _PRUNE: Final = f"""
-DELETE FROM {OUTBOX} WHERE id IN (SELECT id FROM {OUTBOX} ORDER BY id LIMIT ?) AND published_at < ?
+DELETE FROM {OUTBOX} WHERE published_at < ?2 AND id IN (
+  SELECT id FROM {OUTBOX} WHERE published_at IS NOT NULL ORDER BY id LIMIT ?1
+)
 RETURNING id
 """
 _STATES: Final = f"""
@@ -115,15 +117,17 @@ class SqliteOutbox:
 
 def read_states(session: Session) -> list[State]:
     """Every dataset captured in this file; empty if nothing was ever installed."""
-    names = {row[0] for row in session.rows("SELECT name FROM sqlite_master")}
-    if DATASETS not in names:
+    if not session.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (DATASETS,)):
         return []
+    # With their tables: a table that was put in the place of another has none.
+    found = session.rows("SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'")
+    there = {(trigger, table.lower()) for trigger, table in found}
     now = _now_ms()
     return [
         State(
             capture=(capture := Capture.from_json(dataset, definition)),
             captured=bool(captured),
-            in_place=names.issuperset([*trigger_names(capture), *line_trigger_names(capture)]),
+            in_place=there.issuperset(_triggers(capture)),
             next_seq=next_seq,
             waiting=waiting,
             oldest_seconds=0.0 if oldest is None else max(0.0, (now - oldest) / 1000),
@@ -132,6 +136,12 @@ def read_states(session: Session) -> list[State]:
         )
         for dataset, definition, captured, next_seq, waiting, oldest, finished, rows in session.rows(_STATES)
     ]
+
+
+def _triggers(capture: Capture) -> list[tuple[str, str]]:
+    """Each trigger's name and its table's, which SQLite lets people write in large or small letters."""
+    every = [*((one, capture.table) for one in trigger_names(capture)), *line_triggers(capture)]
+    return [(trigger, table.lower()) for trigger, table in every]
 
 
 def _now_ms() -> int:

@@ -21,9 +21,10 @@ _KINDS = ("before_insert", "insert", "before_update", "update", "before_delete",
 _ROWS = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
 
 
-def line_trigger_names(capture: Capture) -> list[str]:
-    """The triggers of all sets of lines."""
-    return [one for at in range(len(capture.lines)) for one in _names(capture, at)]
+def line_triggers(capture: Capture) -> list[tuple[str, str]]:
+    """The triggers of all sets of lines: name and table."""
+    every = enumerate(capture.lines.values())
+    return [(trigger, one.table) for at, one in every for trigger in _names(capture, at)]
 
 
 def line_statements(capture: Capture, unique: Mapping[str, Unique]) -> list[str]:
@@ -42,7 +43,7 @@ def line_statements(capture: Capture, unique: Mapping[str, Unique]) -> list[str]
 
 def drop_lines(capture: Capture) -> list[str]:
     """Everything on the tables of its lines."""
-    triggers = [f"DROP TRIGGER IF EXISTS {name(one)}" for one in line_trigger_names(capture)]
+    triggers = [f"DROP TRIGGER IF EXISTS {name(one)}" for one, _ in line_triggers(capture)]
     return [
         *triggers,
         *(f"DROP TABLE IF EXISTS {_aside(capture, at)}" for at in range(len(capture.lines))),

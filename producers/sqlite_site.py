@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from producers.outbox import Capture, Column, Shape, State
-from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, name, text
+from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, begin_anew, name, text
 from producers.sqlite import read_states
 from producers.sqlite_lines import drop_lines, line_statements
 from producers.sqlite_rows import waiting
@@ -70,9 +70,10 @@ class SqliteSite:
         if self._is_in_place(capture, digest):
             return completion
         before = [s.capture for s in self.states() if s.capture.dataset == capture.dataset]
-        gone = [statement for one in before for statement in drop_lines(one)]
+        gone = [statement for one in before for statement in (*drop_lines(one), *drop_statements(one))]
+        anew = begin_anew(capture.dataset, SNAPSHOTS)
         remembered = remember_statement(capture, digest)
-        return [*outbox_statements(), *gone, *statements, remembered, *completion]
+        return [*outbox_statements(), *gone, *statements, anew, remembered, *completion]
 
     def lacking(self, capture: Capture) -> int:
         if not self._session.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (OUTBOX,)):

@@ -109,6 +109,18 @@ class OutboxLaws:
         lab.insert(7)
         assert [row.seq for row in lab.number()] == [7]
 
+    def test_rows_that_are_never_published_do_not_keep_others(self, lab: CaptureLab) -> None:
+        lab.install()
+        for id_ in range(1, 6):
+            lab.insert(id_)
+        ids = [one.id for one in lab.number()]
+        lab.outbox.mark(ids[2:])
+        past = "now() - interval '2 days'" if lab.is_postgres else "published_at - 172800000"
+        lab.hand.run(f"UPDATE lienthong_outbox SET published_at = {past} WHERE published_at IS NOT NULL")
+        assert lab.outbox.prune(1, 2) == 2
+        assert lab.outbox.prune(1, 2) == 1
+        assert [row.id for row in lab.rows()] == ids[:2]
+
     def test_there_is_one_lead_and_it_ends_with_its_holder(self, lab: CaptureLab) -> None:
         lab.install()
         other = open_outbox(lab.source)

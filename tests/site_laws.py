@@ -83,6 +83,24 @@ class SiteLaws:
         lab.install()
         assert [state.in_place for state in lab.outbox.states()] == [True]
 
+    def test_a_table_put_in_the_place_of_another_is_noticed_and_captured(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run("ALTER TABLE so_ho RENAME TO so_ho_2025")
+        lab.create_table()
+        assert [state.in_place for state in lab.outbox.states()] == [False]
+        lab.install()
+        assert [state.in_place for state in lab.outbox.states()] == [True]
+        lab.insert(1)
+        lab.hand.run("INSERT INTO so_ho_2025 (id) VALUES (2)")
+        assert lab.told() == [("c", "1")]
+
+    def test_uninstalling_reaches_a_table_that_was_renamed(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.hand.run("ALTER TABLE so_ho RENAME TO so_ho_2025")
+        lab.site.run(lab.site.removal(SOHO))
+        lab.hand.run("INSERT INTO so_ho_2025 (id) VALUES (2)")
+        assert lab.told() == []
+
     def test_uninstalling_leaves_the_outbox_and_the_counter(self, lab: CaptureLab) -> None:
         lab.install()
         lab.insert(1)
@@ -127,6 +145,20 @@ class SiteLaws:
         assert lab.chunk(3) is None, "none was begun"
         assert take(lab) == 7
         assert len(lab.rows()) == 14
+
+    def test_an_interrupted_snapshot_begins_anew_if_changes_were_missed_meanwhile(
+        self, lab: CaptureLab
+    ) -> None:
+        for id_ in range(1, 8):
+            lab.insert(id_)
+        lab.install()
+        lab.site.begin_snapshot(SOHO)
+        assert lab.chunk(3) == 3
+        lab.site.run(lab.site.removal(SOHO))
+        lab.hand.run("UPDATE so_ho SET ho_ten = 'Người khác' WHERE id = 2")
+        lab.install()
+        assert take(lab) == 7
+        assert replayed(lab.rows()) == lab.table()
 
     def test_a_snapshot_follows_compound_keys(self, lab: CaptureLab) -> None:
         make_pairs(lab)
