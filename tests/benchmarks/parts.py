@@ -81,11 +81,14 @@ def drain_rate(
         topics: those that count; None: all.
         every: seconds between two looks.
     """
+    # One row is asked for: with a province's thousands of partitions, to read them all would cost the machine
+    # a good part of what is measured.
+    which = "" if topics is None else " WHERE topic = ANY(:topics)"
+    given = {} if topics is None else {"topics": list(topics)}
     first: tuple[int, float] | None = None
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
-        ledger = one.ledger().items()
-        done = sum(offset or 0 for (topic, _), offset in ledger if topics is None or topic in topics)
+        done = int(one.one(f"SELECT coalesce(sum(next_offset), 0) FROM lienthong_ledger{which}", **given))
         now = time.monotonic()
         if done > start and first is None:
             first = (done, now)
