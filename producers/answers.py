@@ -7,6 +7,8 @@ time. ``lienthong_outbox_answered`` is what the agency's people look at.
 # ruff: noqa: S608 - only names of our own tables are put into statements
 
 import json
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -45,6 +47,19 @@ _INSERT: Final = (
     " SELECT {mark}, n.value{number}, {mark}, {mark}, {mark}, {mark}, {mark} FROM {numbers} WHERE true"
     " ON CONFLICT (dataset, seq, format) DO UPDATE SET outcome = excluded.outcome, rank = excluded.rank,"
     f" reason = excluded.reason, answered_at = excluded.answered_at WHERE {ANSWERS}.rank < excluded.rank"
+)
+#: How many answers one transaction forgets, and the pause behind it: SQLite gives its lock to whoever asks
+#: first, and a clerk's program that waits for it asks ten times a second.
+_FORGET_AT_ONCE: Final = 1_000
+_PAUSE_SECONDS: Final = 0.05
+#: How many are looked for at once: they must fit into memory.
+_LOOK_FOR: Final = 50_000
+#: EXCEPT reads the outbox, which has no index on these columns, once. So would NOT IN, but not in PostgreSQL
+#: when the outbox is larger than its working memory.
+_OLD: Final = (
+    f"SELECT dataset, seq, format FROM {ANSWERS} WHERE answered_at < {{mark}} AND (dataset, seq) IN"
+    f" (SELECT dataset, seq FROM {ANSWERS} WHERE answered_at < {{mark}}"
+    f" EXCEPT SELECT dataset, seq FROM {OUTBOX}) LIMIT {_LOOK_FOR}"
 )
 
 
@@ -123,11 +138,28 @@ class AnswerBook:
         return told
 
     def prune(self, before: str) -> None:
-        """Forget answers of changes that stand in the outbox no longer, given before this time."""
+        """Forget answers of changes that stand in the outbox no longer, given before this time.
+
+        They are forgotten in many short transactions, between which clerks write.
+        """
+        while True:
+            old = self._session.rows(_OLD.format(mark=self._mark), (before, before))
+            numbers: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+            for dataset, seq, format_ in old:
+                numbers[dataset, format_].append(seq)
+            for (dataset, format_), seqs in numbers.items():
+                for start in range(0, len(seqs), _FORGET_AT_ONCE):
+                    self._forget(dataset, format_, seqs[start : start + _FORGET_AT_ONCE])
+                    time.sleep(_PAUSE_SECONDS)
+            if len(old) < _LOOK_FOR:
+                return
+
+    def _forget(self, dataset: str, format_: str, seqs: Sequence[int]) -> None:
+        """One transaction. The primary key finds the numbers; SQLite would look for triples in every row."""
+        mark, marks = self._mark, ", ".join([self._mark] * len(seqs))
         self._session.rows(
-            f"DELETE FROM {ANSWERS} WHERE answered_at < {self._mark} AND NOT EXISTS"
-            f" (SELECT 1 FROM {OUTBOX} AS o WHERE o.dataset = {ANSWERS}.dataset AND o.seq = {ANSWERS}.seq)",
-            (before,),
+            f"DELETE FROM {ANSWERS} WHERE dataset = {mark} AND format = {mark} AND seq IN ({marks})",
+            (dataset, format_, *seqs),
         )
 
     def close(self) -> None:
