@@ -6,7 +6,7 @@ commits, creating a missing topic, and jumping to the log's start when retention
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -124,6 +124,7 @@ class TopicReader:
             raise
         self._hearing: Hearing[TopicPartition] = Hearing(time.monotonic())
         self._settled = time.monotonic()  # when it was last a member to whom partitions were given
+        self._deaf = False
 
     def _connected(self) -> Any:
         if "proxy_url" not in self._options:
@@ -159,16 +160,16 @@ class TopicReader:
         """
         deadline = time.monotonic() + timeout_seconds
         try:
+            if self._deaf:  # only now, for what came last is committed through the old connection
+                self._deaf = False
+                self._connect_anew()
             with self._told():
                 try:
                     polled = self._kafka.poll(timeout_ms=timeout_seconds * 1000, max_records=max_records)
                 except NoOffsetForPartitionError:
                     self._begin_at_the_start()
                     polled = {}
-            if polled:
-                self._hearing.heard(time.monotonic())
-            elif self._deaf():
-                self._connect_anew()
+            self._deaf = self._became_deaf(polled)
         except TryAgain as problem:
             logger.warning("%s; waiting", problem.message, extra={"action": "broker_away"})
             time.sleep(max(0.0, deadline - time.monotonic()))
@@ -186,13 +187,15 @@ class TopicReader:
             for tp, records in sorted(polled.items())
         ]
 
-    def _deaf(self) -> bool:
-        """Nothing can come through this connection any more."""
+    def _became_deaf(self, polled: Collection[TopicPartition]) -> bool:
+        """Of some partition nothing can come through this connection any more."""
         now = time.monotonic()
         if self._holding.assigned is None:  # they are being given out, which waits for the slowest member
             longest: float = self._options["max_poll_interval_ms"] / 1000
             return now - self._settled > longest + SILENCE_SECONDS
         self._settled = now
+        if polled:
+            self._hearing.heard(now, polled)
         try:
             return self._hearing.deaf(now, self._places, self._ends_now)
         except TryAgain:  # the broker is away, or what asks it is as deaf as what reads
@@ -212,7 +215,7 @@ class TopicReader:
         """Go on with another connection. Raises ``TryAgain``, keeping this one, if no broker answers."""
         kafka = self._connected()
         logger.warning(
-            "The connection to %s brings nothing of %s any more; connecting anew",
+            "The connection to %s brings nothing of a partition of %s any more; connecting anew",
             self._brokers,
             self.topic,
             extra={"action": "connected_anew"},

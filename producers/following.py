@@ -33,7 +33,8 @@ class Follower:
 
     Args:
         book: where answers are kept.
-        datasets: ids of what is captured here; answers about others are passed over.
+        datasets: ids of what is captured here. All answers of their systems are kept, for a dataset that is
+            installed later is answered before anybody starts this again; ``prune`` forgets those of no use.
         settings: broker, days to keep, language of reasons.
         registry: knows the receipts' schema.
     """
@@ -42,11 +43,11 @@ class Follower:
         self, book: AnswerBook, datasets: Sequence[str], settings: RelaySettings, registry: FileRegistry
     ) -> None:
         self._book = book
-        self._datasets = frozenset(datasets)
+        self._systems = sorted({dataset.partition("/")[0] for dataset in datasets})
         self._settings = settings
         self._registry = registry
         self._pruned = 0.0
-        self.told = 0  #: numbers answered since the start
+        self.told = 0  #: numbers answered since the start, captured here or not
 
     def run(self, stop: Event, *, until_end: bool = False) -> None:
         """Follow until ``stop`` is set; with ``until_end`` until the topics' present ends.
@@ -87,8 +88,8 @@ class Follower:
                     for part, records in polled.items():
                         self._take(part, records)
                     if polled:
-                        hearing.heard(time.monotonic())
-                    elif hearing.deaf(time.monotonic(), lambda: _places(consumer), lambda: _ends(consumer)):
+                        hearing.heard(time.monotonic(), polled)
+                    if hearing.deaf(time.monotonic(), lambda: _places(consumer), lambda: _ends(consumer)):
                         raise TryAgain(
                             "receipts wait, but the connection to the broker brings none; connecting anew"
                         )
@@ -108,7 +109,7 @@ class Follower:
         )
 
     def _partitions(self, consumer: Any) -> Iterable[TopicPartition]:
-        for system in sorted({dataset.partition("/")[0] for dataset in self._datasets}):
+        for system in self._systems:
             topic = f"receipts.{system}"
             numbers = consumer.partitions_for_topic(topic)
             if not numbers:
@@ -127,10 +128,9 @@ class Follower:
         rows = [row for _, frame in decoded.groups for row in frame.sort("__row").iter_rows(named=True)]
         answers = [self._answer(row) for row in rows]
         for one in answers:
-            if one.outcome in ("paused", "resumed") and one.dataset in self._datasets:
+            if one.outcome in ("paused", "resumed"):
                 logger.warning("the province tells of a source", source=one.dataset, why=one.reason)
-        mine = [one for one in answers if one.dataset in self._datasets]
-        self.told += self._book.take(_name(part), records[-1].offset + 1, mine)
+        self.told += self._book.take(_name(part), records[-1].offset + 1, answers)
 
     def _answer(self, row: dict[str, Any]) -> Answer:
         return Answer(

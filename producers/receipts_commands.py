@@ -26,6 +26,7 @@ def follow(
 
     For each change captured there: applied, superseded, rejected (and why) or parked, in the view
     lienthong_outbox_answered beside the outbox. May be stopped at any time; it goes on where it stopped.
+    A dataset captured later is followed at once, but the first one of another system only after a new start.
     """
     from producers.following import Follower  # Kafka's client takes a moment that --help need not wait for
 

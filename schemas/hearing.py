@@ -1,30 +1,34 @@
-"""Whether a reader of a log to whom nothing comes stands at its end, or cannot hear any more.
+"""Whether a part of a log of which nothing comes stands at its end, or its reader cannot hear it any more.
 
 A client of kafka-python 3.0.12 can go deaf for good: nothing comes, and no error tells it. So it was seen of
 a producer after its broker had come back, and of a consumer of which partitions had been paused; a consumer
 whose loop that refreshes metadata has ended is refused for its old leader epoch for ever. Silence alone does
-not tell it, for a log without news is silent too.
+not tell it, for a part without news is silent too.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part", bound=Hashable)
 
 #: Longer than a healthy client needs to find a broker that is back.
 SILENCE_SECONDS = 15.0
+#: While others flow: longer than what the client has of a part may wait behind what it has of busy ones.
+TURN_SECONDS = 600.0
 
 
 class Hearing(Generic[Part]):
     """One for each client. ``now``: seconds of any clock that does not go back."""
 
     def __init__(self, now: float) -> None:
-        self._asked = now
-        self._before: Mapping[Part, int | None] = {}
+        self._asked = self._heard = now
+        self._before: dict[Part, int | None] = {}  # what waited when last asked, and brought nothing since
 
-    def heard(self, now: float) -> None:
-        """Something came."""
-        self._asked, self._before = now, {}
+    def heard(self, now: float, parts: Iterable[Part]) -> None:
+        """Something came of these parts."""
+        self._heard = now
+        for part in parts:
+            self._before.pop(part, None)
 
     def deaf(
         self,
@@ -32,14 +36,15 @@ class Hearing(Generic[Part]):
         places: Callable[[], Mapping[Part, int | None]],
         ends: Callable[[], Mapping[Part, int]],
     ) -> bool:
-        """Nothing came and nothing will: a part goes on behind its place, which stands since last asked.
+        """Nothing comes of a part and nothing will: the log goes on behind its place, which stands still.
 
         Args:
             places: the offset to go on from in each part, None if the client could not learn it.
-            ends: where each of these parts ends. Like ``places`` it is asked once in ``SILENCE_SECONDS``,
-                and what it raises is raised.
+            ends: where each of these parts ends. Like ``places`` it is asked once in ``SILENCE_SECONDS`` of
+                silence, and once in ``TURN_SECONDS`` while others flow; what it raises is raised.
         """
-        if now - self._asked < SILENCE_SECONDS:
+        silent = now - self._heard >= SILENCE_SECONDS
+        if now - self._asked < (SILENCE_SECONDS if silent else TURN_SECONDS):
             return False
         self._asked = now
         ends_now = ends()

@@ -28,6 +28,7 @@ class Kafka:
     made: ClassVar[list["Kafka"]] = []
     now: ClassVar[float] = 0.0  #: seconds that were waited for nothing
     answers: ClassVar[bool] = True  #: whether the deaf one still tells where the log ends
+    parts: ClassVar[int] = 1  #: the deaf one still hears all but the first
 
     def __init__(self, **options: Any) -> None:
         self.deaf = not self.made
@@ -36,7 +37,7 @@ class Kafka:
         self.made.append(self)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
-        return {0}
+        return set(range(self.parts))
 
     def assign(self, parts: Sequence[TopicPartition]) -> None:
         self.places = dict.fromkeys(parts, 0)
@@ -56,12 +57,14 @@ class Kafka:
     def end_offsets(self, parts: Sequence[TopicPartition], timeout_ms: float) -> dict[TopicPartition, int]:
         if self.deaf and not self.answers:
             raise KafkaTimeoutError
-        return dict.fromkeys(parts, 4)
+        return {part: max(4, self.places[part]) for part in parts}
 
     def poll(self, timeout_ms: float, max_records: int) -> Mapping[TopicPartition, list[Any]]:
         if self.deaf:
             Kafka.now += timeout_ms / 1000
-            return {}
+            flowing = [part for part in self.places if part.partition]
+            self.places |= {part: self.places[part] + 1 for part in flowing}
+            return {part: [SimpleNamespace(offset=self.places[part] - 1, value=b"")] for part in flowing}
         heard = {part: [RECORD] for part, place in self.places.items() if place <= RECORD.offset}
         self.places |= dict.fromkeys(heard, RECORD.offset + 1)
         return heard
@@ -73,7 +76,9 @@ class Kafka:
 @pytest.fixture(autouse=True)
 def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Kafka, "made", [])
+    monkeypatch.setattr(Kafka, "parts", 1)
     monkeypatch.setattr("schemas.hearing.SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr("schemas.hearing.TURN_SECONDS", 0.0)
     monkeypatch.setattr(Kafka, "now", 0.0)
     monkeypatch.setattr("consumers.record_times.time", SimpleNamespace(monotonic=lambda: Kafka.now))
     monkeypatch.setattr("producers.following.TROUBLE_SECONDS", 0.0)
@@ -104,6 +109,22 @@ def test_a_topic_is_read_on(monkeypatch: pytest.MonkeyPatch, answers: bool) -> N
     while not (fetched := reader.fetch(1, 0.0)):
         assert len(Kafka.made) <= 2
     assert [(one.start, one.next) for one in fetched] == [(3, 4)]
+    only_the_second_hears()
+
+
+def test_a_topic_of_which_one_partition_still_flows_is_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kafka, "parts", 2)
+    reader = TopicReader(
+        TOPIC, brokers="nowhere:1", group=None, from_start=True, longest_work_seconds=1, options={}
+    )
+    fetched = {0: 0, 1: 0}
+    while not fetched[0]:
+        for one in reader.fetch(10, 0.0):
+            if len(Kafka.made) == 1:
+                assert one.start == fetched[one.partition], "nothing of a poll is lost with its connection"
+            fetched[one.partition] = one.next
+        assert fetched[1] < 20
+    assert fetched[0] == 4
     only_the_second_hears()
 
 
@@ -140,4 +161,19 @@ def test_receipts_are_followed_on(monkeypatch: pytest.MonkeyPatch, answers: bool
     settings = RelaySettings(source="sqlite:///none.db", broker="nowhere:1")
     Follower(book, ["thu/so"], settings, load_library().registry).run(stop)  # type: ignore[arg-type]
     assert book.places == {f"{TOPIC}-0": 4}
+    assert [one.deaf for one in Kafka.made] == [True, False]
+
+
+def test_receipts_of_which_one_partition_still_flows_are_followed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kafka, "parts", 2)
+    stop = Event()
+
+    def look() -> None:
+        if f"{TOPIC}-0" in book.places or book.places[f"{TOPIC}-1"] > 20:
+            stop.set()
+
+    book = Book(look)
+    settings = RelaySettings(source="sqlite:///none.db", broker="nowhere:1")
+    Follower(book, ["thu/so"], settings, load_library().registry).run(stop)  # type: ignore[arg-type]
+    assert book.places[f"{TOPIC}-0"] == 4
     assert [one.deaf for one in Kafka.made] == [True, False]

@@ -1,6 +1,6 @@
 """Nothing came, or nothing can come: what tells one from the other."""
 
-from schemas.hearing import SILENCE_SECONDS, Hearing
+from schemas.hearing import SILENCE_SECONDS, TURN_SECONDS, Hearing
 
 
 class Log:
@@ -17,8 +17,11 @@ class Log:
         self.asked += 1
         return self.ends
 
-    def deaf(self, later: float = SILENCE_SECONDS) -> bool:
+    def deaf(self, later: float = SILENCE_SECONDS, came: str = "") -> bool:
+        """Poll after so many seconds; ``came``: of which part something."""
         self.now += later
+        if came:
+            self.hearing.heard(self.now, [came])
         return self.hearing.deaf(self.now, lambda: self.places, self.told)
 
 
@@ -38,8 +41,7 @@ def test_a_record_that_comes_in_between_shows_that_it_hears() -> None:
     log.ends["a"] = 7
     assert not log.deaf()
     log.places["a"] = 6
-    assert not log.deaf()
-    log.hearing.heard(log.now)
+    assert not log.deaf(1, "a")
     assert [log.deaf(), log.deaf()] == [False, True]
 
 
@@ -63,3 +65,35 @@ def test_the_ends_are_asked_for_only_after_a_silence() -> None:
     assert log.asked == 0
     assert not log.deaf(SILENCE_SECONDS / 5)
     assert log.asked == 1
+
+
+def test_a_deaf_part_is_found_while_another_flows() -> None:
+    log = Log()
+    log.ends |= {"a": 6, "b": 1_000_000}
+    seconds = 0
+    while not log.deaf(1, "b"):
+        seconds += 1
+        assert seconds <= 2 * TURN_SECONDS
+    assert log.asked == 2
+
+
+def test_a_part_that_has_its_turn_now_and_then_is_not_deaf() -> None:
+    log = Log()
+    log.ends |= {"a": 9, "b": 1_000_000}
+    turns = [log.deaf(TURN_SECONDS / 10, "b" if turn % 9 else "a") for turn in range(100)]
+    assert not any(turns)
+
+
+def test_a_place_that_moves_without_a_record_is_not_deaf_while_another_flows() -> None:
+    log = Log()
+    log.ends["a"] = 1_000_000
+    for place in range(10, 200):
+        log.places["a"] = place  # markers of transactions
+        assert not log.deaf(TURN_SECONDS / 10, "b")
+
+
+def test_a_part_that_waited_behind_another_is_deaf_when_that_one_falls_silent() -> None:
+    log = Log()
+    log.ends |= {"a": 6, "b": 1_000_000}
+    assert not log.deaf(TURN_SECONDS, "b")
+    assert [log.deaf(), log.deaf()] == [True, True]
