@@ -6,7 +6,7 @@ asked for each time, what changes rarely (leaders, retention, sizes, begins, gro
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -220,18 +220,25 @@ class KafkaSight:
                 if anew:
                     self._ask_rarely(broker)
                 ends = self._offsets(mine, OffsetSpec.LATEST)
-                unseen = [one for one in ends if one not in self._known.begins]
-                self._known.begins |= self._offsets(unseen, OffsetSpec.EARLIEST)
+                begins = self._begins(ends)
                 self._date(ends)
                 self._ask_groups(self._known.groups.get(broker, ()), look)
         except TryAgain as problem:
             self._known.at = -REFRESH_SECONDS
             return Target(kind="broker", name=broker, up=False, why=problem.message)
-        look.ends |= ends
-        look.begins |= {one: self._known.begins[one] for one in ends if one in self._known.begins}
-        there = [one for one, end in ends.items() if end > look.begins.get(one, end) and one in self._newest]
+        # What was deleted or lost its leader between the two questions has an end and no begin: not seen.
+        look.ends |= {one: end for one, end in ends.items() if one in begins}
+        look.begins |= begins
+        there = [one for one, begin in begins.items() if ends[one] > begin and one in self._newest]
         look.newest_ms |= {one: self._newest[one][1] for one in there}
         return _target(broker, begun)
+
+    def _begins(self, wanted: Collection[Position]) -> dict[Position, int]:
+        """Those of before, and what is asked for the others."""
+        before = {one: self._known.begins[one] for one in wanted if one in self._known.begins}
+        asked = self._offsets([one for one in wanted if one not in before], OffsetSpec.EARLIEST)
+        self._known.begins |= asked  # only now: to ask may have replaced what is known
+        return before | asked
 
     def _offsets(self, positions: Iterable[Position], spec: Any) -> dict[Position, int]:
         return {where: found.offset for where, found in self._list(positions, spec).items()}

@@ -18,6 +18,9 @@ logger = structlog.get_logger(__name__)
 
 #: What needs two looks compares with one of so long ago.
 BEFORE_SECONDS = 60.0
+#: After so many looks in a row that failed in a way nobody foresaw, the monitor ends: a process that is up
+#: and tells nothing would alarm nobody.
+FAILED_LOOKS = 3
 
 
 class Looking(Protocol):
@@ -57,11 +60,24 @@ class Watcher:
 def monitor(
     watcher: Watcher, metrics: MonitorMetrics, *, every_seconds: float, language: Language, stop: Event
 ) -> None:
-    """Look until told to stop; log each change of a state."""
+    """Look until told to stop; log each change of a state.
+
+    A look that fails shows nothing: the metrics keep the time of the last good one, and grow old with it.
+    """
     states: dict[str, str] = {}
+    failed = 0
     while not stop.is_set():
         begun = time.monotonic()
-        watched = watcher.look()
+        try:
+            watched = watcher.look()
+        except Exception as problem:
+            failed += 1
+            if failed == FAILED_LOOKS:
+                raise
+            logger.error("the look failed", exc_info=problem)  # its kind and place only: see schemas.logs
+            stop.wait(every_seconds)
+            continue
+        failed = 0
         metrics.show(watched.seen, watched.verdicts)
         for name, verdict in watched.verdicts.items():
             if verdict.state != states.get(name, "healthy"):

@@ -46,7 +46,10 @@ class Log(Protocol):
     """What the claims need of the Kafka consumer."""
 
     async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
-        """First offset still there and offset after the last, for each position."""
+        """First offset still there and offset after the last, for each position.
+
+        Raises ``TryAgain`` if the broker does not answer.
+        """
 
     async def seek(self, offsets: Mapping[Position, int]) -> None:
         """Read each position from this offset on."""

@@ -175,6 +175,8 @@ class Mill(Generic[P]):
                 attempt += 1
                 await self._wait(error, attempt)
             else:
+                if attempt:  # otherwise the trouble is a commit's: it may need what this did not ask
+                    self._recovered()
                 return
 
     async def _prepare(self, lot: list[Batch]) -> P:
@@ -214,6 +216,7 @@ class Mill(Generic[P]):
                 attempt += 1
                 await self._wait(error, attempt)
             except Fenced as error:
+                self._recovered()  # the store answered; perhaps only the last try's answer was lost
                 lot = self._drop(lot, error)
                 if lot:
                     prepared = await self._prepare(lot)

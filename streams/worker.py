@@ -68,7 +68,10 @@ class _Log:
         return cast(BatchConsumer, self._app.consumer)
 
     async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
-        return await self._consumer.bounds(positions)
+        try:
+            return await self._consumer.bounds(positions)
+        except KafkaError as error:  # also what aiokafka raises after 30 s without an answer
+            raise understood(error) from error
 
     async def seek(self, offsets: Mapping[Position, int]) -> None:
         await self._consumer.seek_offsets(offsets)
@@ -332,6 +335,10 @@ class Worker:
                 if lane.app.crashed:
                     self._end(lane.app.crash_reason or StopTheLine("Faust crashed without a reason"))
             started = [lane for lane in lanes if lane.app.started]
+            for lane in started:
+                # While nothing is assigned Faust fetches nothing, and so nobody else asks the claims.
+                if lane.consumer.generation() is not None and not lane.consumer.assignment():
+                    lane.claims.ready(())
             behind = self._gauges(started)
             if len(started) == len(lanes) and all(
                 _moves(lane, count) for lane, count in zip(lanes, behind, strict=True)

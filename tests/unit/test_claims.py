@@ -353,3 +353,25 @@ def test_small_batches_of_a_partition_are_fetched_on_until_they_are_large_togeth
         assert claims.waiting_seconds() == {P0: 0.0}
 
     play(test)
+
+
+def test_who_is_left_with_nothing_gives_all_up_and_waits_for_nothing(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        log = PlayedLog()
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0, P1])
+        claims.forget([P1])
+        claims.ready([P0, P1])
+        await asyncio.sleep(0.01)
+        assert claims.oldest_wait() > 0
+        log.at = None  # a rebalance: whose the partitions will be is not known
+        assert claims.ready(()) == ({}, False)
+        assert P0 in claims.held
+        log.at = 2  # they are all another worker's
+        assert claims.ready(()) == ({}, False)
+        assert claims.held == {}
+        assert claims.oldest_wait() == 0.0
+
+    play(test)

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 
 from consumers.store import Answers, Position
 from streams.claims import Claims, Held, Log
 from streams.gaps import EASY, GapWatch
+from streams.worker import RoadApp, _Log
 from tests.hop_lab import DATASET, ROAD, SYSTEM, HopLab
 
 
@@ -119,3 +122,40 @@ def test_a_twentieth_of_the_time_goes_into_reading_answers_of_all_datasets_toget
     most = (lab.now - Lab.now) / EASY
     assert set(read) == {one.id for one in lab.hop.contracts}
     assert len(read) <= most + 2 * len(lab.hop.contracts)  # the first look knows of no other dataset yet
+
+
+def test_a_broker_that_is_away_is_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is the worker's own, and what is away is aiokafka's consumer behind it."""
+    lab.answered(1, 5)
+    ended: list[BaseException] = []
+    answers = asyncio.Event()
+    there = lab.log.bounds
+    asked = 0
+
+    async def bounds(positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise KafkaTimeoutError("a very long text")
+        answers.set()
+        return await there(positions)
+
+    def end(error: BaseException) -> None:
+        ended.append(error)
+        answers.set()
+
+    lab.watch._log = _Log(cast(RoadApp, SimpleNamespace(consumer=SimpleNamespace(bounds=bounds))))
+    monkeypatch.setattr(lab.watch, "_seconds", 0.01)
+    monkeypatch.setattr(lab.watch, "_stop_the_line", end)
+    told: list[str] = []
+    monkeypatch.setattr(lab.watch, "_tell", told.append)
+
+    async def look() -> None:
+        lab.watch.start()
+        async with asyncio.timeout(60):
+            await answers.wait()
+        await lab.watch.stop()
+
+    asyncio.run(look())
+    assert ended == []
+    assert told == ["the broker cannot be used: KafkaTimeoutError"]

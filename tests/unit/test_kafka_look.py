@@ -21,12 +21,15 @@ class Cluster:
         self.late: set[int | str] = set()
         self.leaders = [1, 2]
         self.asked: list[str] = []
+        self.moved: dict[str, Exception] = {}  # what a question is answered with, once
         self.ends = {(topic, partition): 10 + partition for topic in topics for partition in (0, 1)}
 
     def _answer(self, who: int | str, question: str) -> None:
         self.asked.append(question)
         if who in self.late:
             raise KafkaTimeoutError("a very long text")
+        if question in self.moved:
+            raise self.moved.pop(question)
 
     def describe_cluster(self) -> Mapping[str, Any]:
         self._answer("cluster", "cluster")
@@ -186,3 +189,35 @@ def test_partitions_without_a_leader_are_silent_and_take_nothing_else_away() -> 
     assert all(one.up for one in look.targets)
     assert look.ends == {at(0): 10}
     assert look.silent == frozenset({at(1)})
+
+
+@pytest.mark.parametrize("problem", [UnknownTopicOrPartitionError(), NotLeaderForPartitionError()])
+@pytest.mark.parametrize("question", ["offsets -2", "offsets -3"])  # the first record's, the newest one's
+def test_what_moves_after_the_ends_were_told_takes_no_begin_away(question: str, problem: Exception) -> None:
+    cluster = Cluster("t", "u")
+    watching = sight(cluster, "t", "u")
+    cluster.moved = {question: problem}
+    look = watching.look()
+    assert all(one.up for one in look.targets)
+    assert look.begins == dict.fromkeys(look.ends, 3)
+    assert set(look.ends) == {at(p, topic) for p in (0, 1) for topic in ("t", "u")}
+    cluster.asked.clear()
+    assert watching.look().begins == look.begins
+    # What was learnt after the leaders were listed anew is known, and what was learnt before is asked again.
+    assert cluster.asked.count("offsets -2") == (question == "offsets -3")
+
+
+def test_what_is_deleted_after_the_ends_were_told_has_no_end_without_a_begin() -> None:
+    cluster = Cluster("t", "u")
+    watching = sight(cluster, "t", "u")
+    told = cluster.list_partition_offsets
+
+    def deleted(wanted: Mapping[TopicPartition, int]) -> Mapping[Any, Any]:
+        if -2 in wanted.values() and "u" in cluster.topics:
+            cluster.topics.remove("u")
+        return told(wanted)
+
+    cluster.list_partition_offsets = deleted  # type: ignore[method-assign]
+    look = watching.look()
+    assert look.ends.keys() == look.begins.keys() == {at(0), at(1)}
+    assert (look.missing, look.silent) == (frozenset({"u"}), frozenset())

@@ -1,8 +1,18 @@
-"""Lots: what is taken together, and in which order."""
+"""Lots: what is taken together, and in which order; and what a mill tells of the trouble it has."""
 
-from consumers.store import Position, Slice
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from prometheus_client import CollectorRegistry
+
+from consumers.store import Fenced, Position, Slice
+from schemas.errors import TryAgain
 from streams.batch import Batch, slices_of
-from streams.mill import LOT_RECORDS, choose_lot
+from streams.claims import Claims
+from streams.metrics import RoadMetrics
+from streams.mill import LOT_RECORDS, Mill, choose_lot
 
 
 def batch(topic: str, partition: int, start: int, stop: int, *, epoch: int = 1, records: int = 1) -> Batch:
@@ -39,3 +49,101 @@ def test_a_full_lot_leaves_the_rest_in_order() -> None:
     lot, stays = choose_lot(waiting)
     assert lot == waiting[:1]
     assert list(stays) == waiting[1:]
+
+
+# --- the mill --------------------------------------------------------------------------------------------
+
+AWAY = TryAgain("the store is away", retry_after_seconds=0.01)
+
+
+@dataclass
+class PlayedHop:
+    """Answers its steps, one after the other, with these errors, and then with success."""
+
+    begins: list[Exception | None] = field(default_factory=list)
+    commits: list[Exception | None] = field(default_factory=list)
+    at_commit: Callable[[], None] = lambda: None
+    name: str = "sync"
+
+    async def begin(self, batches: Sequence[Batch]) -> None:
+        self._next(self.begins)
+
+    def prepare(self, lot: Sequence[Batch]) -> int:
+        return len(lot)
+
+    async def commit(self, prepared: int) -> None:
+        self.at_commit()
+        self._next(self.commits)
+
+    @staticmethod
+    def _next(steps: list[Exception | None]) -> None:
+        if steps and (error := steps.pop(0)) is not None:
+            raise error
+
+
+class Counting:
+    """Claims that count what became of the batches."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def entered(self, batch: Batch) -> None:
+        self.told.append("entered")
+
+    def settled(self, batch: Batch) -> None:
+        self.told.append("settled")
+
+    def dropped(self, batch: Batch) -> None:
+        self.told.append("dropped")
+
+
+def run_mill(hop: PlayedHop, *batches: Batch, watch: Callable[[Mill[int]], None]) -> list[str]:
+    """Let a mill work on these until it is idle; what its claims were told. Each commit calls ``watch``."""
+    claims, ended = Counting(), list[BaseException]()
+
+    async def run() -> None:
+        metrics = RoadMetrics(CollectorRegistry())
+        mill = Mill[int](hop, claims=cast(Claims, claims), metrics=metrics, stop_the_line=ended.append)
+        hop.at_commit = lambda: watch(mill)
+        mill.start()
+        for one in batches:
+            mill.offer(one)
+        async with asyncio.timeout(60):
+            while not mill.idle:  # noqa: ASYNC110 - as the watchdog asks
+                await asyncio.sleep(0.005)
+        assert mill.trouble == ""
+        await mill.stop()
+
+    asyncio.run(run())
+    assert ended == []
+    return claims.told
+
+
+def test_a_commit_whose_answer_was_lost_is_no_trouble_any_more_once_the_repeat_is_fenced() -> None:
+    troubles: list[str] = []
+    one = batch("a", 0, 0, 5)
+    hop = PlayedHop(commits=[AWAY, Fenced([one.position])])
+    told = run_mill(hop, one, watch=lambda mill: troubles.append(mill.trouble))
+    assert told == ["entered", "dropped"]
+    assert troubles == ["", "the store is away"]
+
+
+def test_a_store_that_answers_again_before_a_lot_is_prepared_is_no_trouble_at_its_commit() -> None:
+    troubles: list[str] = []
+    hop = PlayedHop(begins=[AWAY, AWAY])
+    told = run_mill(hop, batch("a", 0, 0, 5), watch=lambda mill: troubles.append(mill.trouble))
+    assert told == ["entered", "settled"]
+    assert troubles == [""]
+
+
+def test_a_lot_that_needed_nothing_does_not_hide_that_another_cannot_commit() -> None:
+    troubles: list[str] = []
+    hop = PlayedHop(commits=[AWAY, AWAY, AWAY])
+    told = run_mill(
+        hop,
+        batch("a", 0, 0, 5),
+        batch("b", 0, 0, 5),
+        watch=lambda mill: troubles.append(mill.trouble),
+    )
+    assert told == ["entered", "entered", "settled", "settled"]
+    assert troubles == ["", *["the store is away"] * 3, ""]

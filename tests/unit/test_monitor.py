@@ -18,9 +18,10 @@ from consumers.observation import Group, GroupPlace, Observation
 from consumers.proofs import Proof
 from consumers.settings import MonitorSettings
 from consumers.store import Position
-from consumers.watcher import BEFORE_SECONDS, Watcher, monitor
+from consumers.watcher import BEFORE_SECONDS, FAILED_LOOKS, Watcher, monitor
 from schemas.date_forms import VIETNAM
 from schemas.library import fingerprint_of, fingerprints, load_library
+from schemas.logs import place_of_error
 from schemas.metrics import CATALOGUE
 from schemas.settings import load_settings
 from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
@@ -164,6 +165,53 @@ def test_the_monitor_shows_each_look_until_it_is_told_to_stop() -> None:
     watcher = Watcher(Last(observation(), dead))
     monitor(watcher, shown.metrics, every_seconds=0.0, language="vi", stop=stop)
     assert shown.value("lienthong_system_state", **ME, state="worker_dead") == 1
+
+
+def test_a_look_that_fails_shows_nothing_and_the_next_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown, stop, told = Shown(), Event(), list[Any]()
+
+    def error(event: str, **fields: Any) -> None:
+        told.append(place_of_error(None, "error", {"event": event, **fields}))
+
+    monkeypatch.setattr("consumers.watcher.logger.error", error)
+
+    class Failing(Looks):
+        looked = 0
+
+        def look(self) -> Observation:
+            self.looked += 1
+            if self.looked in (2, 3, 5):
+                assert shown.value("lienthong_monitor_looked_timestamp_seconds") == NOW.timestamp()
+                shown.now += FRESH_SECONDS / 2 + 1
+                raise KeyError("Nguyễn Văn A")
+            if self.looked == 4:
+                assert shown.names == set()  # two failures: what was seen before is old
+            if self.looked == 6:
+                stop.set()
+            return super().look()
+
+    watching = Failing(observation())
+    monitor(Watcher(watching), shown.metrics, every_seconds=0.0, language="vi", stop=stop)
+    assert watching.looked == 6
+    assert [(one["event"], one["error"]) for one in told] == [("the look failed", "KeyError")] * 3
+    assert "Nguyễn" not in str(told)
+    assert shown.value("lienthong_monitor_looked_timestamp_seconds") == NOW.timestamp()
+
+
+def test_a_monitor_that_sees_nothing_any_more_ends() -> None:
+    class Blind(Looks):
+        looked = 0
+
+        def look(self) -> Observation:
+            self.looked += 1
+            raise KeyError
+
+    blind = Blind(observation())
+    with pytest.raises(KeyError):
+        monitor(Watcher(blind), Shown().metrics, every_seconds=0.0, language="vi", stop=Event())
+    assert blind.looked == FAILED_LOOKS
 
 
 # --- status ----------------------------------------------------------------------------------------------

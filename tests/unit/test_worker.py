@@ -1,0 +1,125 @@
+"""What a worker does once a second, with a consumer that is played."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from prometheus_client import CollectorRegistry
+
+from consumers.store import NationalStore, Position
+from schemas.errors import TryAgain
+from streams.claims import Claims, Held
+from streams.metrics import RoadMetrics
+from streams.watchdog import Watchdog
+from streams.worker import Lane, RoadApp, Worker, _Log
+
+P0 = Position(topic="province.test.one", partition=0)
+
+
+class PlayedConsumer:
+    """Is assigned what the test wants, in the generation it wants."""
+
+    def __init__(self) -> None:
+        self.at: int | None = 1
+        self.assigned: set[Position] | None = {P0}  #: None: its thread has not started
+
+    def generation(self) -> int | None:
+        return self.at
+
+    def assignment(self) -> set[Position]:
+        assert self.assigned is not None, "asked before it was there"
+        return self.assigned
+
+    def ends(self) -> Mapping[Position, int | None]:
+        return {P0: 7}
+
+    def broker_known(self) -> bool:
+        return True
+
+    async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+        raise KafkaTimeoutError("a very long text")
+
+
+class Ended(Exception):
+    """The test has seen enough."""
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch, lane: Lane, *between: Callable[[], None]) -> float:
+    """Let the worker tick so often, each of these called before; how many partitions it tells it holds."""
+    steps = list(between)
+
+    async def sleep(_seconds: float) -> None:
+        if not steps:
+            raise Ended
+        steps.pop(0)()
+
+    monkeypatch.setattr("streams.worker.asyncio", SimpleNamespace(sleep=sleep))
+    worker = Worker.__new__(Worker)
+    worker._metrics = RoadMetrics(CollectorRegistry())
+    dog = cast(Watchdog, SimpleNamespace(beat=lambda: None))
+    with pytest.raises(Ended):
+        asyncio.run(worker._tick([lane], dog))
+    return float(worker._metrics.partitions_held._value.get())
+
+
+@pytest.fixture
+def consumer() -> PlayedConsumer:
+    return PlayedConsumer()
+
+
+@pytest.fixture
+def lane(consumer: PlayedConsumer) -> Lane:
+    app = cast(RoadApp, SimpleNamespace(consumer=consumer, crashed=False, started=True, rebalancing=False))
+    store = cast(NationalStore, None)  # nobody claims here
+    claims = Claims(
+        store=store, deployment="test", owner="one", log=_Log(app), executor=ThreadPoolExecutor(1)
+    )
+    claims._held[P0] = Held(epoch=1, generation=1, start=5, position=5, committed=5)
+    mill = SimpleNamespace(last_progress=0.0, idle=True, trouble="")
+    return Lane(app=app, claims=claims, mills=[mill])  # type: ignore[list-item]
+
+
+def test_claims_of_a_worker_that_is_left_with_nothing_are_given_up_at_a_tick(
+    consumer: PlayedConsumer, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane.claims._note_unclaimed([Position(topic=P0.topic, partition=1)])
+
+    def rebalancing() -> None:
+        consumer.at, consumer.assigned = None, set()
+
+    def left_with_nothing() -> None:
+        assert set(lane.claims.held) == {P0}, "given up while it is not known whose they are"
+        assert lane.claims.oldest_wait() > 0
+        consumer.at = 2
+
+    assert ticking(monkeypatch, lane, lambda: None) == 1
+    assert ticking(monkeypatch, lane, rebalancing, left_with_nothing) == 0
+    assert lane.claims.held == {}
+    assert lane.claims.oldest_wait() == 0.0
+
+
+@pytest.mark.parametrize(("started", "generation", "assigned"), [(True, None, None), (False, 1, set())])
+def test_claims_are_left_alone_while_the_app_or_its_consumer_is_not_started(
+    started: bool,
+    generation: int | None,
+    assigned: set[Position] | None,
+    consumer: PlayedConsumer,
+    lane: Lane,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lane.app.started = started  # type: ignore[misc]
+    consumer.at, consumer.assigned = generation, assigned
+    ticking(monkeypatch, lane, lambda: None)
+    assert set(lane.claims.held) == {P0}
+
+
+def test_a_broker_that_does_not_tell_the_bounds_of_a_log_is_away(consumer: PlayedConsumer) -> None:
+    log = _Log(cast(RoadApp, SimpleNamespace(consumer=consumer)))
+    with pytest.raises(TryAgain, match="KafkaTimeoutError") as caught:
+        asyncio.run(log.bounds([P0]))
+    assert "a very long text" not in caught.value.message
+    assert caught.value.next_step
