@@ -27,7 +27,8 @@ class _Holder(NamedTuple):
 class Admitted:
     """What became of one batch of records."""
 
-    newest: tuple[NationalRecord, ...]  #: at most one for each key, in the order of their positions
+    #: In the order of their positions; of each key what a store needs to come to its newest version.
+    newest: tuple[NationalRecord, ...]
     stale: int  #: older or repeated versions, kept back
     taken: tuple[NationalRecord, ...]  #: their key is held by another living source record
 
@@ -46,19 +47,23 @@ class NewestOnly:
 
     def admit(self, records: Iterable[NationalRecord]) -> Admitted:
         """Sort out a batch, in the order of its offsets. Learns nothing: see ``learn``."""
-        newest: dict[tuple[int, str], NationalRecord] = {}
+        newest: dict[int, NationalRecord] = {}
+        last: dict[tuple[int, str], tuple[int, _Holder | None]] = {}  # where in it; who was before that
         taken: list[NationalRecord] = []
         stale = 0
-        for record in records:
+        for at, record in enumerate(records):
             place = (record.partition, record.key)
-            earlier = newest.get(place)
-            known = _holder(earlier) if earlier is not None else self._known.get(place)
+            earlier, before = last.get(place, (None, self._known.get(place)))
+            known = _holder(newest[earlier]) if earlier is not None else before
             verdict = _verdict(known, record)
             if verdict == "newer":
-                if earlier is not None:
+                if earlier is not None and _needless(newest[earlier], before, record):
                     stale += 1
-                    del newest[place]  # the winner takes its own place in the order, not the loser's
-                newest[place] = record
+                    del newest[earlier]  # the winner takes its own place in the order, not the loser's
+                else:
+                    before = known
+                newest[at] = record
+                last[place] = (at, before)
             elif verdict == "taken":
                 taken.append(record)
             else:
@@ -83,6 +88,17 @@ class NewestOnly:
 
 def _holder(record: NationalRecord) -> _Holder:
     return _Holder(record.system, record.dataset, record.source_key, record.seq, record.deleted)
+
+
+def _needless(earlier: NationalRecord, before: _Holder | None, record: NationalRecord) -> bool:
+    """Whether the caller's store lets a record in without the earlier one of the same batch.
+
+    Another holder is let in only behind the delete of the last one, and may delete only what it has taken
+    over. ``before``: who held the key before the earlier one; None: we do not know, but the store may.
+    """
+    mine = (earlier.system, earlier.dataset, earlier.source_key)
+    same = mine == (record.system, record.dataset, record.source_key)
+    return same and _verdict(before, record) == "newer"
 
 
 def _verdict(known: _Holder | None, record: NationalRecord) -> str:

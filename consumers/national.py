@@ -8,11 +8,13 @@ What the caller can rely on:
 
 - Offsets are committed when the loop asks for the next batch, or by ``batch.commit()``; never before.
   If the caller raises (or leaves the loop), that batch is not committed and comes again: at least once.
-- Within a batch a key comes once, in its newest version. Across batches older and repeated versions are
-  kept back for the last ``remember_keys`` keys that this process has handed over. After a restart, for a
-  partition that comes from another member, or for a key that long nothing was heard of, that memory is
-  empty: then an older version may come once more. To gate for ever, keep ``system``, ``dataset``,
-  ``source_key``, ``seq`` and ``deleted`` beside your row and let a record in only if
+- Within a batch a key comes once, in its newest version; but one that passes to another source record
+  comes with each step of that, in order: the delete that frees it, the record that takes it over, and
+  that one's delete if it is gone again, too. Across batches older and repeated versions are kept back for
+  the last ``remember_keys`` keys that this process has handed over. After a restart, for a partition that
+  comes from another member, or for a key that long nothing was heard of, that memory is empty: then an
+  older version may come once more. To gate for ever, keep ``system``, ``dataset``, ``source_key``, ``seq``
+  and ``deleted`` beside your row and let a record in only if
 
   * there is no row for its ``key``; or
   * the row has the same system, dataset and source key, and a smaller ``seq``; or

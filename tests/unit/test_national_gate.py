@@ -1,9 +1,13 @@
 """The newest-only gate of the national-sync consumer."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import pairwise
 from types import MappingProxyType
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from consumers.gate import Admitted, NewestOnly
 from consumers.records import NationalRecord
@@ -110,11 +114,58 @@ def test_two_datasets_count_separately_so_neither_overwrites_the_other() -> None
     assert (seqs(admitted), len(admitted.taken)) == ([], 1)
 
 
-def test_a_key_left_and_taken_within_one_batch_comes_as_its_new_holder() -> None:
+@pytest.mark.parametrize("known", [[record(1)], []])
+def test_a_key_left_and_taken_within_one_batch_comes_delete_first(known: list[NationalRecord]) -> None:
     gate = NewestOnly(10)
-    worked(gate, record(1))
-    admitted = gate.admit([record(2, deleted=True), record(3, source_key="B")])
-    assert [(one.source_key, one.seq) for one in admitted.newest] == [("B", 3)]
+    worked(gate, *known)
+    admitted = worked(gate, record(2, deleted=True), record(3, source_key="B"), record(4, source_key="B"))
+    assert [(one.source_key, one.seq) for one in admitted.newest] == [("A", 2), ("B", 4)]
+    assert (admitted.stale, admitted.taken) == (1, ())
+    assert gate.admit([record(2, deleted=True), record(4, source_key="B")]).stale == 2
+
+
+def keep(rows: dict[str, NationalRecord], records: Iterable[NationalRecord]) -> None:
+    """A caller's store that gates as ``consumers.national`` tells."""
+    for one in records:
+        row = rows.get(one.key)
+        if row is None:
+            rows[one.key] = one
+            continue
+        later = (row.system, row.dataset) == (one.system, one.dataset) and row.seq < one.seq
+        if later and (row.source_key == one.source_key or (row.deleted and not one.deleted)):
+            rows[one.key] = one
+
+
+LEFT_AND_TAKEN = [record(1), record(2, deleted=True), record(3, source_key="B")]
+
+
+@given(
+    stream=st.lists(
+        st.builds(
+            record,
+            st.integers(1, 9),
+            key=st.sampled_from(["K1", "K2"]),
+            source_key=st.sampled_from("AABC"),
+            deleted=st.booleans(),
+            dataset=st.sampled_from(["khaisinh", "khaisinh", "khaisinh_cu"]),
+        ),
+        max_size=14,
+    ),
+    cuts=st.sets(st.integers(1, 13)),
+)
+@example(stream=LEFT_AND_TAKEN, cuts={1})
+@example(stream=[*LEFT_AND_TAKEN, record(4, source_key="B", deleted=True)], cuts={2})
+def test_a_store_that_gates_ends_in_the_same_rows_however_the_batches_are_cut(
+    stream: list[NationalRecord], cuts: set[int]
+) -> None:
+    ends = []
+    for bounds in ([0, *sorted(cuts), len(stream)], range(len(stream) + 1)):
+        gate = NewestOnly(10)
+        rows: dict[str, NationalRecord] = {}
+        for start, stop in pairwise(bounds):
+            keep(rows, worked(gate, *stream[start:stop]).newest)
+        ends.append(rows)
+    assert ends[0] == ends[1]
 
 
 def test_the_memory_is_bounded_and_forgets_what_was_longest_unheard_of() -> None:
