@@ -1,7 +1,7 @@
 """What is read from the store: the ledger, receipts, rejects, columns of records, and the two outboxes."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import polars as pl
@@ -26,6 +26,7 @@ Row = TypeVar("Row", ReceiptRow, RejectRow)
 
 #: Rows fetched at a time.
 _AT_ONCE = 20_000
+_OUTBOXES = (ddl.receipt, ddl.reject)
 _RECEIPT = tuple(field.name for field in dataclasses.fields(ReceiptRow))
 
 
@@ -122,20 +123,31 @@ class Readings(StorePart):
 
     # --- outboxes ------------------------------------------------------------------------------------
 
-    def publish_receipts(self, limit: int, publish: Callable[[Sequence[ReceiptRow]], None]) -> int:
-        return self._publish(ddl.receipt, _receipt_row, limit, publish)
+    def publish_receipts(
+        self, systems: Collection[str], limit: int, publish: Callable[[Sequence[ReceiptRow]], None]
+    ) -> int:
+        return self._publish(ddl.receipt, _receipt_row, systems, limit, publish)
 
-    def publish_rejects(self, limit: int, publish: Callable[[Sequence[RejectRow]], None]) -> int:
-        return self._publish(ddl.reject, reject_row, limit, publish)
+    def publish_rejects(
+        self, systems: Collection[str], limit: int, publish: Callable[[Sequence[RejectRow]], None]
+    ) -> int:
+        return self._publish(ddl.reject, reject_row, systems, limit, publish)
+
+    def unpublished(self) -> set[str]:
+        waiting = (sa.select(one.c.system).where(one.c.published_at.is_(None)) for one in _OUTBOXES)
+        with self._transaction(reads=True) as connection:
+            return set(connection.execute(sa.union(*waiting)).scalars())
 
     def _publish(
         self,
         outbox: sa.Table,
         as_row: Callable[[sa.Row[Any]], Row],
+        systems: Collection[str],
         limit: int,
         publish: Callable[[Sequence[Row]], None],
     ) -> int:
-        query = sa.select(outbox).where(outbox.c.published_at.is_(None)).order_by(outbox.c.id).limit(limit)
+        query = sa.select(outbox).where(outbox.c.published_at.is_(None), outbox.c.system.in_(systems))
+        query = query.order_by(outbox.c.id).limit(limit)
         with self._transaction() as connection:
             rows = [as_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
             if rows:

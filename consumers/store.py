@@ -5,7 +5,7 @@ is delivered again changes nothing, and an answer to the publisher is never wron
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -403,16 +403,23 @@ class NationalStore(Protocol):
         Safe to repeat.
         """
 
-    def publish_receipts(self, limit: int, publish: Callable[[Sequence[ReceiptRow]], None]) -> int:
-        """Hand the oldest unpublished receipts to ``publish`` and mark them when it returns.
+    def publish_receipts(
+        self, systems: Collection[str], limit: int, publish: Callable[[Sequence[ReceiptRow]], None]
+    ) -> int:
+        """Hand these systems' oldest unpublished receipts to ``publish`` and mark them when it returns.
 
         Rows in the hands of another process are skipped. If ``publish`` raises, nothing is marked. After a
         crash in between they are handed out again. Returns how many there were. Keep ``publish`` below the
         store's ``idle_in_transaction`` timeout (60 s).
         """
 
-    def publish_rejects(self, limit: int, publish: Callable[[Sequence[RejectRow]], None]) -> int:
+    def publish_rejects(
+        self, systems: Collection[str], limit: int, publish: Callable[[Sequence[RejectRow]], None]
+    ) -> int:
         """The same for rejects."""
+
+    def unpublished(self) -> set[str]:
+        """The systems whose receipts or rejects wait to be published."""
 
     def ledger(self, deployment: str) -> list[LedgerRow]:
         """All partitions of a deployment, in order."""

@@ -2,7 +2,8 @@
 
 They were written in the same transaction as the rows and the ledger, so an answer is never wrong and
 never missing; it may be published twice after a crash. Several workers share the work: the store hands
-each row to one of them at a time.
+each row to one of them at a time, and only to those whose library has its system: while workers are
+restarted one by one, the older ones do not know of a new system's topics.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ logger = structlog.get_logger(__name__)
 POLL_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
 AT_ONCE = 500
+NOBODY = "national"  # stands for the system of a national record that tells none
 MAX_ANSWER_BYTES = 850_000  # what is larger stays in the store's lienthong_reject only
 
 
@@ -50,6 +52,7 @@ class AnswersPublisher:
         self._receipt_schema = library.registry.current(RECEIPT_SUBJECT)
         self._reject_schema = library.registry.current(REJECT_SUBJECT)
         self._systems = {contract.system for contract in library.contracts.values()}
+        self._looked = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -88,22 +91,29 @@ class AnswersPublisher:
     # --- in a store thread ---------------------------------------------------------------------------
 
     def _publish_receipts(self) -> int:
-        return self._store.publish_receipts(AT_ONCE, self._send_receipts)
+        self._warn()
+        return self._store.publish_receipts(self._systems | {NOBODY}, AT_ONCE, self._send_receipts)
 
     def _publish_rejects(self) -> int:
-        return self._store.publish_rejects(AT_ONCE, self._send_rejects)
+        return self._store.publish_rejects(self._systems | {NOBODY}, AT_ONCE, self._send_rejects)
+
+    def _warn(self) -> None:
+        """Tell once, at the start, whose answers wait for a worker with another library."""
+        if self._looked:
+            return
+        if unknown := self._store.unpublished() - self._systems - {NOBODY}:
+            logger.warning(
+                "answers of systems without a contract here wait in the store", systems=sorted(unknown)
+            )
+        self._looked = True
 
     def _send_receipts(self, rows: Sequence[ReceiptRow]) -> None:
-        known = [row for row in rows if row.system in self._systems]
-        if len(known) < len(rows):
-            logger.warning("receipts of systems without a contract here stay in the store only")
+        # Nobody reads those of no system: marked, they do not stand before the others at each look.
+        known = [row for row in rows if row.system != NOBODY]
         self._send([(f"receipts.{row.system}", self._receipt(row)) for row in known])
 
     def _send_rejects(self, rows: Sequence[RejectRow]) -> None:
-        self._send([(self._rejected_topic(row), self._reject(row)) for row in rows])
-
-    def _rejected_topic(self, row: RejectRow) -> str:
-        return f"rejected.{row.reject.system if row.reject.system in self._systems else 'national'}"
+        self._send([(f"rejected.{row.reject.system}", self._reject(row)) for row in rows])
 
     def _send(self, answers: Sequence[tuple[str, Outgoing]]) -> None:
         by_topic: dict[str, list[Outgoing]] = {}

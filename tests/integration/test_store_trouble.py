@@ -181,8 +181,8 @@ def test_an_outbox_held_for_too_long_is_handed_out_again(lab: Lab) -> None:
 
     with impatient(lab, idle_in_transaction_seconds=1):
         with pytest.raises(TryAgain):
-            lab.store.publish_receipts(9, too_long)
-        assert repeated(lambda: lab.store.publish_receipts(9, lambda rows: None)) == 1
+            lab.store.publish_receipts([SYSTEM], 9, too_long)
+        assert repeated(lambda: lab.store.publish_receipts([SYSTEM], 9, lambda rows: None)) == 1
 
 
 # --- what SQLSTATEs mean ---------------------------------------------------------------------------------
@@ -314,9 +314,9 @@ def test_publishers_share_the_outbox_without_waiting(lab: Lab) -> None:
     def second_publisher(rows: Any) -> None:
         seen.append([row.seqs for row in rows])
         if len(seen) == 1:
-            lab.store.publish_receipts(4, second_publisher)
+            lab.store.publish_receipts([SYSTEM], 4, second_publisher)
 
-    assert lab.store.publish_receipts(4, second_publisher) == 4
+    assert lab.store.publish_receipts([SYSTEM], 4, second_publisher) == 4
     assert seen == [["1", "2", "3", "4"], ["5", "6"]]
 
 

@@ -1,11 +1,12 @@
 """Laws of a national store: receipts, rejects, and their way out."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from consumers.ranges import Ranges
-from consumers.store import Slice
+from consumers.store import ReceiptRow, RejectRow, Slice
 from tests.store_lab import BOOK, SYSTEM, Change, Lab, a_reject, upsert
 
 
@@ -120,18 +121,36 @@ class AnswerLaws:
             lab.apply(upsert(seq, f"K{seq}", person=f"p{seq}"))
         lab.send(lab.batch(rejects=[a_reject(0, seq=9)]))
         seen: list[str] = []
-        assert lab.store.publish_receipts(2, lambda rows: seen.extend(row.seqs for row in rows)) == 2
+
+        def receipts(rows: Sequence[ReceiptRow]) -> None:
+            seen.extend(row.seqs for row in rows)
+
+        assert lab.store.publish_receipts([SYSTEM], 2, receipts) == 2
         with pytest.raises(ConnectionError):
-            lab.store.publish_receipts(9, _fail)
-        assert lab.store.publish_receipts(9, lambda rows: seen.extend(row.seqs for row in rows)) == 2
-        assert lab.store.publish_receipts(9, _fail) == 0
+            lab.store.publish_receipts([SYSTEM], 9, _fail)
+        assert lab.store.publish_receipts([SYSTEM], 9, receipts) == 2
+        assert lab.store.publish_receipts([SYSTEM], 9, _fail) == 0
         assert seen == ["1", "2", "3", "9"]
         offsets: list[int] = []
-        assert (
-            lab.store.publish_rejects(9, lambda rows: offsets.extend(row.reject.offset for row in rows)) == 1
-        )
-        assert lab.store.publish_rejects(9, _fail) == 0
+
+        def rejects(rows: Sequence[RejectRow]) -> None:
+            offsets.extend(row.reject.offset for row in rows)
+
+        assert lab.store.publish_rejects([SYSTEM], 9, rejects) == 1
+        assert lab.store.publish_rejects([SYSTEM], 9, _fail) == 0
         assert offsets == [0]
+
+    def test_only_answers_of_the_systems_asked_for_are_handed_out(self, lab: Lab) -> None:
+        rejects = [a_reject(at, seq=at, system="khac" if at < 3 else SYSTEM) for at in range(1, 5)]
+        lab.store.settle(lab.deployment, [], rejects=rejects, formats=[BOOK.full_id])
+        assert lab.store.unpublished() == {"khac", SYSTEM}
+        told: list[ReceiptRow | RejectRow] = []
+        for systems in ([SYSTEM], [SYSTEM, "khac"]):
+            lab.store.publish_receipts(systems, 1, told.extend)  # those of others do not fill the limit
+            lab.store.publish_rejects(systems, 2, told.extend)
+        systems_told = [(one.reject if isinstance(one, RejectRow) else one).system for one in told]
+        assert systems_told == [SYSTEM] * 3 + ["khac"] * 3
+        assert lab.store.unpublished() == set()
 
 
 def _fail(rows: object) -> None:

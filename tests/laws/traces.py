@@ -41,5 +41,5 @@ class TraceLaws:
             (2, BOOK.full_id, "applied"),
         ]
         assert all(one.published_at is None for one in told)
-        lab.store.publish_receipts(10, lambda _: None)
+        lab.store.publish_receipts([SYSTEM], 10, lambda _: None)
         assert all(one.published_at for one in lab.store.answers_to(SYSTEM, DATASET, [1, 2]))
