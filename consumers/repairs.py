@@ -80,6 +80,8 @@ class Work:
     id: int
     asked: Asked
     reject: Reject  #: ``original`` as corrected
+    #: As it was read; with ``asked`` it tells whether a person has asked for something else since.
+    correction: bytes | None = dataclasses.field(repr=False)
     parked: Sequence[tuple[int, Parked]]  #: with their ids, in order; of ``supersede`` the newest only
     passed: Sequence[tuple[int, int | None]] = ()  #: ids and numbers of those that ``supersede`` passes over
     more: bool = False  #: more wait than are told; asked for again once these are done
@@ -188,10 +190,13 @@ class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol
         *,
         formats: Sequence[str],
         receipts: Sequence[Receipt] = (),
-    ) -> None:
+    ) -> Sequence[Mend]:
         """Write what became of work, in one transaction with the (unmoved) step of its partition.
 
         ``receipts``: of changes that were answered without the store.
+
+        Returns those written. A reject that was corrected, or for which something else was asked, since its
+        work was given out is left as it is with all that waits behind it: it is work again.
 
         Raises ``Fenced`` if the partition was claimed anew; then nothing was written.
         """

@@ -2,6 +2,7 @@
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -221,8 +222,9 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
 
     def _work(self, connection: sa.Connection, row: sa.Row[Any], changes: int) -> Work:
         reject = reject_row(row).reject
+        work = partial(Work, id=row.id, asked=row.asked, reject=reject, correction=row.correction)
         if not reject.blocks or reject.key is None:
-            return Work(id=row.id, asked=row.asked, reject=reject, parked=())
+            return work(parked=())
         behind = [_of(row.deployment, [Position(topic=row.topic, partition=row.partition)], P)]
         behind += [P.head == row.offset, P.record_key == row.record_key]
         if row.asked == "supersede":
@@ -231,14 +233,11 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
             ).all()
             others = sa.select(P.id, P.seq).where(*behind).order_by(P.id)
             passed = [(number, seq) for number, seq in connection.execute(others)][:-1]
-            parked = [(one.id, _parked(one)) for one in last]
-            return Work(id=row.id, asked=row.asked, reject=reject, parked=parked, passed=passed)
+            return work(parked=[(one.id, _parked(one)) for one in last], passed=passed)
         waiting = connection.execute(
             sa.select(ddl.parked).where(*behind).order_by(P.id).limit(changes + 1)
         ).all()
-        parked = [(one.id, _parked(one)) for one in waiting[:changes]]
-        more = len(waiting) > changes
-        return Work(id=row.id, asked=row.asked, reject=reject, parked=parked, more=more)
+        return work(parked=[(one.id, _parked(one)) for one in waiting[:changes]], more=len(waiting) > changes)
 
     def mend(
         self,
@@ -248,14 +247,19 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
         *,
         formats: Sequence[str],
         receipts: Sequence[Receipt] = (),
-    ) -> None:
+    ) -> Sequence[Mend]:
         with self._transaction() as connection:
             self._write_receipts(connection, receipts)
             self._advance(connection, deployment, [held])
+            # If somebody corrected or dropped a reject since, all of it is tried anew, even what went out: to
+            # the version gate that is a crash before this transaction, and closing it would lose their word.
+            now = _asked_now(connection, [one.work.id for one in mends])
+            mends = [one for one in mends if now.get(one.work.id) == (one.work.asked, one.work.correction)]
             for part in _parts([number for one in mends for number in one.done]):
                 connection.execute(sa.delete(ddl.parked).where(P.id.in_(part)))
             for one in mends:
                 self._mend(connection, deployment, one, formats)
+        return mends
 
     def _mend(self, connection: sa.Connection, deployment: str, one: Mend, formats: Sequence[str]) -> None:
         head, again = one.work.reject, one.again
@@ -325,6 +329,15 @@ def _chosen(which: Which) -> list[sa.ColumnElement[bool]]:
     )
     told = [column == value for column, value in values if value is not None]
     return [*told, *([R.id.in_(which.ids)] if which.ids else []), _OPEN]
+
+
+def _asked_now(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[str | None, bytes | None]]:
+    """What is asked for those that are open, and their corrections; held until the transaction ends."""
+    found: dict[int, tuple[str | None, bytes | None]] = {}
+    for part in _parts(ids):
+        query = sa.select(R.id, R.asked, R.correction).where(R.id.in_(part), _OPEN).order_by(R.id)
+        found |= {row.id: (row.asked, row.correction) for row in connection.execute(query.with_for_update())}
+    return found
 
 
 def _places(connection: sa.Connection, deployment: str, *which: sa.ColumnElement[bool]) -> set[Position]:

@@ -3,8 +3,8 @@
 A record that waits is drained in its order, head first, through the very translation that all records take,
 while the mill stands between two lots: nothing overtakes it, and nothing is parked behind it meanwhile.
 The result is written in one transaction with the partition's unmoved ledger row, so a worker that lost the
-partition changes nothing. A crash between publishing and that transaction publishes again; the version gate
-makes that harmless.
+partition changes nothing. A crash between publishing and that transaction publishes again, and so does a
+person who meanwhile corrects the reject or asks for something else; the version gate makes that harmless.
 """
 
 import asyncio
@@ -143,14 +143,14 @@ class Mender(Looker):
         out.withdraw(records, {row for one in tries for row in one.stays})
         await self._hop.publish(out)
         formats = [target.format for target in out.contract.targets]
-        await self._in_store(
+        written = await self._in_store(
             lambda: self._store.mend(self._deployment, here, mends, formats=formats, receipts=out.receipts)
         )
-        for mend in mends:
+        for mend in written:
             self._hop.unblock(position, here.epoch, mend)
             self._metrics.mended.labels(out.contract.system, out.contract.dataset, _outcome(mend)).inc()
         where = f"{position.topic}-{position.partition}"
-        logger.info("rejects worked on", partition=where, rejects=len(mends))
+        logger.info("rejects worked on", partition=where, rejects=len(written))
 
 
 def _changes(work: Work) -> list[tuple[int | None, Reject | Parked]]:

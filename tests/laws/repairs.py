@@ -1,11 +1,11 @@
 """Laws of a national store: rejects as work."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from consumers.repairs import Mend, Which, Work
+from consumers.repairs import Asked, Became, Mend, Which, Work
 from consumers.store import Fenced, Parked, Position, Reject, RejectRow, Slice
 from tests.store_lab import BOOK, DATASET, SYSTEM, Lab, a_parked, a_reject
 
@@ -173,6 +173,46 @@ class RepairLaws:
         with pytest.raises(Fenced):
             lab.store.mend(lab.deployment, replace(held, epoch=2), [mend], formats=[])
         assert lab.everything() == before
+
+    @pytest.mark.parametrize("meanwhile", ["correct", "drop", "supersede"])
+    @pytest.mark.parametrize("became", [None, "again", "mended"])
+    def test_what_a_person_asks_for_meanwhile_is_worked_on_next(
+        self, lab: Lab, became: Became | None, meanwhile: str
+    ) -> None:
+        held = refuse(lab, head(0, b"a"), head(1, b"b"), parked=(behind(2, 0, b"a"),))
+        lab.store.ask(ALL, "retry", **ME)
+        one, other = work(lab)
+        if meanwhile == "correct":
+            lab.store.correct(one.id, b"\0right", detail="so", **ME)
+        else:
+            lab.store.ask(Which(ids=(one.id,)), cast(Asked, meanwhile), **ME)
+        asked, before = work(lab)[0], lab.everything()["lienthong_receipt"]
+        mends = [
+            Mend(work=one, became="mended", done=[one.parked[0][0]])
+            if became == "mended"
+            else Mend(work=one, became=became, done=(), again=head(0, b"a", rule=became or "code_unknown")),
+            Mend(work=other, became="mended", done=()),
+        ]
+        written = lab.store.mend(lab.deployment, held, mends, formats=[BOOK.full_id])
+        assert [mend.work for mend in written] == [other]
+        assert [row.became for row in rows(lab)] == [None, "mended"]
+        assert work(lab) == [asked]
+        assert (asked.asked, asked.correction) == {
+            "correct": ("retry", b"\0right"),
+            "drop": ("drop", None),
+            "supersede": ("supersede", None),
+        }[meanwhile]
+        assert lab.everything()["lienthong_receipt"] == before
+        assert [two.offset for two in lab.store.blocked(lab.deployment, [HERE])] == [0]
+
+    def test_what_was_dropped_at_once_while_it_was_tried_stays_dropped(self, lab: Lab) -> None:
+        held = refuse(lab, a_reject(0, key=None))
+        lab.store.ask(ALL, "retry", **ME)
+        (one,) = work(lab)
+        lab.store.ask(ALL, "drop", **ME)
+        again = Mend(work=one, became="again", done=(), again=replace(one.reject, rule="r"))
+        assert lab.store.mend(lab.deployment, held, [again], formats=[BOOK.full_id]) == []
+        assert [(row.became, row.asked) for row in rows(lab)] == [("dropped", None)]
 
     def test_what_blocks_nothing_is_dropped_at_once(self, lab: Lab) -> None:
         refuse(lab, a_reject(0, key=None), head(1, b"a"))

@@ -1,6 +1,6 @@
 """Repairs: what is asked for a reject is done in its record's order, and by the partition's owner only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from consumers.store import Fenced
 from schemas.codec import encode_row
 from schemas.errors import TryAgain
 from streams import mending
+from streams.parking import Placed
+from streams.translate import Translation
 from tests.hop_lab import ROAD, SYSTEM, HopLab
 from tests.unit.envelopes import GOOD, event
 
@@ -41,6 +43,17 @@ def became(lab: HopLab) -> list[str | None]:
 def waits(lab: HopLab) -> list[int]:
     """Numbers of the changes behind the open rejects."""
     return [int(one.seq or 0) for row in lab.store.open_rejects(ALL) for one in lab.store.behind(row.id)]
+
+
+def meanwhile(lab: HopLab, monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
+    """Let a person do something after the worker has read what is asked for, once."""
+
+    def translate(topic: str, records: Sequence[Placed]) -> Translation:
+        monkeypatch.undo()
+        deed()
+        return lab.hop.translate(topic, records)
+
+    monkeypatch.setattr(lab.hop, "translate", translate)
 
 
 def test_a_corrected_reject_goes_and_all_that_waits_goes_behind_it_in_order(lab: HopLab) -> None:
@@ -164,6 +177,30 @@ def test_a_worker_that_lost_the_partition_writes_nothing(lab: HopLab) -> None:
     with pytest.raises(Fenced):
         lab.mend()
     assert (became(lab), waits(lab)) == ([None], [2])
+
+
+def test_a_correction_that_comes_while_the_reject_is_tried_is_tried_next(
+    lab: HopLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2))
+    lab.store.ask(ALL, "retry", **ME)
+    meanwhile(lab, monkeypatch, lambda: correct(lab, 2, 1))
+    assert lab.mend() == 2
+    assert lab.published() == [("2", 1), ("2", 2)]
+    assert (became(lab), waits(lab)) == (["mended"], [])
+
+
+def test_a_drop_that_comes_too_late_lets_go_what_waits_once_more(
+    lab: HopLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run(lab.change(2, **BAD), lab.change(2), lab.change(2, **WRONG))
+    correct(lab, 2, 1)
+    meanwhile(lab, monkeypatch, lambda: lab.store.ask(ALL, "drop", **ME))
+    assert lab.mend() == 2
+    assert lab.published() == [("2", 1), ("2", 2), ("2", 2)]
+    assert became(lab) == ["dropped", None]
+    lab.run(lab.change(2))
+    assert waits(lab) == [4]
 
 
 def test_while_the_broker_is_away_everything_stays_asked_for(lab: HopLab) -> None:
