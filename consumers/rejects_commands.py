@@ -27,7 +27,12 @@ System = Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_
 Dataset = Annotated[str | None, typer.Option(help="Only this dataset.")]
 Rule = Annotated[str | None, typer.Option(help="Only what this rule refused, e.g. code_unknown.")]
 Field = Annotated[str | None, typer.Option(help="Only what was refused for this field.")]
-Ids = Annotated[list[int] | None, typer.Argument(help="Ids of rejects, as `rejects list --each` tells.")]
+_LARGEST = 2**63 - 1  # of a database's numbers
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=_LARGEST)]
+Ids = Annotated[
+    list[int] | None,
+    typer.Argument(min=1, max=_LARGEST, help="Ids of rejects, as `rejects list --each` tells."),
+]
 OfSystem = Annotated[str | None, typer.Option("--system", help="All open rejects of this system.")]
 By = Annotated[str, typer.Option("--by", help="Who does it; default: the user of the machine.")]
 Why = Annotated[str, typer.Option("--why", help="Kept in the audit log with your name.")]
@@ -149,7 +154,7 @@ def _as_json(row: RejectRow, behind: int) -> dict[str, Any]:
 
 @rejects.command()
 def show(
-    number: Annotated[int, typer.Argument(metavar="ID")],
+    number: Id,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show the values themselves; noted in the audit log.")
     ] = False,
@@ -231,7 +236,7 @@ def _found(opened: RepairStore, number: int) -> RejectRow:
 
 @rejects.command()
 def fix(
-    number: Annotated[int, typer.Argument(metavar="ID")],
+    number: Id,
     why: Annotated[str, typer.Option("--why", help="Kept with the correction and your name.")],
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="COLUMN=VALUE", help="A source column put right.")

@@ -188,10 +188,13 @@ def _own_ids(one: RegisteredSchema, given: int | None) -> LienthongError:
 
 
 def _registered(schema_id: int, subject: str, text: str) -> RegisteredSchema:
-    schema = json.loads(text)
-    if not isinstance(schema, dict):  # a named or primitive type alone: none of ours
-        schema = {"type": schema}
-    return RegisteredSchema(schema_id, subject, schema, fingerprint(schema))
+    try:
+        schema = json.loads(text)
+        if not isinstance(schema, dict):  # a named or primitive type alone: none of ours
+            schema = {"type": schema}
+        return RegisteredSchema(schema_id, subject, schema, fingerprint(schema))
+    except Exception:  # Protobuf or JSON Schema: none of ours either; fastavro has no one base for its errors
+        return RegisteredSchema(schema_id, subject, {}, "")
 
 
 def _entries(subject: str, before: int, schemas: Sequence[RegisteredSchema]) -> Iterator[tuple[str, str]]:

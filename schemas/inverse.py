@@ -7,6 +7,7 @@ the contract itself is asked whether it makes that key of them. Nothing is sent 
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import polars as pl
@@ -39,7 +40,9 @@ def images_of(
     guessed = {key: _backwards(contract, key, held) for key, held in gone.items()}
     for images in (known, guessed):
         left = {key: image for key, image in images.items() if key not in found}
-        found |= {key: _typed(contract, left[key]) for key in _confirmed(contract, translator, gone, left)}
+        for key in _confirmed(contract, translator, gone, left):
+            with suppress(ValueError):  # a text that is no number as the source would give it: 01
+                found[key] = _typed(contract, left[key])
     return found
 
 

@@ -154,6 +154,6 @@ def test_a_record_whose_key_fits_no_column_is_left_out_and_the_others_are_told()
                 kind="extra", format=FORMAT, source_key=key, there=False, stored_key="S1", stored={"so": "S1"}
             )
         ]
-        for key in ("1x", "7")
+        for key in ("1x", "01", "7")
     }
     assert list(images_of(contract, Translator(contract, library), gone, {})) == ["7"]

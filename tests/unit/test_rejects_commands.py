@@ -57,6 +57,11 @@ def test_list_groups_by_cause_with_reason_and_what_waits(lab: HopLab) -> None:
         assert "known here" in caught.value.next_step
 
 
+@pytest.mark.parametrize("words", [("show", "0"), ("show", "9" * 20), ("drop", "1", "9" * 20, "--why", "x")])
+def test_an_id_that_no_reject_can_have_is_refused(lab: HopLab, words: tuple[str, ...]) -> None:
+    assert run(*words).exit_code == 2
+
+
 def test_each_tells_ids_and_no_person(lab: HopLab) -> None:
     out = run("list", SYSTEM, "--each").stdout
     assert [line.split("\t")[:5] for line in out.splitlines()[1:]] == [
@@ -124,6 +129,14 @@ def test_a_value_put_right_by_hand_goes_on_its_way(lab: HopLab) -> None:
 def test_a_correction_that_is_none_is_told(lab: HopLab, words: tuple[str, ...], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         run("fix", "1", *words, "--why", "x")
+    assert lab.store.deeds(1) == []
+
+
+@pytest.mark.parametrize("words", [("--set", "id=2"), ("--unset", "id")])
+def test_a_correction_never_makes_it_another_record(lab: HopLab, words: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match="column id is in the key of hotich_qnam/khaisinh") as caught:
+        run("fix", "1", "--set", "ngay_dk=01/03/2016", *words, "--why", "x")
+    assert "lienthong rejects retry" in caught.value.next_step
     assert lab.store.deeds(1) == []
 
 

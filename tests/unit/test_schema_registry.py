@@ -154,8 +154,16 @@ def test_the_commands_push_once_and_then_find_all_there(fake: Fake) -> None:
     assert [one["id"] for one in found] == sorted(fake.schemas)
 
 
-def test_check_tells_an_id_that_stands_for_another_schema(fake: Fake) -> None:
-    fake.schemas[1] = ("others-value", json.dumps(national("others", "so")))
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(national("others", "so")),
+        'syntax = "proto3"; message So { string so = 1; }',
+        '{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}',
+    ],
+)
+def test_check_tells_an_id_that_stands_for_another_schema(fake: Fake, text: str) -> None:
+    fake.schemas[1] = ("others-value", text)
     result = CliRunner().invoke(app, ["registry", "check", "--url", fake.url])
     assert result.exit_code == 1
     assert "1\tlienthong.receipt-value\tANOTHER SCHEMA" in result.stdout
