@@ -107,14 +107,14 @@ def _compared(
     for content, mine, row in zip(contents_of(rows, national), marks, told, strict=True):
         system, dataset, seq, deleted, applied_at = row
         lines.settle(national.full_id, [handle for handle, _ in mine])
+        if deleted:
+            continue  # a delete and a burial leave lines that took the version away; one without them is gone
         versions = [((national.full_id, handle, seq), salt) for handle, salt in mine]
         version, salt = next((one for one in versions if one[0] in lines.versions), versions[0])
         expected, _ = lines.versions.get(version, (b"", ""))
         fits = expected == hash_of(content, salt)
         if fits:
             del lines.versions[version]  # what is left in the end is gone
-        if deleted:
-            continue
         proof.rows += 1
         if not fits and not expected and (lines.since is None or applied_at < lines.since - _BEGINNING):
             proof.older += 1

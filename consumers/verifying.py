@@ -48,7 +48,6 @@ def verify(
         progress: called after each seal.
     """
     verdict = Verdict(flaws=[])
-    remembered = {one.number: one for one in anchors}
     written = Counter(store.deed_hashes())
     # First: what is sealed while we look stands under a seal then, and is seen there again.
     deeds = _deeds(store.blocks_of(None))
@@ -57,7 +56,7 @@ def verify(
     for seal in store.seals():
         blocks = store.blocks_of(seal.number)
         statement = _statement(seal)
-        verdict.flaws += _chained(seal, statement, before, remembered.get(seal.number))
+        verdict.flaws += _chained(seal, statement, before, anchors)
         verdict.flaws += _sealed(seal, keys)
         verdict.flaws += _held(seal, statement, blocks)
         deeds |= _deeds(blocks)
@@ -82,7 +81,7 @@ def _statement(seal: Seal) -> Statement | None:
 
 
 def _chained(
-    seal: Seal, statement: Statement | None, before: Anchor | None, remembered: Anchor | None
+    seal: Seal, statement: Statement | None, before: Anchor | None, anchors: Sequence[Anchor]
 ) -> Iterator[Flaw]:
     """Whether it follows the one before."""
     expected = before.number + 1 if before else 1
@@ -95,7 +94,8 @@ def _chained(
         yield Flaw(seal=seal.number, what="chain", text=said("number", number=statement.number))
     if seal.number == expected and statement.previous != (before.digest if before else NO_SEAL):
         yield Flaw(seal=seal.number, what="chain", text=said("not_behind", before=seal.number - 1))
-    if remembered is not None and remembered != seal.anchor:
+    # Several may remember one seal, and none of them overrides another.
+    if any(one.number == seal.number and one != seal.anchor for one in anchors):
         yield Flaw(seal=seal.number, what="chain", text=said("not_remembered"))
 
 

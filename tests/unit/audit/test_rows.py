@@ -1,9 +1,13 @@
 """``lienthong audit verify --rows`` on SQLite: rows altered behind the road are found."""
 
 import json
+from collections.abc import Iterator
 
+import polars as pl
 import pytest
 
+from consumers.sqlite import SqliteStore
+from schemas.formats import NationalFormat
 from tests.audit_lab import run
 from tests.laws.moved import left
 from tests.store_lab import BOOK, DATASET, SYSTEM, Lab, delete, upsert
@@ -38,6 +42,10 @@ def test_rows_fit_their_lines(lab: Lab) -> None:
             "number 22 in thu.nghiem.v1 is not as",
         ),
         ("DELETE FROM {table} WHERE lt_key = 'K5'", "number 5 in thu.nghiem.v1 is gone"),
+        (
+            "UPDATE {table} SET lt_deleted_at = lt_applied_at WHERE lt_key = 'K5'",
+            "number 5 in thu.nghiem.v1 is gone",
+        ),
     ],
 )
 def test_a_row_altered_behind_the_road_is_found(lab: Lab, statement: str, told: str) -> None:
@@ -58,6 +66,41 @@ def test_a_row_that_was_buried_and_dug_up_is_found(lab: Lab, monkeypatch: pytest
     found = run("verify", "--rows")
     assert found.exit_code == 1
     assert "số 4 trong thu.nghiem.v1 không như dòng nhật ký đã ghi" in found.stdout
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_what_the_road_takes_out_of_force_has_its_line(lab: Lab) -> None:
+    lab.store.note_left([left("K4", person="p4"), left("K6", person="p6")])
+    lab.apply(upsert(40, "K40", person="p4"), delete(41, "K5", person="p5"))  # buried; deleted
+    lab.apply(upsert(43, "K60", person="p6"), partition=1)
+    lab.apply(upsert(42, "K6", person="p6"))  # came late: written and buried at once
+    lab.apply(upsert(44, "K7", person="p7"), delete(45, "K7", person="p7"))  # only the delete is staged
+    lab.apply(upsert(46, "K3", person="p3"), upsert(47, "K5", person="p50"))  # revived; taken over
+    found = run("verify", "--rows")
+    assert found.exit_code == 0, found.output
+    lab.execute(f"UPDATE {BOOK.table} SET lt_deleted_at = lt_applied_at WHERE lt_key IN ('K3', 'K40', 'K60')")
+    found = run("verify", "--rows")
+    assert [f"number {seq} in thu.nghiem.v1 is gone" in found.stdout for seq in (40, 43, 46)] == [True] * 3
+    assert len(found.stdout.splitlines()) == 3
+    lab.apply(upsert(48, "K3", person="p3"), delete(49, "K40", person="p4"), upsert(50, "K60", person="p6"))
+    assert run("verify", "--rows").exit_code == 0, "what the road says next holds again"
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_what_is_taken_out_of_force_meanwhile_is_no_flaw(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.store.note_left([left("K4", person="p4")])
+    read = SqliteStore.rows_as_sent
+    meanwhile = [upsert(40, "K40", person="p4"), delete(41, "K5", person="p5")]  # one in each look
+
+    def reading(store: SqliteStore, national: NationalFormat) -> Iterator[pl.DataFrame]:
+        if meanwhile:
+            lab.apply(meanwhile.pop(0))
+        return read(store, national)
+
+    monkeypatch.setattr(SqliteStore, "rows_as_sent", reading)
+    found = run("verify", "--rows")
+    assert found.exit_code == 0, found.output
+    assert not meanwhile, "looked twice"
 
 
 @pytest.mark.usefixtures("other_tables")

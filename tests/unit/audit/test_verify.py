@@ -105,6 +105,24 @@ def test_an_end_that_was_cut_off_is_found_by_the_anchor_only(lab: Lab, key_file:
     assert run("verify").exit_code == 1, "the anchor beside the key"
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_anchor_of_another_digest_is_found_whoever_else_remembers_the_seal(
+    lab: Lab, key_file: Path, number: int
+) -> None:
+    wrong = f"{number}:{'0' * 64}"
+    right = next(str(one.anchor) for one in lab.store.seals() if one.number == number)
+    public = ["--public-key", str(public_file(key_file))]
+    assert run("verify", "--anchor", right, "--anchor", right).exit_code == 0
+    for words in (
+        ["--anchor", wrong],  # and seal 3 is remembered beside the key
+        [*public, "--anchor", wrong, "--anchor", right],
+        [*public, "--anchor", right, "--anchor", wrong],
+    ):
+        found = run("verify", *words)
+        assert found.exit_code == 1, words
+        assert f"seal {number}\tis another one than the anchor remembers" in found.stdout
+
+
 def test_a_whole_chain_sealed_anew_by_another_key_is_forged(lab: Lab) -> None:
     lab.execute("DELETE FROM lienthong_audit_seal", "UPDATE lienthong_audit_block SET seal = NULL")
     assert lab.store.seal(AuditKey.generate())
