@@ -188,7 +188,9 @@ def _uncovered(coverage: Coverage) -> float:
 
 
 def _differing(proof: Proof) -> float:
-    return min(1.0, proof.differing / proof.rows / DIFFERING) if proof.rows else 0.0
+    if not proof.rows:
+        return 1.0 if proof.differing else 0.0
+    return min(1.0, proof.differing / proof.rows / DIFFERING)
 
 
 def _age(at: datetime | None, now: datetime, good: timedelta, gone: timedelta) -> float:

@@ -64,7 +64,11 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
 
 def _proved(standing: Standing, proofs: Sequence[proven.Proof], rows: Sequence[Coverage]) -> Standing:
     """What stands, with the last proof of each dataset: one proof is about all formats that it feeds."""
-    last = {(one.system, one.dataset): Proof(at=one.at, rows=one.rows, differing=one.drift) for one in proofs}
+    last = {
+        # An emptied source counts no records, and what the store still has of it differs.
+        (one.system, one.dataset): Proof(at=one.at, rows=max(one.rows, one.drift), differing=one.drift)
+        for one in proofs
+    }
     keys = {(row.system, row.dataset, row.fed.format) for row in rows}
     return {
         key: replace(standing.get(key, Seen()), proof=last.get(key[:2])) for key in keys | standing.keys()

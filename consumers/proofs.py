@@ -78,8 +78,13 @@ class ProofStore(WatchedStore, Protocol):
         Boolean, a tombstone; all others String. The first part is empty.
         """
 
-    def refused(self, system: str, dataset: str) -> dict[str, Refused]:
-        """By source key, the newest reject of each record that has one that is not mended."""
+    def refused(self, system: str, dataset: str, topics: Collection[str]) -> dict[str, Refused]:
+        """By source key, the newest reject of each record that has one that is not mended.
+
+        Args:
+            topics: the contract's own, and those of the formats that it feeds. What an inbound contract
+                refuses of its records, on them or behind them, does not count: the record itself arrived.
+        """
 
     def known(self, system: str, dataset: str, fingerprint: str) -> list[Known]:
         """What was kept of earlier translations that followed ``fingerprint``."""

@@ -63,7 +63,8 @@ class Comparison:
         self._fingerprint = f"{_METHOD}:{fingerprint}"
         self._whose = (self._contract.system, self._contract.dataset)
         self._began = time.monotonic()
-        self._refused = store.refused(*self._whose)
+        topics = [self._contract.topic, *(one.topic for one in self._formats)]
+        self._refused = store.refused(*self._whose, topics)
         self._last: dict[str, str] = {}  #: last images of records that are gone
         self._counts: Counter[Kind] = Counter()
         self.in_flight_since_ms = 0  #: of the oldest change on its way; 0: none is known

@@ -100,11 +100,14 @@ class ProvingStore(LookingStore, ABC):
                 for rows in found.partitions():
                     yield pl.DataFrame([*map(tuple, rows)], schema=schema, orient="row")
 
-    def refused(self, system: str, dataset: str) -> dict[str, Refused]:
+    def refused(self, system: str, dataset: str, topics: Collection[str]) -> dict[str, Refused]:
         c = ddl.reject.c
+        mine = c.contract.startswith(f"{system}/{dataset}@", autoescape=True)
         query = sa.select(c.source_key, c.seq, c.became).where(
             c.system == system,
             c.dataset == dataset,
+            c.topic.in_(topics),
+            sa.or_(c.contract.is_(None), mine),  # the sync hop refuses without a contract
             c.source_key.is_not(None),
             sa.or_(c.became.is_(None), c.became == "dropped"),
         )

@@ -8,8 +8,9 @@ import pytest
 from consumers.proofs import Proof
 from consumers.reconcile import LOOK_AGAIN_SECONDS
 from consumers.reconcile_commands import CannotCompare
+from consumers.store import Reject, inbound_name
 from schemas.errors import LienthongError, SettingsError
-from tests.short_road import DATASET, TABLE, ShortRoad
+from tests.short_road import DATASET, FORMAT, TABLE, ShortRoad
 
 
 def counts(proof: Proof) -> dict[str, int]:
@@ -125,6 +126,27 @@ class ReconcileLaws:
             assert counts(proof) == {"refused": 2}
             assert {one.kind for one in differences} == {"refused"}
         assert road.repair(deletes=True) == {}
+
+    def test_a_record_that_an_inbound_contract_refused_is_missing_if_it_is_gone(
+        self, road: ShortRoad
+    ) -> None:
+        road.install()
+        road.people(1, 50)
+        road.bring()
+        system, dataset = DATASET.split("/")
+        theirs = Reject(
+            system=system, dataset=dataset, seq=3, source_key="3", topic=f"national.{FORMAT}", partition=0,
+            offset=2, rule="code_unknown", field="", detail="", key=b"S3", original=b"", blocks=True,
+            contract="yte_qnam/nguoidan@1",
+        )  # fmt: skip
+        reader = inbound_name("thu", "yte_qnam/nguoidan")
+        road.store.settle(reader, [], rejects=[theirs], formats=["yte.nguoidan.v1"])
+        assert found(road) == {}
+        road.spoil(f"DELETE FROM {TABLE} WHERE lt_key = 'S3'")
+        assert found(road) == {"missing": 1}
+        assert road.repair() == {"records": 1}
+        road.bring()
+        assert found(road) == {}
 
     def test_records_that_nobody_was_told_of_are_missing_even_if_they_would_be_refused(
         self, road: ShortRoad

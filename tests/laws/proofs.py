@@ -7,10 +7,13 @@ from typing import Any
 import polars as pl
 
 from consumers.proofs import Known, Proof, Refused
+from consumers.store import inbound_name
 from schemas.sums import Adding, Sum, bucket_of, row_texts, unequal
 from tests.store_lab import BOOK, DATASET, SYSTEM, Lab, a_reject, delete, numbered, upsert
 
 WHOSE = (BOOK, SYSTEM, DATASET)
+TOPICS = [f"province.{SYSTEM}.{DATASET}", BOOK.topic]
+MINE = (SYSTEM, DATASET, TOPICS)
 
 
 def a_proof(dataset: str = DATASET, **more: Any) -> Proof:
@@ -73,8 +76,18 @@ class ProofLaws:
         lab.send(lab.batch(rejects=rejects))
         lab.execute("UPDATE lienthong_reject SET became = 'mended' WHERE source_key = 'p3'")
         lab.execute("UPDATE lienthong_reject SET became = 'dropped' WHERE source_key = 'p2'")
-        assert lab.store.refused(SYSTEM, DATASET) == {"p1": Refused(5, True), "p2": Refused(0, False)}
-        assert lab.store.refused(SYSTEM, "khac") == {}
+        assert lab.store.refused(*MINE) == {"p1": Refused(5, True), "p2": Refused(0, False)}
+        assert lab.store.refused(SYSTEM, "khac", TOPICS) == {}
+
+    def test_what_an_inbound_contract_refuses_of_a_record_is_no_reject_of_its_dataset(self, lab: Lab) -> None:
+        other = "yte_qnam/nguoidan@1"  # reads the topic of a format that the dataset feeds
+        theirs = [a_reject(1, seq=1, topic=BOOK.topic, contract=other)]
+        theirs.append(a_reject(2, seq=2, topic="national.yte.nguoidan.v1"))  # by the sync hop, of what it fed
+        lab.store.settle(inbound_name("thu", "yte_qnam/nguoidan"), [], rejects=theirs, formats=[])
+        assert lab.store.refused(*MINE) == {}
+        mine = [a_reject(3, seq=3, contract=f"{SYSTEM}/{DATASET}@12"), a_reject(4, seq=4, topic=BOOK.topic)]
+        lab.store.settle("thu", [], rejects=mine, formats=[BOOK.full_id])
+        assert lab.store.refused(*MINE) == {"p3": Refused(3, True), "p4": Refused(4, True)}
 
     def test_what_was_translated_is_kept_as_long_as_the_translation_stays(self, lab: Lab) -> None:
         first = Known(bucket="00a", source=Sum(3, -(2**63)), refused=1, national={BOOK.full_id: Sum(2, 7)})

@@ -70,6 +70,7 @@ def proved(differing: int, rows: int = 1000) -> Seen:
         (COVERED, proved(10), 5),
         (COVERED, proved(1), 1),  # 0.5, rounded up: 0 is for those without any risk
         (COVERED, proved(0, rows=0), 0),
+        (COVERED, proved(10_000, rows=0), 25),  # the source is empty, the store is not
         (COVERED, replace(WELL, applied_at=NOW - CHANGES_REST), 0),
         (COVERED, replace(WELL, applied_at=NOW - (CHANGES_REST + CHANGES_GONE) / 2), 10),
         (COVERED, replace(WELL, applied_at=NOW - 2 * CHANGES_GONE), 20),

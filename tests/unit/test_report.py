@@ -174,6 +174,22 @@ def test_a_proof_lowers_the_index_and_is_told(folder: Path, url: str) -> None:
     assert "lienthong reconcile repair thu_tinh/hoso" in page.said["vi"]
 
 
+def test_an_emptied_source_is_no_equal_source(folder: Path, url: str) -> None:
+    migrate(folder, url)
+    proof = Proof(
+        system="thu_tinh", dataset="hoso", at=datetime.now(UTC), took_ms=1, rows=0, translated=0,
+        missing=0, extra=10_000, different=0, refused=0, in_flight=0,
+    )  # fmt: skip
+    store = open_store(url)
+    store.keep(proof, "", [], [])
+    store.close()
+    found = run(folder, url, "status", "--orphans").stdout.splitlines()
+    (mine,) = [line.split("\t") for line in found if line.startswith("thu_tinh\t")]
+    assert mine[3:7] == ["10", "20", "25", "0"]
+    page, _, _ = report(folder, url)
+    assert "10.000 trên 10.000 dòng khác nhau" in page.said["vi"]
+
+
 def test_a_file_that_cannot_be_written_is_told(folder: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="page"):
         run(folder, url, "report", str(folder / "none" / "page.html"))
