@@ -69,7 +69,7 @@ def corrected(reject: Reject, library: Library, values: Mapping[str, str], missi
     Of a national change it is corrected for the inbound contract that refused it, and for no one else.
 
     Raises ``LienthongError`` if the record is none of a contract or cannot be read, ``SettingsError`` for a
-    column or value that the contract does not have.
+    column or value that the contract does not have, and for a column that names the record.
     """
     refused_by = (reject.contract or f"{reject.system}/{reject.dataset}").partition("@")[0]
     contract = library.contracts.get(refused_by)
@@ -89,6 +89,13 @@ def corrected(reject: Reject, library: Library, values: Mapping[str, str], missi
         if name not in row:
             raise SettingsError(
                 f"{contract.id} has no column {name}", next_step=suggestion(name, list(contract.columns))
+            )
+        if not contract.source and name in contract.key:
+            # What waits behind it, and a later deletion, are of the record by its old key.
+            raise SettingsError(
+                f"column {name} is in the key of {contract.id}: changed, it would name another record",
+                next_step="correct the key at the source, then: lienthong rejects retry --supersede; "
+                "or give it up: lienthong rejects drop",
             )
     row |= {name: _typed(contract, name, text) for name, text in values.items()}
     row |= dict.fromkeys(missing)
