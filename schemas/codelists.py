@@ -4,6 +4,7 @@ A list with dates may give one code several meanings, one after the other.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -221,6 +222,7 @@ class CodeList:
         return texts.select("code", "text", "rank", "key")
 
     def _key(self, text: str) -> str:
+        text = " ".join(unicodedata.normalize("NFC", text).split())  # as ``cleaning`` does for rules
         found = re.fullmatch(self.below, text) if self.below else None
         return self.spelling.key(found[1] if found else text)
 

@@ -1,5 +1,6 @@
 """Code lists answer exactly, or say why they cannot."""
 
+import unicodedata
 from datetime import date
 
 import pytest
@@ -84,6 +85,22 @@ def test_names_are_answers_too(codes: CodeLists) -> None:
     dated = codes.resolve("dvhc.tinh", "tỉnh quảng nam", date(2020, 1, 1))
     assert isinstance(dated, Exact)
     assert dated.entry.code == "49"
+
+
+@pytest.mark.parametrize("name", ["Quảng Nam", "Tỉnh Thừa Thiên Huế", "tp Đà Nẵng", "Tỉnh  Đắk Lắk"])
+def test_blanks_and_the_form_of_its_marks_change_no_name(codes: CodeLists, name: str) -> None:
+    day = date(2020, 1, 1)
+    answer = codes.resolve("dvhc.tinh", name, day)
+    assert isinstance(answer, Exact)
+    spaced = name.replace(" ", "\u00a0")
+    for text in (unicodedata.normalize("NFD", name), spaced, name.replace(" ", "  "), f"\t{spaced} "):
+        assert codes.resolve("dvhc.tinh", text, day) == answer
+
+
+def test_blanks_round_a_code_do_not_count(codes: CodeLists) -> None:
+    assert codes.resolve("dvhc.tinh", "\u00a049 ", date(2020, 1, 1)) == codes.resolve(
+        "dvhc.tinh", "49", date(2020, 1, 1)
+    )
 
 
 def test_a_list_that_is_not_there_is_a_mistake(codes: CodeLists) -> None:
