@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from schemas.cleaning import places
+from schemas.cleaning import Cleaner, places
 from schemas.contracts import COLUMN_TYPES, Contract, Only
 from schemas.events import AWAY, LEFT, LIVE, OLD, PASSED, Records
 
@@ -44,15 +44,21 @@ class Concern:
 
     def __init__(self, contract: Contract, only: Only) -> None:
         self._column = only.column
-        values = pl.Series(only.is_, dtype=pl.String).cast(COLUMN_TYPES[contract.readable[only.column]])
-        self._values = values.implode()
+        dtype = COLUMN_TYPES[contract.readable[only.column]]
+        self._values = pl.Series(only.is_, dtype=pl.String).cast(dtype).implode()
+        # A blank too many must not pass a record over: nobody would hear of it.
+        self._cleaner = Cleaner(contract.missing) if dtype == pl.String else None
 
     def of(self, records: Records) -> tuple[Records, pl.Series]:
         """The target's view of the records: those it has to do with, in its own roles; and their places."""
         before = records.before
         assert before is not None
-        inside = records.source[self._column].is_in(self._values).fill_null(value=False)
-        was_inside = before[self._column].is_in(self._values).fill_null(value=False)
+        now, was = records.source[self._column], before[self._column]
+        if self._cleaner is not None:
+            cleaned = self._cleaner.clean({"now": now, "was": was}).columns
+            now, was = cleaned["now"], cleaned["was"]
+        inside = now.is_in(self._values).fill_null(value=False)
+        was_inside = was.is_in(self._values).fill_null(value=False)
         frame = pl.DataFrame(
             [
                 records.roles.alias("role"),

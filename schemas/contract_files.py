@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import polars as pl
 from pydantic import Field
 
+from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
 from schemas.contracts import (
     COLUMN_TYPES,
@@ -121,10 +122,18 @@ def _inbound(
     file = _File.model_construct(**common, table=full_id, key=national.key, columns=columns)
     contract = _Loading(document, file, formats, codes).contract(system, dataset)
     for target in contract.targets:
-        read = columns_of(formats[target.format].key, target.rules)
+        key = formats[target.format].key
+        read = columns_of(key, target.rules)
         if more := sorted(read - set(national.key)):
             text = f"its key needs {more[0]}, which the deletion of a record of {full_id} does not tell"
             next_step = f"obtain its key from {', '.join(national.key)} alone"
+            raise document.error(("targets", target.format), text, next_step)
+        rules = [target.rules[name] for name in key if name in target.rules]
+        copied = {rule.from_ for rule in rules if isinstance(rule, Copy)}
+        if lost := [name for name in national.key if name not in copied]:
+            # Else the deletion of a key that a record has left could end what stands under its new key.
+            text = f"its key does not copy {lost[0]}, so two records of {full_id} may get one key"
+            next_step = f"obtain one of its key fields with {{rule: copy, from: {lost[0]}}}"
             raise document.error(("targets", target.format), text, next_step)
     return replace(contract, source=full_id, not_from=told.not_from)
 
@@ -226,7 +235,19 @@ class _Loading:
             place: Place = ("targets", full_id, "only")
             self._column(target.only.column, (*place, "column"))
             self._check_values(target.only.column, target.only.is_, (*place, "is"))
+            if self.readable[target.only.column] == "string":
+                self._check_clean(target.only.is_, (*place, "is"))
         return target.only
+
+    def _check_clean(self, words: Sequence[str], place: Place) -> None:
+        """Words that are looked for among cleaned texts must be such texts, or none is ever found."""
+        found = Cleaner(self.file.missing).clean({"is": pl.Series(words, dtype=pl.String)}).columns["is"]
+        for at, (word, cleaned) in enumerate(zip(words, found, strict=True)):
+            if word != cleaned:
+                text, next_step = f"no cleaned text is {word!r}", f"write {cleaned!r}, in Unicode NFC"
+                if cleaned is None:
+                    text, next_step = f"{word!r} says that nothing is known", "take it out: it is never found"
+                raise self._error((*place, at), text, next_step)
 
     def _rule_places(self, full_id: str, target: _Target, fields: Collection[str]) -> dict[str, Place]:
         """Where the rule of each field is written: in the target or, if not there, in the one it is like."""

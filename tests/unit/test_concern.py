@@ -1,5 +1,6 @@
 """Targets that only some records concern: what passes, what is deleted, and what is said of it."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,38 @@ def test_a_record_that_left_by_its_status_is_deleted_where_it_was(folder: Path) 
     assert one.passed[ONE]["lt_seq"].to_list() == [2]
 
 
+SPELLINGS = {
+    "KS": ["KS", "KS ", "KS\u00a0", " KS", "\tKS\n"],
+    "Xơ Đăng": ["Xơ Đăng", unicodedata.normalize("NFD", "Xơ Đăng"), "Xơ  Đăng", "Xơ\u00a0Đăng "],
+}
+
+
+@pytest.mark.parametrize("word", SPELLINGS)
+def test_a_word_concerns_it_however_its_blanks_and_marks_are_written(folder: Path, word: str) -> None:
+    target = {**TARGETS[ONE], "only": {"column": "loai", "is": [word]}}
+    changes = [event(row(text, str(at)), seq=at) for at, text in enumerate(SPELLINGS[word])]
+    one = translated(folder, *changes, event(row("KSS"), seq=99), targets={ONE: target})
+    assert one.national[ONE]["lt_seq"].to_list() == list(range(len(SPELLINGS[word])))
+    assert one.passed[ONE]["lt_seq"].to_list() == [99]
+
+
+@pytest.mark.parametrize(("now", "was"), [("X ", "X"), ("X", "X "), ("\u00a0X", "X ")])
+def test_a_blank_makes_no_record_leave(folder: Path, now: str, was: str) -> None:
+    one = translated(folder, event(row(now), row(was), op="u"), targets={ONE: TARGETS[ONE]})
+    assert one.national[ONE].select("lt_op", "lt_key").rows() == [("u", "A")]
+
+
+def test_who_leaves_is_deleted_though_its_word_had_a_blank(folder: Path) -> None:
+    one = translated(folder, event(row("Z"), row("X "), op="u"), targets={ONE: TARGETS[ONE]})
+    assert one.national[ONE].select("lt_op", "lt_key", "lt_answers").rows() == [("d", "A", True)]
+
+
+def test_a_column_that_is_no_text_is_compared_as_it_is(folder: Path) -> None:
+    target = {**TARGETS[ONE], "only": {"column": "id", "is": ["1"]}}
+    one = translated(folder, event(row("X"), seq=1), event(row("X", id=2), seq=2), targets={ONE: target})
+    assert one.national[ONE]["lt_seq"].to_list() == [1]
+
+
 def test_a_target_like_another_concerns_the_same_records(folder: Path) -> None:
     write_format(folder, "thu.hoso.v2", "ma", "ten")
     write_contract(
@@ -145,9 +178,20 @@ def test_a_target_like_another_concerns_the_same_records(folder: Path) -> None:
         ({"column": "loai", "is": []}, "only.is"),
         ({"column": "id", "is": ["một"]}, "not all are of type long"),
         ({"column": "loai"}, "only.is"),
+        ({"column": "loai", "is": ["X", "Y "]}, "no cleaned text is 'Y '"),
+        ({"column": "loai", "is": ["Xơ  Đăng"]}, "no cleaned text is"),
+        ({"column": "loai", "is": [unicodedata.normalize("NFD", "Xơ Đăng")]}, "no cleaned text is"),
+        ({"column": "loai", "is": [""]}, "says that nothing is known"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_line(folder: Path, only: dict[str, Any], text: str) -> None:
     with pytest.raises(ContractError, match=text) as caught:
         translated(folder, targets={ONE: {**TARGETS[ONE], "only": only}})
+    assert "hoso.yaml:" in caught.value.message
+
+
+def test_a_word_that_the_contract_takes_for_nothing_concerns_no_target(folder: Path) -> None:
+    target = {**TARGETS[ONE], "only": {"column": "loai", "is": ["X", "Không rõ"]}}
+    with pytest.raises(ContractError, match="'Không rõ' says that nothing is known") as caught:
+        translated(folder, targets={ONE: target}, missing=["không rõ"])
     assert "hoso.yaml:" in caught.value.message

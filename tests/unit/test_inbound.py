@@ -153,6 +153,37 @@ def test_what_cannot_be_is_refused_with_its_line(folder: Path, more: dict[str, A
     assert caught.value.next_step
 
 
+BOTH = {"ma": {"rule": "copy", "from": "ma"}, "noi": {"rule": "copy", "from": "ten"}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "lost"),
+    [
+        ({"ma": {"rule": "name", "from": "ma"}}, "ma"),
+        ({"noi": {"rule": "name", "from": "ten"}}, "ten"),
+        ({"noi": {"rule": "constant", "value": "x"}}, "ten"),
+        ({"noi": {"rule": "copy", "from": "ma"}}, "ten"),
+        ({"noi": {"rule": "join", "from": ["ma", "ten"]}}, "ten"),
+    ],
+)
+def test_two_national_records_never_get_one_key(folder: Path, changed: dict[str, Any], lost: str) -> None:
+    """Else a record that moves from one to the other ends as deleted."""
+    write_format(folder, "thu.hoso.v1", "ma", "ten", key=["ma", "ten"])
+    write_format(folder, "tinh.hoso.v1", "ma", "noi", key=["ma", "noi"])
+    library_of(folder, targets={"tinh.hoso.v1": {"fields": BOTH}})
+    with pytest.raises(ContractError, match=f"its key does not copy {lost},") as caught:
+        library_of(folder, targets={"tinh.hoso.v1": {"fields": {**BOTH, **changed}}})
+    assert "hoso.yaml:" in caught.value.message
+    assert f"from: {lost}" in caught.value.next_step
+
+
+def test_a_key_may_have_more_than_the_source_s_own(folder: Path) -> None:
+    write_format(folder, "tinh.hoso.v1", "ma", "noi", key=["noi", "ma"])
+    fields = {"ma": BOTH["ma"], "noi": {"rule": "constant", "value": "tỉnh"}}
+    one = translated(library_of(folder, targets={"tinh.hoso.v1": {"fields": fields}}), change("A"))
+    assert one.national["tinh.hoso.v1"]["lt_key"].to_list() == ["tỉnh|A"]
+
+
 def test_a_system_that_nobody_is_named_is_found(folder: Path) -> None:
     def told(*not_from: str) -> list[tuple[str, str, str]]:
         write_contract(folder, "huyen/hoso", {**BACK, "not_from": list(not_from)})
