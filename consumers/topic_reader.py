@@ -6,7 +6,7 @@ commits, creating a missing topic, and jumping to the log's start when retention
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -124,7 +124,7 @@ class TopicReader:
             raise
         self._hearing: Hearing[TopicPartition] = Hearing(time.monotonic())
         self._settled = time.monotonic()  # when it was last a member to whom partitions were given
-        self._deaf = False
+        self._flows = False
 
     def _connected(self) -> Any:
         if "proxy_url" not in self._options:
@@ -160,8 +160,7 @@ class TopicReader:
         """
         deadline = time.monotonic() + timeout_seconds
         try:
-            if self._deaf:  # only now, for what came last is committed through the old connection
-                self._deaf = False
+            if self._deaf():  # before the poll, for what came with the last one is dealt with by now
                 self._connect_anew()
             with self._told():
                 try:
@@ -169,7 +168,8 @@ class TopicReader:
                 except NoOffsetForPartitionError:
                     self._begin_at_the_start()
                     polled = {}
-            self._deaf = self._became_deaf(polled)
+            self._flows = bool(polled)
+            self._hearing.heard(time.monotonic(), polled, max_records)
         except TryAgain as problem:
             logger.warning("%s; waiting", problem.message, extra={"action": "broker_away"})
             time.sleep(max(0.0, deadline - time.monotonic()))
@@ -187,19 +187,17 @@ class TopicReader:
             for tp, records in sorted(polled.items())
         ]
 
-    def _became_deaf(self, polled: Collection[TopicPartition]) -> bool:
+    def _deaf(self) -> bool:
         """Of some partition nothing can come through this connection any more."""
         now = time.monotonic()
         if self._holding.assigned is None:  # they are being given out, which waits for the slowest member
             longest: float = self._options["max_poll_interval_ms"] / 1000
             return now - self._settled > longest + SILENCE_SECONDS
         self._settled = now
-        if polled:
-            self._hearing.heard(now, polled)
         try:
             return self._hearing.deaf(now, self._places, self._ends_now)
         except TryAgain:  # the broker is away, or what asks it is as deaf as what reads
-            return True
+            return not self._flows
 
     def _places(self) -> dict[TopicPartition, int | None]:
         return {tp: self._ours(tp) for tp in self._kafka.assignment()}

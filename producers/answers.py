@@ -7,10 +7,10 @@ time. ``lienthong_outbox_answered`` is what the agency's people look at.
 # ruff: noqa: S608 - only names of our own tables are put into statements
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Final, Protocol
 
 from sqlalchemy import URL
@@ -137,12 +137,12 @@ class AnswerBook:
             self._session.rows(upsert, (topic, next_offset))
         return told
 
-    def prune(self, before: str) -> None:
+    def prune(self, before: str, stop: Event) -> None:
         """Forget answers of changes that stand in the outbox no longer, given before this time.
 
-        They are forgotten in many short transactions, between which clerks write.
+        They are forgotten in many short transactions, between which clerks write; fewer if ``stop`` is set.
         """
-        while True:
+        while not stop.is_set():
             old = self._session.rows(_OLD.format(mark=self._mark), (before, before))
             numbers: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
             for dataset, seq, format_ in old:
@@ -150,7 +150,8 @@ class AnswerBook:
             for (dataset, format_), seqs in numbers.items():
                 for start in range(0, len(seqs), _FORGET_AT_ONCE):
                     self._forget(dataset, format_, seqs[start : start + _FORGET_AT_ONCE])
-                    time.sleep(_PAUSE_SECONDS)
+                    if stop.wait(_PAUSE_SECONDS):
+                        return
             if len(old) < _LOOK_FOR:
                 return
 

@@ -87,13 +87,12 @@ class Follower:
                     polled = consumer.poll(timeout_ms=POLL_MS, max_records=AT_ONCE)
                     for part, records in polled.items():
                         self._take(part, records)
-                    if polled:
-                        hearing.heard(time.monotonic(), polled)
+                    hearing.heard(time.monotonic(), polled, AT_ONCE)
                     if hearing.deaf(time.monotonic(), lambda: _places(consumer), lambda: _ends(consumer)):
                         raise TryAgain(
                             "receipts wait, but the connection to the broker brings none; connecting anew"
                         )
-                    self._prune()
+                    self._prune(stop)
         except KafkaError as error:
             raise TryAgain(f"the broker cannot be used: {type(error).__name__}") from error
 
@@ -142,10 +141,10 @@ class Follower:
             at=datetime.fromtimestamp(row["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds"),
         )
 
-    def _prune(self) -> None:
+    def _prune(self, stop: Event) -> None:
         if time.monotonic() - self._pruned > PRUNE_SECONDS:
             before = datetime.now(UTC) - timedelta(days=self._settings.keep_days)
-            self._book.prune(before.isoformat(timespec="milliseconds"))
+            self._book.prune(before.isoformat(timespec="milliseconds"), stop)
             self._pruned = time.monotonic()
 
 

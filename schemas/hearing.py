@@ -6,15 +6,15 @@ whose loop that refreshes metadata has ended is refused for its old leader epoch
 not tell it, for a part without news is silent too.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sized
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part", bound=Hashable)
 
 #: Longer than a healthy client needs to find a broker that is back.
 SILENCE_SECONDS = 15.0
-#: While others flow: longer than what the client has of a part may wait behind what it has of busy ones.
-TURN_SECONDS = 600.0
+#: Between two looks while others flow; each asks the broker.
+FLOWING_SECONDS = 60.0
 
 
 class Hearing(Generic[Part]):
@@ -23,12 +23,15 @@ class Hearing(Generic[Part]):
     def __init__(self, now: float) -> None:
         self._asked = self._heard = now
         self._before: dict[Part, int | None] = {}  # what waited when last asked, and brought nothing since
+        self._all = True  # the last poll brought all that the client had
 
-    def heard(self, now: float, parts: Iterable[Part]) -> None:
-        """Something came of these parts."""
-        self._heard = now
-        for part in parts:
+    def heard(self, now: float, polled: Mapping[Part, Sized], most: int) -> None:
+        """What a poll brought of each part, of ``most`` records at the most."""
+        if polled:
+            self._heard = now
+        for part in polled:
             self._before.pop(part, None)
+        self._all = sum(map(len, polled.values())) < most
 
     def deaf(
         self,
@@ -38,13 +41,15 @@ class Hearing(Generic[Part]):
     ) -> bool:
         """Nothing comes of a part and nothing will: the log goes on behind its place, which stands still.
 
+        Never after a poll that was full: what came of a part may wait in the client behind a busy one.
+
         Args:
             places: the offset to go on from in each part, None if the client could not learn it.
             ends: where each of these parts ends. Like ``places`` it is asked once in ``SILENCE_SECONDS`` of
-                silence, and once in ``TURN_SECONDS`` while others flow; what it raises is raised.
+                silence, and once in ``FLOWING_SECONDS`` while others flow; what it raises is raised.
         """
         silent = now - self._heard >= SILENCE_SECONDS
-        if now - self._asked < (SILENCE_SECONDS if silent else TURN_SECONDS):
+        if not self._all or now - self._asked < (SILENCE_SECONDS if silent else FLOWING_SECONDS):
             return False
         self._asked = now
         ends_now = ends()

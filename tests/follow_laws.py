@@ -1,6 +1,7 @@
 """Laws of an agency's answers beside its outbox, whatever its database."""
 
 from collections.abc import Iterator
+from threading import Event
 
 import pytest
 from sqlalchemy import make_url
@@ -78,7 +79,7 @@ class FollowLaws:
             TOPIC, 1, [answer("applied", "1-2"), answer("applied", "3", at="2027-01-01T00:00:00.000+00:00")]
         )
         lab.hand.run("DELETE FROM lienthong_outbox WHERE seq <> 2")
-        book.prune("2026-06-01T00:00:00.000+00:00")
+        book.prune("2026-06-01T00:00:00.000+00:00", Event())
         assert lab.hand.run("SELECT seq FROM lienthong_outbox_answer ORDER BY seq") == [(2,), (3,)]
 
     def test_making_the_tables_again_is_safe(self, lab: CaptureLab, book: AnswerBook) -> None:

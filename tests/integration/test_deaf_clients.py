@@ -79,7 +79,7 @@ class Book:
     def create(self) -> None:
         """Nothing is to be made."""
 
-    def prune(self, before: str) -> None:
+    def prune(self, before: str, stop: Event) -> None:
         """Nothing is old."""
 
     def close(self) -> None:

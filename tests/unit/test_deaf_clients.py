@@ -78,7 +78,7 @@ def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Kafka, "made", [])
     monkeypatch.setattr(Kafka, "parts", 1)
     monkeypatch.setattr("schemas.hearing.SILENCE_SECONDS", 0.0)
-    monkeypatch.setattr("schemas.hearing.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("schemas.hearing.FLOWING_SECONDS", 0.0)
     monkeypatch.setattr(Kafka, "now", 0.0)
     monkeypatch.setattr("consumers.record_times.time", SimpleNamespace(monotonic=lambda: Kafka.now))
     monkeypatch.setattr("producers.following.TROUBLE_SECONDS", 0.0)
@@ -138,7 +138,7 @@ class Book:
     def create(self) -> None:
         pass
 
-    def prune(self, before: str) -> None:
+    def prune(self, before: str, stop: Event) -> None:
         pass
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class TestSqlite(FollowLaws):
         book.take(TOPIC, 1, [answer("applied", "1-2600")])
         monkeypatch.setattr(book._session, "rows", watched)
         monkeypatch.setattr("producers.answers._PAUSE_SECONDS", 0.0)
-        book.prune("2026-06-01T00:00:00.000+00:00")
+        book.prune("2026-06-01T00:00:00.000+00:00", Event())
         plans = [
             str([row[3] for row in lab.hand.run(f"EXPLAIN QUERY PLAN {query}", *parameters)])
             for query, parameters in statements
@@ -123,7 +123,7 @@ def test_a_dataset_installed_after_the_follower_began_gets_its_answers(
     lab.hand.run("INSERT INTO lienthong_outbox (dataset, op, key, seq) VALUES ('thu/cap', 'c', 'k', 2)")
     assert seen(lab) == [(1, "applied", None), (2, "applied", None)]
     monkeypatch.setattr("producers.answers._PAUSE_SECONDS", 0.0)
-    book.prune("2030-01-01T00:00:00.000+00:00")
+    book.prune("2030-01-01T00:00:00.000+00:00", Event())
     assert lab.hand.run("SELECT dataset, seq FROM lienthong_outbox_answer ORDER BY dataset") == [
         ("thu/cap", 2),
         ("thu/soho", 1),

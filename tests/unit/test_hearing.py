@@ -1,6 +1,6 @@
 """Nothing came, or nothing can come: what tells one from the other."""
 
-from schemas.hearing import SILENCE_SECONDS, TURN_SECONDS, Hearing
+from schemas.hearing import FLOWING_SECONDS, SILENCE_SECONDS, Hearing
 
 
 class Log:
@@ -17,11 +17,10 @@ class Log:
         self.asked += 1
         return self.ends
 
-    def deaf(self, later: float = SILENCE_SECONDS, came: str = "") -> bool:
-        """Poll after so many seconds; ``came``: of which part something."""
+    def deaf(self, later: float = SILENCE_SECONDS, came: str = "", *, full: bool = False) -> bool:
+        """Poll after so many seconds; ``came``: of which part a record. ``full``: more may be there."""
         self.now += later
-        if came:
-            self.hearing.heard(self.now, [came])
+        self.hearing.heard(self.now, {came: "x"} if came else {}, 1 if full else 2)
         return self.hearing.deaf(self.now, lambda: self.places, self.told)
 
 
@@ -73,15 +72,24 @@ def test_a_deaf_part_is_found_while_another_flows() -> None:
     seconds = 0
     while not log.deaf(1, "b"):
         seconds += 1
-        assert seconds <= 2 * TURN_SECONDS
+        assert seconds <= 2 * FLOWING_SECONDS
     assert log.asked == 2
 
 
-def test_a_part_that_has_its_turn_now_and_then_is_not_deaf() -> None:
+def test_what_may_wait_in_the_client_behind_a_busy_part_is_not_deaf() -> None:
     log = Log()
     log.ends |= {"a": 9, "b": 1_000_000}
-    turns = [log.deaf(TURN_SECONDS / 10, "b" if turn % 9 else "a") for turn in range(100)]
-    assert not any(turns)
+    assert not any(log.deaf(FLOWING_SECONDS, "b", full=True) for _ in range(100))
+    assert log.asked == 0
+
+
+def test_a_part_of_which_something_comes_is_not_deaf() -> None:
+    log = Log()
+    for turn in range(100):
+        part = "ab"[turn % 2]
+        log.ends[part] += 2
+        log.places[part] = log.ends[part] - 1  # one more has come since
+        assert not log.deaf(FLOWING_SECONDS / 2, part)
 
 
 def test_a_place_that_moves_without_a_record_is_not_deaf_while_another_flows() -> None:
@@ -89,11 +97,11 @@ def test_a_place_that_moves_without_a_record_is_not_deaf_while_another_flows() -
     log.ends["a"] = 1_000_000
     for place in range(10, 200):
         log.places["a"] = place  # markers of transactions
-        assert not log.deaf(TURN_SECONDS / 10, "b")
+        assert not log.deaf(FLOWING_SECONDS, "b")
 
 
 def test_a_part_that_waited_behind_another_is_deaf_when_that_one_falls_silent() -> None:
     log = Log()
     log.ends |= {"a": 6, "b": 1_000_000}
-    assert not log.deaf(TURN_SECONDS, "b")
-    assert [log.deaf(), log.deaf()] == [True, True]
+    assert not log.deaf(FLOWING_SECONDS, "b")
+    assert log.deaf()
