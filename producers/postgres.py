@@ -11,7 +11,7 @@ from producers.outbox import Capture, Change, State, of_row
 from producers.postgres_floor import Floor
 from producers.postgres_lines import line_triggers
 from producers.postgres_session import Session
-from producers.postgres_sql import trigger_names
+from producers.postgres_sql import address, trigger_names
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS
 
 #: Names the right to publish among the advisory locks of a database: "lthg" and 1.
@@ -80,11 +80,18 @@ FROM {DATASETS} AS d LEFT JOIN {SNAPSHOTS} AS s USING (dataset) LEFT JOIN (
 """
 
 
-#: By the names of their tables, not by what those names find: a table that was put in the place of another
-#: has none, and a relay's user may have another search path than the installer's.
-_TRIGGERS: Final = """
-SELECT t.tgname, c.relname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-WHERE NOT t.tgisinternal AND t.tgenabled = 'A' AND t.tgname LIKE '00\\_lienthong\\_%'
+#: A table put in the place of another, under its name, has no triggers, though these stand on the other. A
+#: name that this user cannot find is compared as a name: a relay need not have every right.
+_NOT_IN_PLACE: Final = """
+SELECT DISTINCT w.dataset
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS w(dataset, trigger, named, address)
+WHERE NOT EXISTS (
+  SELECT 1 FROM pg_trigger AS t
+  JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE t.tgname = w.trigger AND NOT t.tgisinternal AND t.tgenabled = 'A' AND CASE
+    WHEN strpos(w.named, '.') > 0 THEN n.nspname || '.' || c.relname = w.named
+    ELSE coalesce(c.oid = to_regclass(w.address), c.relname = w.named) END
+)
 """
 
 
@@ -134,15 +141,18 @@ def read_states(session: Session) -> list[State]:
     """Every dataset captured in this database; empty if nothing was ever installed."""
     if session.rows(f"SELECT to_regclass('{DATASETS}')")[0][0] is None:
         return []
-    enabled = set(session.rows(_TRIGGERS))
+    found = session.rows(_STATES)
+    captures = [Capture.from_json(dataset, definition) for dataset, definition, *_ in found]
+    missing = _not_in_place(session, captures)
     states = []
-    for dataset, definition, captured, next_seq, waiting, oldest, finished, rows in session.rows(_STATES):
-        capture = Capture.from_json(dataset, definition)
+    for capture, (dataset, _, captured, next_seq, waiting, oldest, finished, rows) in zip(
+        captures, found, strict=True
+    ):
         states.append(
             State(
                 capture=capture,
                 captured=captured,
-                in_place=enabled.issuperset(_triggers(capture)),
+                in_place=dataset not in missing,
                 next_seq=next_seq,
                 waiting=waiting,
                 oldest_seconds=max(0.0, oldest),
@@ -153,8 +163,15 @@ def read_states(session: Session) -> list[State]:
     return states
 
 
-def _triggers(capture: Capture) -> list[tuple[str, str]]:
-    """Each trigger's name and its table's."""
-    mine = [(one, capture.table) for one in trigger_names(capture)]
-    every = [*mine, *line_triggers(capture)]
-    return [(trigger, table.rpartition(".")[2]) for trigger, table in every]
+def _not_in_place(session: Session, captures: Sequence[Capture]) -> set[str]:
+    """The datasets of which a trigger is not enabled, or not on its table."""
+    wanted = [
+        (one.dataset, trigger, table, address(table))
+        for one in captures
+        for trigger, table in (
+            *((trigger, one.table) for trigger in trigger_names(one)),
+            *line_triggers(one),
+        )
+    ]
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {dataset for (dataset,) in session.rows(_NOT_IN_PLACE, columns)} if wanted else set()

@@ -86,6 +86,22 @@ class TestShape:
         assert take(lab, there) == 1
         assert lab.told(there) == [("c", "1"), ("r", "1")]
 
+    @pytest.mark.parametrize("where", ["", "public."])
+    def test_a_table_that_went_to_another_schema_is_not_the_one_that_took_its_name(
+        self, lab: CaptureLab, where: str
+    ) -> None:
+        capture = Capture.of(a_contract(table=f"{where}so_ho"))
+        lab.install(capture)
+        lab.hand.run("CREATE SCHEMA kho_luu")
+        lab.hand.run("ALTER TABLE so_ho SET SCHEMA kho_luu")
+        lab.create_table()
+        assert [state.in_place for state in lab.outbox.states()] == [False]
+        lab.install(capture)
+        assert [state.in_place for state in lab.outbox.states()] == [True]
+        lab.insert(1)
+        lab.hand.run("INSERT INTO kho_luu.so_ho (id) VALUES (2)")
+        assert lab.told(capture) == [("c", "1")]
+
     def test_a_partitioned_table(self, lab: CaptureLab) -> None:
         lab.hand.run("CREATE TABLE nam (id bigint PRIMARY KEY, ten text) PARTITION BY RANGE (id)")
         lab.hand.run("CREATE TABLE nam1 PARTITION OF nam FOR VALUES FROM (1) TO (10)")
