@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 from sqlalchemy import URL
 
-from producers.outbox import Capture
+from producers.outbox import Capture, Slow
 from producers.postgres import read_states
 from producers.postgres_session import Session
 from producers.postgres_sql import address, after_key, image, key_of, lines_of
@@ -153,10 +153,14 @@ class PostgresRows:
 @contextmanager
 def briefly(session: Session) -> Iterator[None]:
     """A transaction that locks rows: ``Locked`` if it has to wait for others, ``Slow`` if it is slow."""
-    with session.transaction():
-        session.rows(f"SET LOCAL lock_timeout = '{_WAIT}'")
-        session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
-        yield
+    try:
+        with session.transaction():
+            session.rows(f"SET LOCAL lock_timeout = '{_WAIT}'")
+            session.rows(f"SET LOCAL statement_timeout = '{BRIEF}'")
+            yield
+    except Slow as problem:
+        index = "have an index made on the contract's key columns, in their order, if there is none"
+        raise Slow(problem.message, next_step=f"{index}; else {problem.next_step}") from None
 
 
 def resolved(session: Session, table: str) -> tuple[str, str]:

@@ -97,8 +97,7 @@ class Session:
         if isinstance(error, errors.QueryCanceled):
             return Slow(
                 f"{place}: a statement takes longer than it may ({state})",
-                next_step="have an index made on the contract's key columns, in their order;"
-                " else try again when the server is less busy",
+                next_step="try again when the server is less busy",
             )
         if isinstance(error, errors.LockNotAvailable):
             return Locked(

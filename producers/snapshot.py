@@ -12,7 +12,7 @@ _LARGEST: Final = 2_000
 MOST_WAITING: Final = 100_000
 _TELL_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
-_MOST_SLOW: Final = 20  #: times that a single row may take too long; more will not help
+_SLOW_SECONDS: Final = 600.0  #: so long a single row may take too long each time: a disk may stall
 
 Tell = Callable[[str], None]
 
@@ -75,9 +75,10 @@ def write_on(
         clock: of the pauses.
         stop: ends it early.
 
-    Raises ``Slow`` if the database is too slow for even one row at a time.
+    Raises ``Slow`` if the database was long too slow for even one row at a time.
     """
-    written = slow = 0
+    written = 0
+    slow_since: float | None = None
     size = _LARGEST
     told_at = clock.monotonic() - _TELL_SECONDS
     look_at = clock.monotonic()
@@ -95,12 +96,14 @@ def write_on(
         try:
             rows = chunk(size)
         except Locked as problem:
-            slow = slow + 1 if size == 1 and isinstance(problem, Slow) else 0
-            if slow > _MOST_SLOW:
+            slow = size == 1 and isinstance(problem, Slow)
+            slow_since = (clock.monotonic() if slow_since is None else slow_since) if slow else None
+            if slow_since is not None and clock.monotonic() - slow_since > _SLOW_SECONDS:
                 raise
             # Somebody is changing a row of this chunk. Fewer rows at once are sooner free of others.
-            if size == 1 and not slow:
-                told_at = _tell("a row is locked by another transaction; waiting", tell, clock, told_at)
+            if size == 1:
+                why = "the database is slow" if slow else "a row is locked by another transaction"
+                told_at = _tell(f"{why}; waiting", tell, clock, told_at)
             size = max(1, size // 4)
             clock.pause(stop, 0.2)
             continue

@@ -37,11 +37,9 @@ _UNNUMBERED: Final = (
 )
 _PENDING: Final = "WHERE published_at IS NULL AND seq IS NOT NULL AND id > ?"
 _MARK: Final = f"UPDATE {OUTBOX} SET published_at = ? WHERE id IN (SELECT value FROM json_each(?))"
+_OLDEST: Final = f"SELECT id FROM {OUTBOX} WHERE published_at IS NOT NULL ORDER BY id LIMIT ?"
 _PRUNE: Final = f"""
-DELETE FROM {OUTBOX} WHERE published_at < ?2 AND id IN (
-  SELECT id FROM {OUTBOX} WHERE published_at IS NOT NULL ORDER BY id LIMIT ?1
-)
-RETURNING id
+DELETE FROM {OUTBOX} WHERE published_at < ? AND id IN (SELECT value FROM json_each(?)) RETURNING id
 """
 _STATES: Final = f"""
 SELECT d.dataset, d.definition, d.captured, d.next_seq, coalesce(w.waiting, 0), w.oldest, s.finished,
@@ -108,7 +106,9 @@ class SqliteOutbox:
 
     def prune(self, days: float, limit: int) -> int:
         before = _now_ms() - int(days * 86_400_000)
-        return len(self._session.rows(_PRUNE, (limit, before)))
+        # Looked for first, without a lock: there may be many before them that are never published.
+        oldest = [id_ for (id_,) in self._session.rows(_OLDEST, (limit,))]
+        return len(self._session.rows(_PRUNE, (before, json.dumps(oldest)))) if oldest else 0
 
     def close(self) -> None:
         self._session.close()

@@ -165,10 +165,16 @@ def test_one_locked_row_is_waited_for_and_told_now_and_then() -> None:
 
 
 def test_a_database_too_slow_for_one_row_is_told_and_not_waited_for_without_end() -> None:
-    site = ScriptedSite([Slow("slow")] * 106 + [1, None])
+    clock = QuickClock()
     with pytest.raises(Slow):
-        snapshot(site)
-    assert 20 < len(site.sizes) < 40
+        snapshot(ScriptedSite([Slow("slow")] * 10_000), clock=clock)
+    assert 600 < clock.now < 660
+
+
+def test_a_database_that_is_slow_for_minutes_is_waited_for() -> None:
+    rows, told = snapshot(ScriptedSite([Slow("slow")] * 1_000 + [1, None]))
+    assert rows == 1
+    assert "slow" in told[0]
 
 
 def test_a_snapshot_that_goes_on_says_so_and_counts_from_there() -> None:
