@@ -193,7 +193,7 @@ class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol
     ) -> Sequence[Mend]:
         """Write what became of work, in one transaction with the (unmoved) step of its partition.
 
-        ``receipts``: of changes that were answered without the store.
+        ``receipts``: of changes that were answered without the store, also of those that are left.
 
         Returns those written. A reject that was corrected, or for which something else was asked, since its
         work was given out is left as it is with all that waits behind it: it is work again.
