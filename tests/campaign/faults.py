@@ -13,7 +13,6 @@ import psycopg
 from kafka.errors import KafkaError
 
 from deploy.demo.observe import Observer
-from deploy.demo.oracle import Oracle
 from deploy.demo.supervisor import Supervisor, command_line, environment
 from deploy.demo.trouble import DemoError
 from deploy.local.postgres import libpq_url
@@ -42,7 +41,6 @@ class Trouble:
     scene: Scene
     crew: Supervisor
     traffic: Traffic
-    oracle: Oracle
     observer: Observer
     struck: list[Struck] = field(default_factory=list)
     _targets: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
@@ -163,7 +161,6 @@ class Trouble:
             try:
                 there = list(self.observer.messages())
                 chosen = rng.sample(there, min(len(there), int(fault.amount)))
-                self.oracle.copies.update((one.key.decode(), one.seq) for one in chosen)
                 self.observer.publish_again(chosen)
             except (KafkaError, TimeoutError):
                 return False

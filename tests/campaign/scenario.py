@@ -108,7 +108,7 @@ def _play(ground: Ground, scene: Scene, plan: Plan, begun: float) -> Result:
         pace=plan.pace,
     )
     answers = Answers(addresses.store)
-    trouble = Trouble(ground, scene, crew, traffic, oracle, observer)
+    trouble = Trouble(ground, scene, crew, traffic, observer)
     try:
         for name, words in {"capture": ("capture", "run"), **plan.crew}.items():
             named = () if name == "capture" else ("--name", name)

@@ -174,6 +174,13 @@ def overtake_a_reject(seen: Observed) -> Observed:
     )
 
 
+def let_one_wait_without_a_reject(seen: Observed) -> Observed:
+    """As a copy would behind a reject; but of its record nothing was refused."""
+    refused = {source_key for source_key, *_ in seen.rejects}
+    mine = next(numbers for source_key, numbers in seen.numbers.items() if source_key not in refused)
+    return replace(seen, answers={**seen.answers, "parked": seen.answers["parked"] + Counter(mine[:1])})
+
+
 def answer_differently(seen: Observed) -> Observed:
     return replace(
         seen, answers={**seen.answers, "applied": seen.answers["applied"] + seen.answers["rejected"]}
@@ -231,6 +238,7 @@ def lose_a_source_row(seen: Observed) -> Observed:
         (leave_unanswered, "every sequence number has an answer"),
         (answer_differently, "no change was told two different things"),
         (overtake_a_reject, "later changes wait behind a reject of their record"),
+        (let_one_wait_without_a_reject, "later changes wait behind a reject of their record"),
         (take_effect_twice, "each national record took effect exactly once"),
         (lose_an_effect, "each national record took effect exactly once"),
         (tell_stale_too_early, "older versions that came late changed nothing"),
@@ -247,6 +255,17 @@ def test_each_harm_is_seen_in_either_layout(
     observed = perfect(oracle)
     observed[harmed] = harm(observed[harmed])
     assert name in failed(oracle, observed)
+
+
+def test_a_copy_of_what_came_before_a_reject_may_wait_behind_it() -> None:
+    """Capture died before it had marked what it had sent, and sent it once more."""
+    oracle = story()
+    observed = perfect(oracle)
+    expected = oracle.expect(observed[0].numbers)
+    before = next(iter(expected.may_wait & observed[0].answers["applied"].keys()))
+    for one in observed:
+        one.answers["parked"][before] += 1
+    assert not failed(oracle, observed)
 
 
 def test_differences_tell_shapes_and_no_personal_value() -> None:
