@@ -30,6 +30,8 @@ STAGED = (
     ("lt_overflow", "text"),
 )
 WHOSE = ("lt_system", "lt_dataset")
+#: Stands for the system of a national record that tells none.
+NOBODY = "national"
 
 
 def staged_fields(count: int) -> list[str]:
@@ -125,7 +127,7 @@ def rejects_of_rows(
         key, original = batch.original_of(partition, offset) if batch.original_of else (None, None)
         rejects.append(
             Reject(
-                system=row["lt_system"] or "national",
+                system=row["lt_system"] or NOBODY,
                 dataset=row["lt_dataset"] or batch.format.full_id,
                 seq=row["lt_seq"],
                 source_key=row["lt_source_key"],

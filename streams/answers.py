@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from consumers.preparing import NOBODY
 from consumers.store import NationalStore, ReceiptRow, RejectRow
 from schemas.codec import encode_row
 from schemas.errors import TryAgain
@@ -27,7 +28,6 @@ logger = structlog.get_logger(__name__)
 POLL_SECONDS = 0.25
 TROUBLE_SECONDS = 2.0
 AT_ONCE = 500
-NOBODY = "national"  # stands for the system of a national record that tells none
 MAX_ANSWER_BYTES = 850_000  # what is larger stays in the store's lienthong_reject only
 
 
@@ -51,7 +51,7 @@ class AnswersPublisher:
         self._stop_the_line = stop_the_line
         self._receipt_schema = library.registry.current(RECEIPT_SUBJECT)
         self._reject_schema = library.registry.current(REJECT_SUBJECT)
-        self._systems = {contract.system for contract in library.contracts.values()}
+        self._systems = {contract.system for contract in library.contracts.values()} | {NOBODY}
         self._looked = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,16 +92,16 @@ class AnswersPublisher:
 
     def _publish_receipts(self) -> int:
         self._warn()
-        return self._store.publish_receipts(self._systems | {NOBODY}, AT_ONCE, self._send_receipts)
+        return self._store.publish_receipts(self._systems, AT_ONCE, self._send_receipts)
 
     def _publish_rejects(self) -> int:
-        return self._store.publish_rejects(self._systems | {NOBODY}, AT_ONCE, self._send_rejects)
+        return self._store.publish_rejects(self._systems, AT_ONCE, self._send_rejects)
 
     def _warn(self) -> None:
         """Tell once, at the start, whose answers wait for a worker with another library."""
         if self._looked:
             return
-        if unknown := self._store.unpublished() - self._systems - {NOBODY}:
+        if unknown := self._store.unpublished() - self._systems:
             logger.warning(
                 "answers of systems without a contract here wait in the store", systems=sorted(unknown)
             )

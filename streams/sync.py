@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 import structlog
 
-from consumers.preparing import WHOSE
+from consumers.preparing import NOBODY, WHOSE
 from consumers.store import Applied, NationalStore, OriginalOf, Prepared, Reject, SyncBatch
 from schemas.codec import decode
 from schemas.contracts import Promise
@@ -181,7 +181,7 @@ def _finder(records: Sequence[tuple[int, Record]]) -> OriginalOf:
 
 def _reject(topic: str, partition: int, record: Record, rule: str, detail: str) -> Reject:
     return Reject(
-        system="national",
+        system=NOBODY,
         dataset=topic.removeprefix("national."),
         seq=None,
         source_key=None,
