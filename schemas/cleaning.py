@@ -5,6 +5,7 @@ within; a text that says "nothing is known" is missing.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,11 @@ _HAS_NUL = pl.col("x").str.contains("\x00", literal=True).alias("unstorable")
 # None of these letters changes under NFC, alone or beside each other.
 _STABLE = "\u00a1-\u02ff\u1ea0-\u1ef9"
 _LOOSE = f"[^\x00-\u00a0{_STABLE}]"
+
+
+def cleaned(text: str) -> str:
+    """One text as ``Cleaner`` leaves it, but for words that say "nothing is known"."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 @dataclass(frozen=True, slots=True)

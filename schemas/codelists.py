@@ -4,7 +4,6 @@ A list with dates may give one code several meanings, one after the other.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -14,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from schemas import codetimes
+from schemas.cleaning import cleaned
 from schemas.codenames import Spelling, folded, spelling
 from schemas.codetimes import Timeline
 
@@ -222,7 +222,7 @@ class CodeList:
         return texts.select("code", "text", "rank", "key")
 
     def _key(self, text: str) -> str:
-        text = " ".join(unicodedata.normalize("NFC", text).split())  # as ``cleaning`` does for rules
+        text = cleaned(text)  # as rules find it
         found = re.fullmatch(self.below, text) if self.below else None
         return self.spelling.key(found[1] if found else text)
 

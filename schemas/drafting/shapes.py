@@ -1,12 +1,12 @@
 """What the sampled values of a column look like: shares and counts, and never a value."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from schemas.cleaning import cleaned
 from schemas.codelists import AMBIGUOUS, CodeList, Names
 from schemas.codenames import fold
 from schemas.drafting.words import plain
@@ -158,7 +158,7 @@ def shape(values: Sequence[str | None]) -> Shape:
 
 def _cleaned(values: Sequence[str | None]) -> list[str]:
     """What the contract's own cleaning will make of the texts."""
-    return [" ".join(unicodedata.normalize("NFC", value).split()) for value in values if value is not None]
+    return [cleaned(value) for value in values if value is not None]
 
 
 def _names(kept: Sequence[str], plains: Sequence[str]) -> tuple[float, float]:
