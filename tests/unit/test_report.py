@@ -153,15 +153,20 @@ def test_a_trend_needs_days_on_which_somebody_looked(
     assert 'class="course"' in text
 
 
-def test_a_proof_lowers_the_index_and_is_told(folder: Path, url: str) -> None:
-    migrate(folder, url)
+def prove(url: str, *, rows: int, missing: int, extra: int, different: int) -> None:
+    """Keep a proof of ``thu_tinh/hoso``."""
     proof = Proof(
-        system="thu_tinh", dataset="hoso", at=datetime.now(UTC), took_ms=1, rows=1000, translated=0,
-        missing=6, extra=3, different=1, refused=0, in_flight=0,
+        system="thu_tinh", dataset="hoso", at=datetime.now(UTC), took_ms=1, rows=rows, translated=0,
+        missing=missing, extra=extra, different=different, refused=0, in_flight=0,
     )  # fmt: skip
     store = open_store(url)
     store.keep(proof, "", [], [])
     store.close()
+
+
+def test_a_proof_lowers_the_index_and_is_told(folder: Path, url: str) -> None:
+    migrate(folder, url)
+    prove(url, rows=1000, missing=6, extra=3, different=1)
     (mine,) = [
         line.split("\t")
         for line in run(folder, url, "status", "--orphans").stdout.splitlines()
@@ -176,13 +181,7 @@ def test_a_proof_lowers_the_index_and_is_told(folder: Path, url: str) -> None:
 
 def test_an_emptied_source_is_no_equal_source(folder: Path, url: str) -> None:
     migrate(folder, url)
-    proof = Proof(
-        system="thu_tinh", dataset="hoso", at=datetime.now(UTC), took_ms=1, rows=0, translated=0,
-        missing=0, extra=10_000, different=0, refused=0, in_flight=0,
-    )  # fmt: skip
-    store = open_store(url)
-    store.keep(proof, "", [], [])
-    store.close()
+    prove(url, rows=0, missing=0, extra=10_000, different=0)
     found = run(folder, url, "status", "--orphans").stdout.splitlines()
     (mine,) = [line.split("\t") for line in found if line.startswith("thu_tinh\t")]
     assert mine[3:7] == ["10", "20", "25", "0"]
