@@ -67,7 +67,7 @@ def load_successors(path: Path) -> SuccessorsFile:
     needed = tuple(NO_SUCCESSORS.columns)
     _, table, start = read_table(path, ("title", "source", "evidence", "note"), needed, needed)
     checking = _Checking(path, start)
-    checking.refuse(table, pl.struct(needed).is_duplicated(), "it is told twice", "take one away")
+    checking.refuse(table, (pl.struct(needed).is_duplicated(), "it is told twice", "take one away"))
     return SuccessorsFile(path, start, checking.days(table, "on"))
 
 
@@ -103,15 +103,18 @@ def _check_successors(
     checking, rows = _Checking(file.path, file.start), file.rows
     entries = lists[file.name].entries.select("code", "valid_from", "valid_to")
     begun, ended = pl.col("valid_from") < pl.col("on"), pl.col("valid_to") < pl.col("on")
-    then = _that_hold(rows, entries, "code", begun, ended)
-    checking.refuse(rows, ~then, f"{file.name} has no such code on the day before", "correct code or day")
+    before = _that_hold(rows, entries, "code", begun, ended)
     begun, ended = pl.col("valid_from") <= pl.col("on"), pl.col("valid_to") <= pl.col("on")
     then = _that_hold(rows, entries, "successor", begun, ended)
-    checking.refuse(rows, ~then, f"{file.name} has no such successor on that day", "correct code or day")
+    checking.refuse(
+        rows,
+        (~before, f"{file.name} has no such code on the day before", "correct code or day"),
+        (~then, f"{file.name} has no such successor on that day", "correct code or day"),
+    )
     if file.name in told:
         both = rows.join(told[file.name], on=["code", "on"], how="semi")
         again = pl.struct("code", "on").is_in(both.select(pl.struct("code", "on")).to_series().implode())
-        checking.refuse(rows, again, "another file tells what becomes of it that day", "tell it once")
+        checking.refuse(rows, (again, "another file tells what becomes of it that day", "tell it once"))
 
 
 def _that_hold(
@@ -159,9 +162,8 @@ def read_table(
             raise _wrong(path, start, f"column {column} is missing", f"add {column}")
     absent = [pl.lit(None, pl.String).alias(column) for column in columns if column not in table.columns]
     table = table.with_columns(absent).select(columns)
-    checking = _Checking(path, start)
-    for column in needed:
-        checking.refuse(table, pl.col(column).is_null(), f"{column} is empty", "fill it in")
+    empty = [(pl.col(column).is_null(), f"{column} is empty", "fill it in") for column in needed]
+    _Checking(path, start).refuse(table, *empty)
     return head, table, start
 
 
@@ -193,22 +195,27 @@ class _Checking:
         self.path = path
         self.start = start
 
-    def refuse(self, table: pl.DataFrame, bad: pl.Expr, text: str, next_step: str) -> None:
-        """Raise ``ContractError`` for the first bad row."""
-        rows = table.select(bad.fill_null(value=False).arg_true()).to_series()
-        if len(rows):
-            raise _wrong(self.path, self.start + 1 + int(rows[0]), text, next_step)
+    def refuse(self, table: pl.DataFrame, *bad: tuple[pl.Expr, str, str]) -> None:
+        """Raise ``ContractError`` for the first row that is bad, of the first rule that finds one.
+
+        ``bad``: which rows are, what is wrong with them, and the next step.
+        """
+        rows = [rule.fill_null(value=False).arg_true().first() for rule, _, _ in bad]
+        found = table.select(row.alias(str(at)) for at, row in enumerate(rows)).row(0)
+        for row, (_, text, next_step) in zip(found, bad, strict=True):
+            if row is not None:
+                raise _wrong(self.path, self.start + 1 + int(row), text, next_step)
 
     def checked(self, table: pl.DataFrame, gaps: list[str]) -> pl.DataFrame:
         """The table of a code list, typed."""
+        bad = []
         for column in ("code", "name"):
             unclean = pl.col(column) != pl.col(column).str.normalize("NFC").str.strip_chars()
-            self.refuse(
-                table, unclean, f"the {column} is not clean text", "no blanks at its ends, Unicode NFC"
-            )
+            bad.append((unclean, f"the {column} is not clean text", "no blanks at its ends, Unicode NFC"))
         for column, words in WORDS.items():
             stranger = ~pl.col(column).is_in(words)
-            self.refuse(table, stranger, f"{column} is none of its words", "use: " + ", ".join(words))
+            bad.append((stranger, f"{column} is none of its words", "use: " + ", ".join(words)))
+        self.refuse(table, *bad)
         table = self.days(table, "valid_from", "valid_to")
         self._check_times(table, gaps)
         return table
@@ -220,17 +227,15 @@ class _Checking:
                 table = table.with_columns(pl.col(column).cast(pl.Date))
                 continue
             day = pl.col(column).str.to_date("%Y-%m-%d", strict=False)
-            self.refuse(
-                table, day.is_null() & pl.col(column).is_not_null(), f"{column} is no date", "YYYY-MM-DD"
-            )
+            bad = day.is_null() & pl.col(column).is_not_null()
+            self.refuse(table, (bad, f"{column} is no date", "YYYY-MM-DD"))
             table = table.with_columns(day)
         return table
 
     def _check_times(self, table: pl.DataFrame, gaps: list[str]) -> None:
         """One meaning of a code ends where the next one begins, and each has its time."""
-        self.refuse(
-            table, pl.col("valid_to") <= pl.col("valid_from"), "it ends before it begins", "correct the dates"
-        )
+        backwards = pl.col("valid_to") <= pl.col("valid_from")
+        self.refuse(table, (backwards, "it ends before it begins", "correct the dates"))
         if table["code"].n_unique() == len(table):
             return
         rows = table.select("code", "valid_from", "valid_to").with_row_index("at")
@@ -241,13 +246,13 @@ class _Checking:
         gap = again & (before < pl.col("valid_from")) & ~pl.col("code").is_in(gaps)
         found = rows.select("at", overlap=overlap, gap=gap).sort("at")
         self.refuse(
-            found, pl.col("overlap"), "the code already has a meaning then", "end one before the other begins"
-        )
-        self.refuse(
             found,
-            pl.col("gap"),
-            "the code means nothing for a time before this line",
-            "let it begin where the one before ends, or name the code in the head: # gaps: <code> …",
+            (pl.col("overlap"), "the code already has a meaning then", "end one before the other begins"),
+            (
+                pl.col("gap"),
+                "the code means nothing for a time before this line",
+                "let it begin where the one before ends, or name the code in the head: # gaps: <code> …",
+            ),
         )
 
 
