@@ -14,7 +14,7 @@ from consumers.opening import open_store
 from consumers.store import Position
 from schemas.codec import decode, encode_row
 from schemas.errors import TryAgain
-from schemas.library import Library, fingerprints, load_library
+from schemas.library import Library, fingerprints
 from streams.batch import Batch
 from streams.claims import Claims, Held
 from streams.mending import Mender
@@ -22,6 +22,7 @@ from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Outgoing, Publisher
 from streams.translate import TranslateHop, Translation
+from tests.shipped import shipped
 from tests.unit.envelopes import GOOD, Row, event
 
 SYSTEM, DATASET, FORMAT = "hotich_qnam", "khaisinh", "hotich.khaisinh.v1"
@@ -69,7 +70,7 @@ class HopLab:
     """One partition of the birth register, fed by hand."""
 
     folder: Path
-    library: Library = field(default_factory=load_library)
+    library: Library = field(default_factory=shipped)
     epoch: int = 0
     offset: int = 0  #: of the next record
     seq: int = 0  #: the last one given
@@ -77,8 +78,8 @@ class HopLab:
     def __post_init__(self) -> None:
         self.url = f"sqlite:///{self.folder}/national.db"
         self.store = open_store(self.url)
-        self.store.migrate(list(self.library.formats.values()))
         self.contract = self.library.contracts[f"{SYSTEM}/{DATASET}"]
+        self.store.migrate([self.library.formats[target.format] for target in self.contract.targets])
         self.registered = self.library.registry.current(self.contract.subject)
         self.position = Position(topic=self.contract.topic, partition=0)
         self.publisher = Remembered()
@@ -94,7 +95,7 @@ class HopLab:
         told = fingerprints(self.library, ())
         self.metrics = RoadMetrics(CollectorRegistry())
         self.hop = TranslateHop(
-            contracts=self.library.outbound,
+            contracts=[self.contract],
             library=self.library,
             store=self.store,
             publisher=cast(Publisher, self.publisher),

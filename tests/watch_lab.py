@@ -17,8 +17,9 @@ from consumers.outlook import Outlook, look
 from consumers.settings import OrphanSettings
 from consumers.store import Position
 from schemas.errors import TryAgain
-from schemas.library import Library, load_library
+from schemas.library import Library
 from tests.road import PATIENTLY, wait_for
+from tests.shipped import shipped
 from tests.topics import new_topic
 
 PARTITIONS = 2
@@ -55,7 +56,7 @@ class WatchLab:
     epochs: dict[Position, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        whole = load_library()
+        whole = shipped()
         contract = whole.contracts["hotich_qnam/khaisinh"]
         national = replace(whole.formats["hotich.khaisinh.v1"], domain=self.name)
         target = replace(contract.targets[0], format=national.full_id)

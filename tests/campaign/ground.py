@@ -16,9 +16,10 @@ from deploy.demo.stage import ROOT, Addresses
 from deploy.demo.supervisor import run_once
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import WITHOUT_SYNC, PostgresNode, libpq_url
-from schemas.library import Library, load_library
+from schemas.library import Library
 from streams.topics import plan_topics
 from tests.road import fresh_topics, make_topics
+from tests.shipped import shipped
 
 TOPICS: Final = (
     PROVINCE_TOPIC,
@@ -76,7 +77,7 @@ class Ground:
     kafka: KafkaNode
     store: PostgresNode
     agency: PostgresNode = field(init=False)
-    library: Library = field(default_factory=load_library)
+    library: Library = field(default_factory=shipped)
     played: int = 0
 
     def __post_init__(self) -> None:

@@ -13,8 +13,8 @@ import pytest
 from deploy.demo.changes import Change, Register
 from deploy.demo.national import LAYOUTS, Gone, Layout, Live, Rejected
 from deploy.demo.render import LegacyRow
-from schemas.library import load_library
 from schemas.mapping import Translated, Translator
+from tests.shipped import shipped
 
 BIRTHS = 6000
 TYPES: dict[str, type[pl.DataType]] = {"id": pl.Int64, "trang_thai": pl.Int64, "du_lieu_cu": pl.Boolean}
@@ -55,7 +55,7 @@ def changes() -> list[tuple[Change, LegacyRow | None]]:
 
 @pytest.fixture(scope="module")
 def translated(changes: list[tuple[Change, LegacyRow | None]]) -> Translated:
-    library = load_library()
+    library = shipped()
     return Translator(library.contracts["hotich_qnam/khaisinh"], library).translate(events(changes))
 
 

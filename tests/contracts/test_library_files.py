@@ -11,15 +11,16 @@ import pytest
 from schemas.contracts import Contract
 from schemas.errors import ContractError
 from schemas.examples import check_examples
-from schemas.library import EXAMPLES, SHIPPED, Library, load_library
+from schemas.library import EXAMPLES, SHIPPED, Library
+from tests.shipped import shipped
 
 HERE = Path(__file__).parent
-CONTRACTS = sorted(load_library().contracts)
+CONTRACTS = sorted(shipped().contracts)
 
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library()
+    return shipped()
 
 
 def examples_of(contract: Contract) -> Path:

@@ -17,8 +17,8 @@ from producers.answers import Answer
 from producers.following import Follower
 from producers.settings import RelaySettings
 from schemas.errors import TryAgain
-from schemas.library import load_library
 from tests.road import PATIENCE_SECONDS, wait_for
+from tests.shipped import shipped
 from tests.topics import new_topic
 
 pytestmark = pytest.mark.timeout(1200)
@@ -95,7 +95,7 @@ class Receipts:
         self.stop = Event()
         self.clients: list[Any] = []
         settings = RelaySettings(source="sqlite:///none.db", broker=broker)
-        follower = Follower(self.book, [f"{system}/so"], settings, load_library().registry)  # type: ignore[arg-type]
+        follower = Follower(self.book, [f"{system}/so"], settings, shipped().registry)  # type: ignore[arg-type]
         self.connect = follower._consumer
         follower._consumer = self.connected  # type: ignore[method-assign]
         self.thread = Thread(target=follower.run, args=[self.stop])

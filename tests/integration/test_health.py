@@ -9,8 +9,8 @@ from consumers import health
 from consumers.opening import open_store
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
-from schemas.library import load_library
 from tests.road import PATIENCE_SECONDS
+from tests.shipped import shipped
 from tests.topics import new_topic
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -40,7 +40,7 @@ def test_topics_that_are_missing_or_too_small_are_named(kafka: KafkaNode, unique
 def test_a_store_is_ready_when_it_is_migrated_and_told_when_it_is_away(
     postgres: PostgresNode, database: str
 ) -> None:
-    formats = list(load_library().formats.values())
+    formats = list(shipped().formats.values())
     found = health.store_ready(database, formats)
     assert not found.ok
     assert "still to be run" in found.detail

@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.codec import encode_row
-from schemas.library import load_library
 from schemas.registry import FileRegistry
 from streams.cli import app
 from tests.laws.schema_ids import PushingLaws, library
 from tests.more.apicurio import ApicurioNode
+from tests.shipped import shipped
 
 __all__ = ["library"]
 
@@ -48,10 +48,10 @@ def test_others_decode_a_topic_with_nothing_but_the_registry(url: str, library: 
     for word, exit_code in (("check", 1), ("push", 0), ("check", 0), ("push", 0)):
         result = CliRunner().invoke(app, ["registry", word, "--url", url])
         assert result.exit_code == exit_code, result.output
-    shipped = load_library()
-    national = shipped.formats["hotich.khaisinh.v1"]
+    whole = shipped()
+    national = whole.formats["hotich.khaisinh.v1"]
     row = {field["name"]: None for field in national.wire_schema["fields"]} | {"nksHoTen": "Nguyễn Văn Mẫu"}
-    value = encode_row(row, shipped.registry.current(national.subject))
+    value = encode_row(row, whole.registry.current(national.subject))
     # As a consumer of another maker does: magic byte, id, schema by id, record.
     assert value[0] == 0
     with urllib.request.urlopen(f"{url}/schemas/ids/{int.from_bytes(value[1:5], 'big')}") as answer:

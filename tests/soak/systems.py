@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from schemas.library import Library, load_library
+from schemas.library import Library
 from tests.benchmarks.library import WIDTHS, dataset_of, library_141, source_row
 from tests.changes import Events
+from tests.shipped import shipped
 
 SYSTEMS: Final = 141
 #: Of a hundred changes so many correct an earlier record, and so many delete one.
@@ -17,7 +18,7 @@ CORRECTIONS, DELETES = 15, 4
 
 def province(folder: Path) -> Library:
     """The shipped contracts and 141 generated ones."""
-    return library_141(folder, datasets=SYSTEMS + len(load_library().contracts))
+    return library_141(folder, datasets=SYSTEMS + len(shipped().contracts))
 
 
 @dataclass

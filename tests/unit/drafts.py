@@ -10,9 +10,10 @@ import pytest
 
 from producers.introspection import read_table
 from schemas.drafting.drafts import Draft, draft_of
-from schemas.library import Library, load_library
+from schemas.library import Library
 from tests.layouts.entries import Entry
 from tests.layouts.layout import Layout
+from tests.shipped import shipped
 from tests.unit.gates import LIBRARY
 
 #: The share of right fields that issue 4 asks of every civil-status layout that was not tuned on.
@@ -24,7 +25,7 @@ def library() -> Library:
     """The shipped one with one layout of births, so that a draft of them has one target; read once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("schemas.library.SHIPPED", LIBRARY)
-        return load_library()
+        return shipped()
 
 
 def made(folder: Path, *statements: str) -> str:

@@ -18,6 +18,7 @@ from streams.answers import AnswersPublisher
 from streams.metrics import RoadMetrics
 from streams.publisher import Publisher
 from tests.hop_lab import FORMAT, SYSTEM, Remembered
+from tests.shipped import shipped
 from tests.store_lab import BOOK, a_reject
 from tests.unit.provinces import CONTRACT, write_contract, write_format
 
@@ -60,7 +61,7 @@ def published(store: RepairStore, library: Library, how_many: int) -> list[str]:
 
 
 def test_answers_of_a_system_wait_for_a_worker_that_knows_it(store: RepairStore, tmp_path: Path) -> None:
-    old = load_library()
+    old = shipped()
     write_format(tmp_path, "thu.hoso.v1", "ma", "ten")
     write_contract(tmp_path, "thu/hoso", CONTRACT)
     new = load_library([tmp_path])

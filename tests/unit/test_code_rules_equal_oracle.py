@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.library import load_library
 from schemas.rules import RULES
+from tests.shipped import shipped
 from tests.unit import code_oracle, rule_oracle
 from tests.unit.oracle import Problem, clean
 from tests.unit.rule_bench import Found, obtained_of, usual
 
-CODES = load_library().codes
+CODES = shipped().codes
 DATED = sorted(name for name, one in CODES.items() if one.dated)
 PLAIN = sorted(set(CODES) - set(DATED))
 TWO_LEVELS = date(2025, 7, 1)

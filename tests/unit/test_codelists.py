@@ -7,12 +7,12 @@ import pytest
 
 from schemas.codelists import Ambiguous, CodeLists, Exact, NotThen, Unknown
 from schemas.codenames import fold
-from schemas.library import load_library
+from tests.shipped import shipped
 
 
 @pytest.fixture(scope="module")
 def codes() -> CodeLists:
-    return load_library().codes
+    return shipped().codes
 
 
 def test_a_code_without_a_date_is_ambiguous_if_its_meaning_changed(codes: CodeLists) -> None:

@@ -14,9 +14,10 @@ from schemas.codelists import Answer, Exact, NotThen, Unknown, Untold
 from schemas.codenames import fold, folded, spelling
 from schemas.errors import ContractError
 from schemas.library import load_library
+from tests.shipped import shipped
 from tests.unit.rule_bench import Found, fact, obtained
 
-CODES = load_library().codes
+CODES = shipped().codes
 TWO_LEVELS = date(2025, 7, 1)
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
 LISTS = ("dvhc.tinh", "dvhc.huyen", "dvhc.xa", "donvi.cap1")

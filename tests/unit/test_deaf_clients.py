@@ -16,7 +16,7 @@ from consumers.topic_reader import TopicReader
 from producers.answers import Answer
 from producers.following import Follower
 from producers.settings import RelaySettings
-from schemas.library import load_library
+from tests.shipped import shipped
 
 TOPIC = "receipts.thu"
 RECORD = SimpleNamespace(offset=3, timestamp=77, value=b"no envelope")
@@ -159,7 +159,7 @@ def test_receipts_are_followed_on(monkeypatch: pytest.MonkeyPatch, answers: bool
     stop = Event()
     book = Book(stop.set)
     settings = RelaySettings(source="sqlite:///none.db", broker="nowhere:1")
-    Follower(book, ["thu/so"], settings, load_library().registry).run(stop)  # type: ignore[arg-type]
+    Follower(book, ["thu/so"], settings, shipped().registry).run(stop)  # type: ignore[arg-type]
     assert book.places == {f"{TOPIC}-0": 4}
     assert [one.deaf for one in Kafka.made] == [True, False]
 
@@ -174,6 +174,6 @@ def test_receipts_of_which_one_partition_still_flows_are_followed_on(monkeypatch
 
     book = Book(look)
     settings = RelaySettings(source="sqlite:///none.db", broker="nowhere:1")
-    Follower(book, ["thu/so"], settings, load_library().registry).run(stop)  # type: ignore[arg-type]
+    Follower(book, ["thu/so"], settings, shipped().registry).run(stop)  # type: ignore[arg-type]
     assert book.places[f"{TOPIC}-0"] == 4
     assert [one.deaf for one in Kafka.made] == [True, False]

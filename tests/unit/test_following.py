@@ -15,12 +15,12 @@ from producers.answers import AnswerBook, numbers_of
 from producers.following import Follower
 from producers.settings import RelaySettings
 from schemas.codec import encode_row
-from schemas.library import load_library
 from schemas.registry import RECEIPT_SUBJECT
 from tests.capture_lab import SOHO, CaptureLab
 from tests.follow_laws import TOPIC, FollowLaws, answer, seen
+from tests.shipped import shipped
 
-REGISTRY = load_library().registry
+REGISTRY = shipped().registry
 
 
 @pytest.fixture

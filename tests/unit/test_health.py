@@ -11,6 +11,7 @@ from consumers.brokers import require_listener
 from consumers.opening import open_store
 from schemas.errors import SettingsError
 from schemas.library import load_library
+from tests.shipped import shipped
 
 
 def test_a_stranger_that_ships_one_of_our_rooms_is_named() -> None:
@@ -70,7 +71,7 @@ def test_the_shipped_library_loads_and_its_schemas_are_registered(tmp_path: Path
     found = health.contracts_load([])
     assert found.ok, found.detail
     assert "national format" in found.detail
-    assert health.registry_complete(load_library()).ok
+    assert health.registry_complete(shipped()).ok
     found = health.contracts_load([tmp_path / "missing"])
     assert not found.ok
     assert "missing" in found.detail
@@ -89,7 +90,7 @@ def test_a_format_without_a_registered_schema_is_told(tmp_path: Path) -> None:
 
 def test_a_store_is_ready_only_when_it_is_migrated(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
-    formats = list(load_library().formats.values())
+    formats = list(shipped().formats.values())
     found = health.store_ready(url, formats)
     assert not found.ok
     assert "lienthong store migrate" in found.next_step

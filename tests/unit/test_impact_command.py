@@ -10,7 +10,7 @@ from typer.testing import Result
 
 from consumers.opening import open_store
 from schemas.errors import ContractError, SettingsError
-from schemas.library import load_library
+from tests.shipped import shipped
 from tests.store_lab import Lab, upsert
 from tests.unit.gates import FORMAT, OTHER, line_of, run, write
 
@@ -189,7 +189,7 @@ def test_a_sample_that_cannot_be_read(text: str, line: int, said: str, tmp_path:
 def filled_store(tmp_path: Path) -> str:
     """A store with two births, one of them without a home place."""
     url = f"sqlite:///{tmp_path}/national.db"
-    national = load_library().formats["hotich.khaisinh.v1"]
+    national = shipped().formats["hotich.khaisinh.v1"]
     store = open_store(url)
     store.migrate([national])
     lab = Lab(store=store, url=url, shift_claims=lambda _: None, national=national, deployment="lienthong")

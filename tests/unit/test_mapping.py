@@ -12,6 +12,7 @@ import pytest
 from schemas.errors import ContractError
 from schemas.library import SHIPPED, Library, load_library
 from schemas.mapping import Translated, Translator
+from tests.shipped import shipped
 from tests.unit.envelopes import GOOD, event, frame
 
 TARGET = "hotich.khaisinh.v1"
@@ -20,7 +21,7 @@ CONTRACT = "hotich_qnam/khaisinh"
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library()
+    return shipped()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import plan
-from schemas.library import Library, load_library
+from schemas.library import Library
 from schemas.mapping import Translator
+from tests.shipped import shipped
 from tests.unit import oracle
 from tests.unit.envelopes import GOOD, Row, event, frame
 
@@ -112,7 +113,7 @@ def events(draw: st.DrawFn) -> Row:
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library()
+    return shipped()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from schemas.gates.coverage import beyond
 from schemas.library import Library, load_library
 from schemas.mapping import Translated, Translator
 from schemas.overflow import Overflow, kept_columns, lossy_columns, without_room
+from tests.shipped import shipped
 from tests.unit.envelopes import GOOD, event, frame
 from tests.unit.provinces import CONTRACT, write_contract, write_format
 
@@ -183,7 +184,7 @@ def test_what_cannot_be_left_out_is_told_with_its_line(folder: Path, left_out: o
 
 def test_an_inbound_target_never_carries_it() -> None:
     """The receiver is someone else's system: it gets the fields of its own layout and not a word more."""
-    library = load_library()
+    library = shipped()
     for contract in library.inbound:
         for target in contract.targets:
             assert without_room(contract, target), "else this says nothing"
@@ -197,7 +198,7 @@ def test_an_inbound_target_never_carries_it() -> None:
 
 
 def test_births_keep_the_number_only_where_the_layout_has_no_field_for_it() -> None:
-    library = load_library()
+    library = shipped()
     contract = library.contracts["hotich_qnam/khaisinh"]
     one = Translator(contract, library).translate(frame([event(GOOD)], contract))
     assert [national["lt_overflow"].to_list() for national in one.national.values()] == [
@@ -224,7 +225,7 @@ def test_what_only_lossy_rules_read_is_told(folder: Path) -> None:
 
 def test_records_of_before_can_be_read_beside_those_that_carry_it() -> None:
     """The format's schema has grown by the field: old records on the topic are read as having none."""
-    library = load_library()
+    library = shipped()
     contract = library.contracts["hotich_qnam/khaisinh"]
     national = library.formats["hotich.khaisinh.v1"]
     now = Translator(contract, library).translate(frame([event(GOOD)], contract)).national[national.full_id]

@@ -13,8 +13,9 @@ from producers.outbox import Capture, Column, Locked, Shape, Site, Slow
 from producers.snapshot import MOST_WAITING, take_snapshot
 from schemas.contracts import AvroType
 from schemas.errors import LienthongError
-from schemas.library import Library, load_library
+from schemas.library import Library
 from tests.capture_lab import SOHO, CaptureLab, a_contract
+from tests.shipped import shipped
 
 ANY = frozenset({"string", "long", "double", "boolean"})
 CONTRACT = a_contract(columns={"id": "long", "ten": "string"})
@@ -70,7 +71,7 @@ def test_a_key_must_print_the_same_everywhere(avro: AvroType) -> None:
 
 
 def test_the_one_contract_that_fits_need_not_be_named(tmp_path: Path) -> None:
-    library = load_library()
+    library = shipped()
     lab = CaptureLab(f"sqlite:///{tmp_path}/a.db")
     try:
         with pytest.raises(LienthongError, match="no contract's table"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
-from schemas.library import load_library
+from tests.shipped import shipped
 from tests.unit.rule_bench import MISSING, Found, fact, obtained, obtained_of, usual, warned
 
 GENDER: dict[str, Any] = {"list": "hotich.gioiTinh", "by": ["name", "code"]}
@@ -20,7 +20,7 @@ LETTERS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cn", "Co"))
 
 @pytest.fixture(scope="module")
 def codes() -> CodeLists:
-    return load_library().codes
+    return shipped().codes
 
 
 def test_text_is_cleaned_in_one_form() -> None:

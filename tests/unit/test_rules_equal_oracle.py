@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codelists import CodeLists
-from schemas.library import load_library
 from schemas.rules import RULES
+from tests.shipped import shipped
 from tests.unit import code_oracle, rule_oracle
 from tests.unit.oracle import Problem, clean
 from tests.unit.rule_bench import Found, obtained_of, usual
@@ -190,7 +190,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def codes() -> CodeLists:
-    return load_library().codes
+    return shipped().codes
 
 
 def due(rule: Rule, row: Mapping[str, str | None]) -> Found:

@@ -9,8 +9,9 @@ import pytest
 from schemas.errors import SettingsError
 from schemas.gates.words import RULES as WORDS
 from schemas.gates.words import in_words
-from schemas.library import SHIPPED, load_library
+from schemas.library import SHIPPED
 from schemas.rules import RULES, Rule
+from tests.shipped import shipped
 from tests.unit.gates import EXAMPLES, LIBRARY, OTHER, run, write
 
 ID = "hotich_qnam/khaisinh"
@@ -65,7 +66,7 @@ def test_the_page_in_english_and_as_json(tmp_path: Path) -> None:
 
 
 def test_fields_that_are_not_sure_are_marked(tmp_path: Path) -> None:
-    library = load_library()
+    library = shipped()
     for contract in library.contracts.values():
         text = page(tmp_path, name=contract.id, shipped=SHIPPED)
         for target in contract.targets:
@@ -107,7 +108,7 @@ def test_a_rule_of_a_province_is_told_by_its_own_documentation() -> None:
 
 @pytest.mark.parametrize(("language", "said"), [("vi", "phần đầu"), ("en", "the first part")])
 def test_parameters_are_said(language: Any, said: str) -> None:
-    rule = load_library().contracts[ID].targets[0].rules["nguoiKy"]
+    rule = shipped().contracts[ID].targets[0].rules["nguoiKy"]
     told = in_words(rule, None, language)
     assert told.startswith(said)
     assert "“ - ”" in told

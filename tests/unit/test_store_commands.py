@@ -16,7 +16,7 @@ from consumers.opening import open_store
 from consumers.ranges import Ranges
 from consumers.store import Position, Slice
 from schemas.errors import LienthongError, SettingsError
-from schemas.library import load_library
+from tests.shipped import shipped
 from tests.store_lab import DATASET, SYSTEM, Lab, a_reject, numbered, upsert
 
 FORMAT = "hotich.khaisinh.v1"
@@ -32,7 +32,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def lab(url: str) -> Iterator[Lab]:
     """A store migrated for the shipped formats; its records are those of the birth register."""
-    formats = load_library().formats
+    formats = shipped().formats
     opened = open_store(url)
     opened.migrate(list(formats.values()))
     lab = Lab(
@@ -189,7 +189,7 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def certified(lab: Lab) -> Lab:
     """Entries 1 and 3 of a certification book, by a person whose name must not be told."""
-    lab.national = load_library().formats["chungthuc.hoso.v1"]
+    lab.national = shipped().formats["chungthuc.hoso.v1"]
     common = {"DonVi": "000.91.12.H47", "MaSo": "S1", "NguoiKy": "Trần Văn Mẫu"}
     lab.apply(*(upsert(n, f"K{n}", person=f"p{n}", So=str(n), **common) for n in (1, 3)))
     return lab

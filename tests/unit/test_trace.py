@@ -9,12 +9,12 @@ from typer.testing import CliRunner, Result
 
 from consumers.audit_key import load_key, make_key
 from consumers.opening import open_store
-from schemas.library import load_library
 from streams.cli import app
+from tests.shipped import shipped
 from tests.store_lab import Change, Lab
 
 KEY = "hồ|sơ 4711"
-FORMATS = load_library().formats
+FORMATS = shipped().formats
 NATIONAL = FORMATS["hotich.khaisinh.v1"]
 
 

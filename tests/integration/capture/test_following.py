@@ -8,14 +8,14 @@ from kafka import KafkaProducer
 
 from deploy.local.kafka import KafkaNode
 from schemas.codec import encode_row
-from schemas.library import load_library
 from schemas.registry import RECEIPT_SUBJECT
 from streams.topics import plan_topics
 from tests.capture_lab import CaptureLab
 from tests.follow_laws import FollowLaws
 from tests.road import PATIENCE_SECONDS, Road, make_topics
+from tests.shipped import shipped
 
-REGISTERED = load_library().registry.current(RECEIPT_SUBJECT)
+REGISTERED = shipped().registry.current(RECEIPT_SUBJECT)
 
 
 class TestPostgres(FollowLaws):
@@ -38,7 +38,7 @@ def receipt(dataset: str, outcome: str, seqs: str, rule: str | None = None) -> b
 def test_the_command_goes_on_where_it_stopped(
     kafka: KafkaNode, database: str, tmp_path: Path, kind: str, unique: str
 ) -> None:
-    make_topics(kafka.bootstrap, plan_topics(load_library()))
+    make_topics(kafka.bootstrap, plan_topics(shipped()))
     source = database if kind == "postgresql" else f"sqlite:///{tmp_path}/agency.db"
     lab = CaptureLab(source)
     dataset = f"soho_{unique}"
