@@ -24,7 +24,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from consumers.store import Claim, NationalStore, Position
+from consumers.store import Claim, NationalStore, Position, Slice
 from schemas.errors import LienthongError
 from streams.batch import Batch, Record
 
@@ -143,22 +143,31 @@ class Claims:
         if generation is None:
             return {}, False
         assigned = set(assigned)
-        self._give_up(assigned)
-        ready: dict[Position, Held] = {}
         missing: list[Position] = []
+        if self._held.keys() != assigned:
+            self._give_up(assigned)
+            missing += assigned - self._held.keys()
+        # Often, and of hundreds of partitions: those in the usual state cost nothing but a comparison.
+        ready, closed, full = dict(self._held), self.closed, False
+        unusual = [
+            (position, held)
+            for position, held in ready.items()
+            if held.fetched >= IN_FLIGHT
+            or held.generation != generation
+            or (closed and position.topic in closed)
+        ]
         trials: dict[str, list[Position]] = {}
-        full = False
-        for position in assigned:
-            held = self._held.get(position)
-            if held is None or held.generation != generation:
+        for position, held in unusual:
+            if held.generation != generation:
                 missing.append(position)
-            elif position.topic in self.closed:
-                if self.closed[position.topic] and not held.fetched:
+            elif position.topic in closed:
+                if closed[position.topic] and not held.fetched:
                     trials.setdefault(position.topic, []).append(position)
             elif held.has_room:
-                ready[position] = held
+                continue
             else:
                 full = True
+            del ready[position]
         # Of a source on trial one partition at a time, for which of them has something to read is not known.
         ready |= {one: self._held[one] for one in map(random.choice, trials.values())}
         self._note_unclaimed(missing)
@@ -204,6 +213,21 @@ class Claims:
         return Batch(
             position=position, records=fetched.records, start=start, next=held.start, epoch=held.epoch
         )
+
+    def hidden(self) -> dict[Position, Slice]:
+        """The ledger's steps over what nobody sees, to where the consumer stands, if nothing is in flight."""
+        return {
+            position: Slice(position=position, start=held.start, next=held.position, epoch=held.epoch)
+            for position, held in self._held.items()
+            if held.position > held.start and not held.fetched
+        }
+
+    def stepped(self, steps: Iterable[Slice]) -> None:
+        """These steps are in the ledger."""
+        for step in steps:
+            held = self._held.get(step.position)
+            if held is not None and (held.epoch, held.start) == (step.epoch, step.start):
+                held.start = held.committed = step.next
 
     # --- what became of a batch ------------------------------------------------------------------
 

@@ -137,17 +137,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """
         consumer = self._ensure_consumer()
         # Of hundreds of partitions: to look each up by its name, twice a fetch, takes long.
-        before = [(position, state, state._position) for position, state in self._states().items()]
+        states = self._states()
+        before = [state._position for state in states.values()]
         most = at_most or consumer._max_poll_records
         # Faust's TP and a position are equal tuples; to make one of the other, hundreds of times, takes long.
         fetching = self._fetch_records(consumer, cast("set[TP]", wanted), timeout=seconds, max_records=most)
         records = cast("dict[Position, list[Record]]", await fetching)
+        moved = [
+            (position, state, begun)
+            for (position, state), begun in zip(states.items(), before, strict=True)
+            if state._position != begun
+        ]
         return {
             position: Fetched(records.get(position, ()), begun, state._position)
-            for position, state, begun in before
-            if (state._position != begun or position in records)
-            and state._position is not None
-            and position in wanted
+            for position, state, begun in moved
+            if state._position is not None and position in wanted
         }
 
     def ends(self) -> dict[Position, int | None]:

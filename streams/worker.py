@@ -37,6 +37,7 @@ from streams.publisher import Publisher
 from streams.sealing import Sealer, worker_key
 from streams.settings import RoadSettings
 from streams.shelf import Shelf
+from streams.stepping import Stepper
 from streams.sync import SyncHop
 from streams.topics import plan_topics
 from streams.translate import TranslateHop
@@ -192,6 +193,15 @@ class Worker:
                 log=log,
                 executor=store_threads,
                 library=fingerprint_of(self._taken),
+            )
+            beside.append(
+                Stepper(
+                    claims=claims,
+                    store=store,
+                    deployment=name,
+                    executor=store_threads,
+                    stop_the_line=self._end,
+                )
             )
             lane = Lane(app=app, claims=claims, mills=[])
             lanes.append(lane)

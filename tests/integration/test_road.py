@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
 
@@ -16,7 +17,7 @@ from deploy.demo.births import new_births, render
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.changes import Events
-from tests.road import PATIENCE_SECONDS, PATIENTLY, Road, delete_topics, road, wait_for
+from tests.road import PATIENCE_SECONDS, PATIENTLY, Road, delete_topics, end_offsets, road, wait_for
 
 PROVINCE = "province.hotich_qnam.khaisinh"
 FORMAT, BESIDE = "hotich.khaisinh.v1", "hotich.khaisinh.v2"
@@ -249,6 +250,34 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
     one.run("road", "accept-loss", victim[0], str(victim[1]), "--yes")
     settled(one)
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 58
+
+
+def test_what_a_transactional_source_took_back_is_no_backlog_and_its_deletion_no_loss(one: Road) -> None:
+    """Debezium writes so if it is told to write exactly once."""
+    contract = one.library.contracts["hotich_qnam/khaisinh"]
+    producer = KafkaProducer(bootstrap_servers=one.broker, transactional_id=one.store)
+    events = Events(contract, one.library.registry.current(contract.subject), one.broker, producer)
+    producer.init_transactions()
+    rows = good_rows(40)
+    one.worker()
+    for some, end in ((rows[:20], producer.commit_transaction), (rows[20:], producer.abort_transaction)):
+        producer.begin_transaction()
+        events.write_all(some)
+        end()
+        settled(one)
+    producer.close()
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 20
+    one.end("w1")
+    admin = KafkaAdminClient(bootstrap_servers=one.broker, **PATIENTLY)
+    ends = {TopicPartition(*where): end for where, end in end_offsets(one.broker, [PROVINCE]).items()}
+    admin.delete_records(ends)
+    admin.close()
+    one.worker("w2")
+    more = one.events("hotich_qnam/khaisinh")
+    more.write_all(rows[20:])
+    more.close()
+    wait_for("it goes on", lambda: one.one(f"SELECT count(*) FROM {TABLE}_current") == 40)
+    assert "partition halted" not in one.log("w2")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from consumers.store import Fenced, NationalStore, Position
 from streams import claims as claims_module
 from streams.batch import Batch, slices_of
 from streams.claims import SMALL_BYTES, Claims, Fetched
+from streams.stepping import Stepper
 
 P0 = Position(topic="province.test.one", partition=0)
 P1 = Position(topic="province.test.one", partition=1)
@@ -91,6 +92,11 @@ async def until_halted(claims: Claims, position: Position) -> None:
         while position not in claims.halted:
             assert claims.ready([position])[0] == {}
             await asyncio.sleep(0.01)
+
+
+def ledger(store: NationalStore, position: Position) -> int | None:
+    (row,) = (row for row in store.ledger(ROAD) if row.position == position)
+    return row.next_offset
 
 
 def fetch(claims: Claims, position: Position, *offsets: int, size: int = 0) -> Batch:
@@ -221,6 +227,55 @@ def test_records_nobody_sees_are_stepped_over(store: NationalStore, threads: Thr
         batch = claims.batch(P0, claims.held[P0], fetched(5, before=5, after=8))
         assert batch is not None
         assert (batch.start, batch.next) == (2, 8)
+
+    play(test)
+
+
+def test_what_nobody_sees_at_the_end_is_stepped_over_when_nothing_follows(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    """Else it would wait for ever, and would look lost once retention has deleted it."""
+
+    async def test() -> None:
+        claims = worker(store, PlayedLog(), threads)
+        stepper = Stepper(
+            claims=claims, store=store, deployment=ROAD, executor=threads, stop_the_line=lambda _: None
+        )
+        await until_ready(claims, [P0, P1])
+        batch = fetch(claims, P0, 0, 1)
+        claims.entered(batch)
+        assert claims.batch(P0, claims.held[P0], fetched(before=2, after=5)) is None
+        for _ in range(3):
+            await stepper.look()
+            assert ledger(store, P0) == 0, "a batch is in flight"
+        store.settle(ROAD, slices_of([batch]), rejects=[], formats=[])
+        claims.settled(batch)
+        await stepper.look()
+        assert ledger(store, P0) == 2, "the next batch may come and take the step"
+        await stepper.look()
+        assert (ledger(store, P0), claims.committed(P0), claims.hidden()) == (5, 5, {})
+        after = fetch(claims, P0, 5)
+        assert (after.start, after.next) == (5, 6)
+        store.settle(ROAD, slices_of([after]), rejects=[], formats=[])
+
+    play(test)
+
+
+def test_a_step_over_what_nobody_sees_that_comes_too_late_is_not_taken(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    async def test() -> None:
+        claims = worker(store, PlayedLog(), threads)
+        stepper = Stepper(
+            claims=claims, store=store, deployment=ROAD, executor=threads, stop_the_line=lambda _: None
+        )
+        await until_ready(claims, [P0])
+        assert claims.batch(P0, claims.held[P0], fetched(before=0, after=5)) is None
+        await stepper.look()
+        other = worker(store, PlayedLog(at=2), threads, "two")
+        await until_ready(other, [P0])
+        await stepper.look()
+        assert (ledger(store, P0), P0 in claims.held) == (0, False), "it is the other worker's"
 
     play(test)
 
