@@ -48,8 +48,8 @@ check: $(STAMP) ## lint, format, types, import direction, contracts, unit and co
 .PHONY: test
 test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
 	@$(PYTHON) -m deploy.local fetch
-	$(PYTHON) -m pytest -q -n 2 --dist worksteal tests/integration
-	$(PYTHON) -m pytest -q -n 2 --dist worksteal tests/acceptance
+	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/integration
+	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/acceptance
 
 .PHONY: test-more
 test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, thirteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)

@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asked = set(SERVERS) & set(getattr(item, "fixturenames", ()))
         if ring in WITHOUT_SERVERS and asked:
             raise pytest.UsageError(f"{item.nodeid} asks for {sorted(asked)}: move it to tests/integration")
+    # First, so that no worker of pytest takes a part of them over and installs the wheel once more.
+    items.sort(key=lambda item: item.path.name != "test_wheel.py")
 
 
 @pytest.fixture(scope="session")
