@@ -57,6 +57,9 @@ class Log(Protocol):
     def generation(self) -> int | None:
         """The group's generation, or None while (re)joining or without a coordinator."""
 
+    def leaderless(self, positions: Iterable[Position]) -> set[Position]:
+        """Those that no broker leads, as far as is known: who asks for their bounds waits for long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -94,6 +97,7 @@ class Halt:
     reason: str
     lost: int  #: records that can no longer be read; 0 when the log is shorter than the ledger
     since: float
+    ledger: int  #: where the ledger stood
 
 
 class Claims:
@@ -129,6 +133,7 @@ class Claims:
         self._task: asyncio.Task[None] | None = None
         self._next_try = 0.0
         self._unclaimed_since: dict[Position, float] = {}
+        self._leaderless: set[Position] = set()
         self.failures = 0  #: claims that failed or ran over their deadline
         self.closed: dict[str, bool] = {}  #: topics not to be read; True: but for one fetch of one partition
 
@@ -262,7 +267,8 @@ class Claims:
 
     def oldest_wait(self) -> float:
         """Seconds since the longest waiting assigned partition went without a claim; 0 if none does."""
-        waits = [since for position, since in self._unclaimed_since.items() if position not in self.halted]
+        told = self.halted.keys() | self._leaderless
+        waits = [since for position, since in self._unclaimed_since.items() if position not in told]
         return time.monotonic() - min(waits) if waits else 0.0
 
     def waiting_seconds(self) -> dict[Position, float]:
@@ -277,6 +283,10 @@ class Claims:
 
     # --- claiming ----------------------------------------------------------------------------------
 
+    def holds(self, batch: Batch) -> bool:
+        """Whether a batch may still be written, as far as is known here."""
+        return self._current(batch) is not None
+
     def _current(self, batch: Batch) -> Held | None:
         held = self._held.get(batch.position)
         return held if held is not None and held.epoch == batch.epoch else None
@@ -289,9 +299,22 @@ class Claims:
         now = time.monotonic()
         if (self._task and not self._task.done()) or now < self._next_try:
             return
-        wanted = [p for p in missing if self._may_try(p, now)]
+        wanted = {p for p in missing if self._may_try(p, now)}
+        wanted -= self._without_leader(wanted)
         if wanted:
             self._task = asyncio.get_running_loop().create_task(self._claim(wanted, generation))
+
+    def _without_leader(self, wanted: set[Position]) -> set[Position]:
+        """One partition that is offline must not keep all others from being claimed."""
+        found = self._log.leaderless(wanted)
+        if found - self._leaderless:
+            logger.warning(
+                "partitions wait for a leader",
+                partitions=[f"{p.topic}-{p.partition}" for p in sorted(found)],
+                next_step="start the brokers that keep them; the others flow on",
+            )
+        self._leaderless = found
+        return found
 
     def _may_try(self, position: Position, now: float) -> bool:
         halt = self.halted.get(position)
@@ -365,7 +388,10 @@ class Claims:
                 lambda: self._store.start_at(self._deployment, position, epoch=claim.epoch, offset=begin)
             )
             return begin
-        if begin <= claim.next_offset <= end:
+        halt = self.halted.get(position)
+        # A log that was made anew grows past the ledger: it would go on with its first records unread.
+        anew = halt is not None and not halt.lost and halt.ledger == claim.next_offset
+        if begin <= claim.next_offset <= end and not anew:
             return claim.next_offset
         self._halt(position, claim.next_offset, begin, end)
         return None
@@ -378,8 +404,9 @@ class Claims:
             reason = f"{where}: {gone} were deleted by retention before they were read"
         else:
             lost = 0
-            reason = f"{where}: the ledger stands at {ledger} but the topic ends at {end}: it was made anew"
-        self.halted[position] = Halt(reason=reason, lost=lost, since=time.monotonic())
+            ends = f"the topic {'ended before it' if ledger <= end else f'ends at {end}'}"
+            reason = f"{where}: the ledger stands at {ledger} but {ends}: it was made anew"
+        self.halted[position] = Halt(reason=reason, lost=lost, since=time.monotonic(), ledger=ledger)
         logger.error(
             "partition halted",
             why=reason,

@@ -121,6 +121,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         coordinator = self._consumer._coordinator if self._consumer is not None else None
         return coordinator is not None and coordinator.coordinator_id is not None
 
+    def leaderless(self, positions: Iterable[Position]) -> set[Position]:
+        """Those that no broker leads, as the last metadata told."""
+        leader = self._ensure_consumer()._client.cluster.leader_for_partition
+        return {one for one in positions if leader(one) in (None, -1)}
+
     def assignment(self) -> set[TP]:
         """What is assigned. Faust asks for each partition it commits, and makes the set anew each time."""
         told = self._ensure_consumer().assignment()
@@ -265,6 +270,10 @@ class BatchConsumer(driver.Consumer):
     def broker_known(self) -> bool:
         """Whether the group's coordinator answers."""
         return self._thread.broker_known()
+
+    def leaderless(self, positions: Iterable[Position]) -> set[Position]:
+        """Those that no broker leads, as the last metadata told."""
+        return self._thread.leaderless(positions)
 
     def ends(self) -> Mapping[Position, int | None]:
         """The logs' ends as the last fetches told them; None before the first one."""

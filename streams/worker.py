@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
@@ -79,6 +79,9 @@ class _Log:
 
     def generation(self) -> int | None:
         return self._consumer.generation()
+
+    def leaderless(self, positions: Iterable[Position]) -> set[Position]:
+        return self._consumer.leaderless(positions)
 
 
 @dataclass(slots=True, kw_only=True)

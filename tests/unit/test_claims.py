@@ -5,7 +5,7 @@ The store is the real SQLite one; only Kafka's side (``Log``) is played, since a
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,10 @@ class PlayedLog:
     begin: int = 0
     end: int = 1000
     sought: dict[Position, int] = field(default_factory=dict)
+    offline: set[Position] = field(default_factory=set)
+
+    def leaderless(self, positions: Iterable[Position]) -> set[Position]:
+        return self.offline & set(positions)
 
     async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
         return dict.fromkeys(positions, (self.begin, self.end))
@@ -81,9 +85,12 @@ def play(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(bounded())
 
 
-async def until_ready(claims: Claims, positions: Collection[Position], *, seconds: float = 60.0) -> None:
+async def until_ready(
+    claims: Claims, positions: Collection[Position], *, also: Collection[Position] = (), seconds: float = 60.0
+) -> None:
+    """Until these may be fetched, and of those ``also`` assigned none."""
     async with asyncio.timeout(seconds):
-        while set(claims.ready(positions)[0]) != set(positions):  # noqa: ASYNC110 - as the fetcher asks
+        while set(claims.ready([*positions, *also])[0]) != set(positions):  # noqa: ASYNC110 - as the fetcher asks
             await asyncio.sleep(0.01)
 
 
@@ -351,6 +358,55 @@ class HangingStore:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+def test_a_topic_made_anew_halts_until_a_person_says_so_however_long_it_grows(
+    store: NationalStore, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would go on at the ledger's offset, and the new log's first records would never be read."""
+    monkeypatch.setattr(claims_module, "HALT_RECHECK_SECONDS", 0.05)
+
+    async def test() -> None:
+        log = PlayedLog(end=100)
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0])
+        batch = fetch(claims, P0, *range(100))
+        store.settle(ROAD, slices_of([batch]), rejects=[], formats=[])
+        claims.forget([P0])
+        log.end = 30
+        await until_halted(claims, P0)
+        assert "ends at 30: it was made anew" in claims.halted[P0].reason
+        log.end = 120
+        since = claims.halted[P0].since
+        while claims.halted[P0].since == since:
+            assert claims.ready([P0])[0] == {}
+            await asyncio.sleep(0.01)
+        assert "ended before it: it was made anew" in claims.halted[P0].reason
+        store.accept_loss(ROAD, P0, expected=100, offset=0)
+        await until_ready(claims, [P0])
+        assert log.sought[P0] == 0
+
+    play(test)
+
+
+def test_a_partition_without_a_leader_keeps_no_other_from_being_claimed(
+    store: NationalStore, threads: ThreadPoolExecutor
+) -> None:
+    class Offline(PlayedLog):
+        async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
+            if self.offline & set(positions):
+                await asyncio.sleep(3600)  # as aiokafka asks on and on
+            return await super().bounds(positions)
+
+    async def test() -> None:
+        log = Offline(offline={P1})
+        claims = worker(store, log, threads)
+        await until_ready(claims, [P0], also=[P1])
+        assert (claims.oldest_wait(), claims.failures) == (0, 0), "the others flow on"
+        log.offline.clear()
+        await until_ready(claims, [P0, P1])
+
+    play(test)
 
 
 def test_a_hanging_claim_fails_aloud_and_is_tried_again(
