@@ -15,7 +15,7 @@ from consumers.readings import reject_row
 from consumers.repairs import Asked, Breaker, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
 from consumers.standing import StandingReadings
-from consumers.store import Outcome, Parked, Position, Receipt, Reject, RejectRow, Slice
+from consumers.store import Outcome, Parked, Position, Receipt, RejectRow, Slice
 
 R, P = ddl.reject.c, ddl.parked.c
 _OPEN = R.became.is_(None)
@@ -270,7 +270,8 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
             values = {"asked": None, "library": again.library, "contract": again.contract}
             connection.execute(sa.update(ddl.reject).where(R.id == one.work.id).values(**values))
         if one.became is not None and again is not None:
-            self._refuse_again(connection, deployment, again, formats)
+            self._write_receipts(connection, receipts_of_rejects([again], formats))
+            self._write_refused(connection, "lienthong_reject", deployment, [again])
             if again.offset != head.offset:
                 behind = [_of(deployment, [Position(topic=head.topic, partition=head.partition)], P)]
                 behind += [P.head == head.offset, P.record_key == head.key]
@@ -278,23 +279,6 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
         if one.superseded:
             receipts = receipts_of_numbers(head.system, head.dataset, one.superseded, formats, "stale")
             self._write_receipts(connection, receipts)
-
-    def _refuse_again(
-        self, connection: sa.Connection, deployment: str, again: Reject, formats: Sequence[str]
-    ) -> None:
-        self._write_receipts(connection, receipts_of_rejects([again], formats))
-        self._write_refused(connection, "lienthong_reject", deployment, [again])
-        # It may have been refused for this very cause before: then that row is open again.
-        same = [
-            _of(deployment, [Position(topic=again.topic, partition=again.partition)]),
-            R.offset == again.offset,
-            R.rule == again.rule,
-            R.field == again.field,
-            R.seq.is_not_distinct_from(again.seq),
-        ]
-        open_again = sa.update(ddl.reject).where(*same).values(blocks=again.blocks, original=again.original)
-        unasked = open_again.values(became=None, became_at=None, asked=None, correction=None)
-        connection.execute(unasked.values(library=again.library, fingerprint=again.fingerprint))
 
     def resend(self, topics: Sequence[str], limit: int, send: Callable[[Sequence[RejectRow]], None]) -> int:
         # What blocks was refused by a contract that reads this topic: its own worker tries that again.

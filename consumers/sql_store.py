@@ -43,6 +43,12 @@ from schemas.formats import NationalFormat
 MIGRATE = "lienthong store migrate"
 READS = "lienthong_reads"  #: option of a connection
 STAGED_FIELDS = "lienthong_staged_fields"  #: of a connection: how many its staging table has room for
+_LEAVE = "DO NOTHING"
+#: Refused in the same place for the same cause again: it was tried, or the log is read anew after a loss.
+_OPEN_AGAIN = """(deployment, topic, "partition", "offset", rule, field, COALESCE(seq, -1)) DO UPDATE SET
+    became = NULL, became_at = NULL, asked = NULL, correction = NULL, blocks = excluded.blocks,
+    original = excluded.original, library = excluded.library, fingerprint = excluded.fingerprint
+    WHERE lienthong_reject.became IS NOT NULL AND lienthong_reject.record_key = excluded.record_key"""
 
 
 class Refused(StoreError):
@@ -394,7 +400,7 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
         rows = [{"deployment": deployment, **_storable(one)} for one in refused]
         for row in rows:
             row["record_key"] = row.pop("key")
-        self._insert(connection, table, rows)
+        self._insert(connection, table, rows, again=_OPEN_AGAIN if table == ddl.reject.name else _LEAVE)
 
     def _log_effects(self, connection: sa.Connection, prepared: Prepared) -> None:
         if self._effect_log:
@@ -404,13 +410,20 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
             topic = prepared.batch.topic
             self._insert(connection, "lienthong_effect", [{"topic": topic, **row} for row in rows])
 
-    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows of one shape, as of now; one that is there already is left alone."""
+    def _insert(
+        self,
+        connection: sa.Connection,
+        table: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        again: str = _LEAVE,
+    ) -> None:
+        """Write rows of one shape, as of now; ``again``: what to do with one that is there already."""
         if not rows:
             return
         columns = ", ".join(f'"{name}"' for name in rows[0])
         marks = ", ".join([self.dialect.mark] * len(rows[0]))
-        text = f"INSERT INTO {table} ({columns}, at) VALUES ({marks}, {self.now}) ON CONFLICT DO NOTHING"
+        text = f"INSERT INTO {table} ({columns}, at) VALUES ({marks}, {self.now}) ON CONFLICT {again}"
         values = [tuple(row.values()) for row in rows]
         # One row goes as one statement: the driver's way for many costs more.
         connection.exec_driver_sql(text, values if len(values) > 1 else values[0])

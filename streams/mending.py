@@ -143,9 +143,15 @@ class Mender(Looker):
         out.withdraw(records, {row for one in tries for row in one.stays})
         await self._hop.publish(out)
         formats = [target.format for target in out.contract.targets]
-        written = await self._in_store(
-            lambda: self._store.mend(self._deployment, here, mends, formats=formats, receipts=out.receipts)
-        )
+        try:
+            written = await self._in_store(
+                lambda: self._store.mend(
+                    self._deployment, here, mends, formats=formats, receipts=out.receipts
+                )
+            )
+        except BaseException:
+            self._hop.forget(position)  # whether it is written is not known, and so not what waits
+            raise
         for mend in written:
             self._hop.unblock(position, here.epoch, mend)
             self._metrics.mended.labels(out.contract.system, out.contract.dataset, _outcome(mend)).inc()

@@ -66,6 +66,10 @@ class Blocks:
         else:
             heads[key] = Head(offset, -1)
 
+    def forget(self, position: Position) -> None:
+        """What is known of a partition may be wrong: to be asked of the store."""
+        self._held.get(position.topic, {}).pop(position.partition, None)
+
     def count(self, topic: str) -> int:
         """Blocked records of a topic in the partitions held."""
         return sum(len(heads) for _, heads in self._held.get(topic, {}).values())

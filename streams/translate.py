@@ -326,6 +326,10 @@ class TranslateHop:
         if head.blocks and head.key is not None and (mend.became is not None or again is not None):
             self._blocks.move(position, epoch, head.key, again.offset if again is not None else None)
 
+    def forget(self, position: Position) -> None:
+        """Ask the store again what waits in a partition; while nothing of it is in work."""
+        self._blocks.forget(position)
+
     def fingerprint(self, topic: str) -> str:
         """Of all that the translation of a topic follows."""
         return self._fingerprints[topic]

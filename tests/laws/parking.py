@@ -6,7 +6,7 @@ import pytest
 
 from consumers.opening import open_store
 from consumers.ranges import Ranges
-from consumers.store import Blocked, Fenced, Slice
+from consumers.store import Blocked, Fenced, Reject, Slice
 from tests.store_lab import BOOK, SYSTEM, Lab, a_parked, a_reject, upsert
 
 
@@ -38,6 +38,32 @@ class ParkingLaws:
         rejects = [a_reject(3, seq=3)]
         lab.store.settle(lab.deployment, slices, rejects=rejects, parked=parked, formats=[BOOK.full_id])
         assert lab.said() == {"applied": "2", "stale": "1", "rejected": "3", "parked": "4"}
+
+    def test_what_is_refused_in_the_same_place_again_is_open_again(self, lab: Lab) -> None:
+        """Read anew after a loss. A record of another key there (of a topic made anew) leaves it alone."""
+        step = Slice(position=lab.claim(), start=0, next=0, epoch=1)
+
+        def settle(reject: Reject) -> None:
+            lab.store.settle(lab.deployment, [step], rejects=[reject], formats=[])
+
+        settle(a_reject(3, seq=5, key=b"k", blocks=True))
+        settle(a_reject(3, seq=5, key=b"k", original=b"other", blocks=True))
+        (row,) = lab.rows("SELECT became, original FROM lienthong_reject")
+        assert (row["became"], bytes(row["original"])) == (None, a_reject(3).original), "it was never closed"
+        lab.execute(
+            "UPDATE lienthong_reject SET became = 'dropped', became_at = at, blocks = false, asked = 'x'"
+        )
+        settle(a_reject(3, seq=5, key=b"other", blocks=True))
+        (row,) = lab.rows("SELECT became, blocks FROM lienthong_reject")
+        assert (row["became"], bool(row["blocks"])) == ("dropped", False)
+        settle(a_reject(3, seq=5, key=b"k", blocks=True))
+        (row,) = lab.rows("SELECT became, became_at, asked, blocks FROM lienthong_reject")
+        assert (row["became"], row["became_at"], row["asked"], bool(row["blocks"])) == (
+            None,
+            None,
+            None,
+            True,
+        )
 
     def test_a_lost_claim_parks_nothing(self, lab: Lab) -> None:
         slices = [Slice(position=lab.claim(), start=0, next=4, epoch=7)]

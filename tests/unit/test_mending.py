@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,6 +154,43 @@ def test_many_records_are_drained_together_each_in_its_order(lab: HopLab) -> Non
     assert lab.mend() == 1
     assert [person for person, _ in lab.published()] == [str(person) for person in people]
     assert set(became(lab)) == {"dropped"}
+
+
+def test_a_mend_whose_answer_was_lost_holds_nothing_up(lab: HopLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was written is not known, and so the store is asked what waits."""
+    mend = lab.store.mend
+
+    def lost(*args: Any, **more: Any) -> None:
+        monkeypatch.setattr(lab.store, "mend", mend)
+        mend(*args, **more)
+        raise TryAgain("the connection was lost while it was committed")
+
+    lab.run(lab.change(2, **BAD), lab.change(2))
+    correct(lab, 2, 1)
+    monkeypatch.setattr(lab.store, "mend", lost)
+    with pytest.raises(TryAgain):
+        lab.mend()
+    assert lab.mend() == 0
+    lab.run(lab.change(2), lab.change(2))
+    assert lab.published() == [("2", 1), ("2", 2), ("2", 3), ("2", 4)]
+    assert (became(lab), waits(lab)) == (["mended"], [])
+
+
+def test_a_log_that_is_read_again_opens_again_what_it_blocks(lab: HopLab) -> None:
+    """After a loss that a person accepted. Else changes would wait behind a reject that nobody can open."""
+    bad = lab.change(2, **BAD)
+    lab.run(bad, lab.change(1))
+    lab.store.ask(ALL, "drop", **ME)
+    lab.mend()
+    lab.store.accept_loss(ROAD, lab.position, expected=2, offset=0)
+    lab.epoch, lab.offset = lab.epoch + 1, 0
+    lab.worker()
+    lab.run(lab.raw(bad.key, bad.value, seq=1))
+    lab.run(lab.change(2))
+    assert (became(lab), waits(lab)) == ([None], [3])
+    lab.store.ask(ALL, "drop", **ME)
+    lab.mend()
+    assert (became(lab), waits(lab), lab.published()[-1]) == (["dropped"], [], ("2", 3))
 
 
 def test_another_library_tries_once_what_this_one_refused(lab: HopLab) -> None:
