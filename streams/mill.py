@@ -149,7 +149,9 @@ class Mill(Generic[P]):
             await self._room.acquire()
             await self._some_waiting()
             async with self._turn:
-                if not self._waiting:  # let go while the mill was paused
+                # What waits for a reject is known for a claim; under a lost one a change would pass it.
+                self._waiting = deque(batch for batch in self._waiting if self._claims.holds(batch))
+                if not self._waiting:  # or let go while the mill was paused
                     self._room.release()
                     continue
                 lot = self._next_lot()
