@@ -176,6 +176,12 @@ class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol
         Returns how many were asked for, of each topic with some.
         """
 
+    def ask_unread_again(self, topics: Sequence[str], schema_ids: Sequence[int]) -> int:
+        """Ask to send again what of national topics was refused because these schemas were not known.
+
+        Returns how many records were asked for.
+        """
+
     def asked(self, deployment: str) -> list[Position]:
         """The partitions where something is asked for, whoever holds them."""
 

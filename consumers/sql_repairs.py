@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from consumers import ddl
 from consumers.audit_lines import deed_block
-from consumers.preparing import receipts_of_numbers, receipts_of_rejects
+from consumers.preparing import NOBODY, receipts_of_numbers, receipts_of_rejects
 from consumers.ranges import Ranges
 from consumers.readings import reject_row
 from consumers.repairs import Asked, Breaker, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
 from consumers.standing import StandingReadings
 from consumers.store import Outcome, Parked, Position, Receipt, RejectRow, Slice
+from schemas.codec import unknown
 
 R, P = ddl.reject.c, ddl.parked.c
 _OPEN = R.became.is_(None)
@@ -203,6 +204,13 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
                 if count := connection.execute(other.values(asked="retry")).rowcount:
                     found[topic] = count
         return found
+
+    def ask_unread_again(self, topics: Sequence[str], schema_ids: Sequence[int]) -> int:
+        unread = R.system == NOBODY, R.topic.in_(topics), R.rule == "schema_unknown", _OPEN, R.asked.is_(None)
+        known = R.detail.in_([unknown(one) for one in schema_ids])
+        with self._transaction() as connection:
+            again = sa.update(ddl.reject).where(*unread, known).values(asked="retry")
+            return connection.execute(again).rowcount
 
     def asked(self, deployment: str) -> list[Position]:
         with self._transaction() as connection:

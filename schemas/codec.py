@@ -56,6 +56,11 @@ FAULT_RULES = (
 )
 
 
+def unknown(schema_id: int) -> str:
+    """The detail of a fault ``schema_unknown``."""
+    return f"schema id {schema_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """The records of a batch, grouped by the schema they were written with, and the values that are none.
@@ -184,7 +189,7 @@ def _open(header: bytes, registry: SchemaIds, subject: str) -> _Group | tuple[st
     try:
         registered = registry.schema(schema_id)
     except UnknownSchema:
-        return "schema_unknown", f"schema id {schema_id}"
+        return "schema_unknown", unknown(schema_id)
     if registered.subject != subject:
         return "schema_foreign", f"schema id {schema_id} is of {registered.subject}"
     return _Group(registered, _layout(registered), registered.sha256.encode())

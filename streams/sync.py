@@ -6,10 +6,11 @@ exactly once in effect, however often it is delivered.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ import polars as pl
 import structlog
 
 from consumers.preparing import NOBODY, WHOSE
-from consumers.store import Applied, NationalStore, OriginalOf, Prepared, Reject, SyncBatch
+from consumers.repairs import RepairStore
+from consumers.store import Applied, OriginalOf, Position, Prepared, Reject, SyncBatch
 from schemas.codec import decode
 from schemas.contracts import Promise
 from schemas.formats import NationalFormat
@@ -26,6 +28,7 @@ from streams.batch import Batch, Record, fingerprint_header, header, slices_of
 from streams.metrics import RoadMetrics
 
 logger = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 Milliseconds = npt.NDArray[np.int64]  # since 1970
 
@@ -48,7 +51,7 @@ class SyncHop:
         self,
         *,
         library: Library,
-        store: NationalStore,
+        store: RepairStore,
         deployment: str,
         metrics: RoadMetrics,
         executor: Executor,
@@ -61,6 +64,7 @@ class SyncHop:
         self._promises = {contract.id: contract.promise for contract in library.contracts.values()}
         wanted = {target.format for contract in library.contracts.values() for target in contract.targets}
         self._formats = {library.formats[full_id].topic: library.formats[full_id] for full_id in wanted}
+        self._claimed: dict[Position, int] = {}  # with the epochs
 
     @property
     def topics(self) -> list[str]:
@@ -68,7 +72,16 @@ class SyncHop:
         return sorted(self._formats)
 
     async def begin(self, batches: Sequence[Batch]) -> None:
-        """Nothing: what a lot needs is in it."""
+        """When partitions are claimed, have sent again what a worker with an older library could not read."""
+        claimed = {batch.position: batch.epoch for batch in batches}
+        if all(self._claimed.get(position) == epoch for position, epoch in claimed.items()):
+            return
+        subjects = [national.subject for national in self._formats.values()]
+        ids = [one.id for subject in subjects for one in self._registry.versions(subject)]
+        count = await self._in_store(lambda: self._store.ask_unread_again(self.topics, ids))
+        if count:
+            logger.info("national records are sent again: their schema is known now", records=count)
+        self._claimed |= claimed
 
     def prepare(self, lot: Sequence[Batch]) -> Load:
         """Decode a lot of one topic and choose what the store must see."""
@@ -132,10 +145,11 @@ class SyncHop:
 
     async def commit(self, prepared: Load) -> None:
         """Apply the lot in one transaction."""
-        applied = await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: self._store.apply(prepared.prepared, self._deployment)
-        )
+        applied = await self._in_store(lambda: self._store.apply(prepared.prepared, self._deployment))
         self._count(prepared, applied)
+
+    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def _count(self, prepared: Load, applied: Applied) -> None:
         metrics, name = self._metrics, prepared.format.full_id

@@ -151,6 +151,27 @@ class RepairLaws:
         assert lab.store.ask_again(lab.deployment, [HERE, other], libraries) == {other.topic: 1}
         assert lab.store.asked(lab.deployment) == [other, HERE]
 
+    def test_national_records_of_an_unknown_schema_are_asked_for_once_it_is_known(self, lab: Lab) -> None:
+        topic, other = "national.thu.nghiem.v1", "national.thu.khac.v1"
+        found: dict[str, Any] = {
+            "system": "national",
+            "topic": topic,
+            "rule": "schema_unknown",
+            "detail": "schema id 7",
+        }
+        rejects = [
+            a_reject(0, **found),
+            a_reject(1, **found | {"detail": "schema id 8"}),
+            a_reject(2, **found | {"topic": other}),
+            a_reject(3, **found | {"rule": "schema_foreign"}),
+            a_reject(4, **found | {"system": SYSTEM}),
+        ]
+        refuse(lab, *rejects)
+        assert lab.store.ask_unread_again([topic], [6, 7]) == 1
+        assert [row.reject.offset for row in lab.store.rejects("national") if row.asked] == [0]
+        assert lab.store.ask_unread_again([topic], [6, 7]) == 0, "it is asked for already"
+        assert lab.store.ask_unread_again([topic, other], []) == 0
+
     def test_superseding_gives_out_the_newest_and_answers_the_rest(self, lab: Lab) -> None:
         held = refuse(
             lab, head(0, b"a"), head(1, b"b"), parked=tuple(behind(at, 0, b"a") for at in (2, 3, 4))
