@@ -246,7 +246,7 @@ def _agency_silent(seen: _Seen) -> Details | None:
     return {"since": since, "unlikely": f"{100 * silence.unlikely:.2g}", "owner": seen.dataset.owner}
 
 
-#: In the order of urgency.
+#: In the order of urgency: what is critical is never hidden behind a warning.
 _TESTS: tuple[tuple[State, Callable[[_Seen], Details | None]], ...] = (
     ("broker_away", _broker_away),
     ("store_away", _store_away),
@@ -254,13 +254,13 @@ _TESTS: tuple[tuple[State, Callable[[_Seen], Details | None]], ...] = (
     ("topic_missing", _topic_missing),
     ("worker_dead", _worker_dead),
     ("breaker_open", _breaker_open),
-    ("store_slow", _store_slow),
     ("capture_stuck", _capture_stuck),
     ("schema_unknown", lambda seen: _refused(seen, _SCHEMAS)),
+    ("disk_full", _disk_full),
+    ("store_slow", _store_slow),
     ("code_unknown", lambda seen: _refused(seen, _CODES)),
     ("mapping_refuses", lambda seen: _refused(seen, None)),
     ("outbox_growing", _outbox_growing),
-    ("disk_full", _disk_full),
     ("clock_skew", _clock_skew),
     ("hot_partition", _hot_partition),
     ("behind", _behind),

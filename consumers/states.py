@@ -15,13 +15,13 @@ State = Literal[
     "topic_missing",
     "worker_dead",
     "breaker_open",
-    "store_slow",
     "capture_stuck",
     "schema_unknown",
+    "disk_full",
+    "store_slow",
     "code_unknown",
     "mapping_refuses",
     "outbox_growing",
-    "disk_full",
     "clock_skew",
     "hot_partition",
     "behind",
@@ -129,19 +129,6 @@ STATES: dict[State, Meaning] = {
             "mend the cause (lienthong rejects list {system}), then: lienthong road resume {dataset}",
         ),
     ),
-    "store_slow": Meaning(
-        severity="warning",
-        vi=Words(
-            "kho chậm",
-            "một câu lệnh chạy {busy} giây, kho trả lời sau {seconds} giây, {lag} thay đổi đang chờ",
-            "xem pg_stat_activity và khóa trong kho: ai đang giữ bảng, đĩa có chậm không",
-        ),
-        en=Words(
-            "store slow",
-            "a statement ran for {busy} s, the store answered in {seconds} s, {lag} changes wait",
-            "see pg_stat_activity and the locks of the store: who holds a table, is the disk slow",
-        ),
-    ),
     "capture_stuck": Meaning(
         severity="critical",
         vi=Words(
@@ -166,6 +153,30 @@ STATES: dict[State, Meaning] = {
             "schema unknown",
             "{refused} late changes cannot be read ({rule})",
             "take in the publisher's contract library, then: lienthong rejects retry",
+        ),
+    ),
+    "disk_full": Meaning(
+        severity="critical",
+        vi=Words(
+            "đĩa sắp đầy", "đĩa của Kafka {who} đã dùng {used} %", "thêm đĩa, hoặc giảm retention.bytes"
+        ),
+        en=Words(
+            "disk nearly full",
+            "the disk of broker {who} is {used} % full",
+            "add disk, or lower retention.bytes",
+        ),
+    ),
+    "store_slow": Meaning(
+        severity="warning",
+        vi=Words(
+            "kho chậm",
+            "một câu lệnh chạy {busy} giây, kho trả lời sau {seconds} giây, {lag} thay đổi đang chờ",
+            "xem pg_stat_activity và khóa trong kho: ai đang giữ bảng, đĩa có chậm không",
+        ),
+        en=Words(
+            "store slow",
+            "a statement ran for {busy} s, the store answered in {seconds} s, {lag} changes wait",
+            "see pg_stat_activity and the locks of the store: who holds a table, is the disk slow",
         ),
     ),
     "code_unknown": Meaning(
@@ -205,17 +216,6 @@ STATES: dict[State, Meaning] = {
             "outbox growing",
             "{waiting} changes wait in the outbox, {growth} more than before, the oldest for {oldest} s",
             "see how fast lienthong capture run is: network to the broker, the agency's disk, a large import",
-        ),
-    ),
-    "disk_full": Meaning(
-        severity="critical",
-        vi=Words(
-            "đĩa sắp đầy", "đĩa của Kafka {who} đã dùng {used} %", "thêm đĩa, hoặc giảm retention.bytes"
-        ),
-        en=Words(
-            "disk nearly full",
-            "the disk of broker {who} is {used} % full",
-            "add disk, or lower retention.bytes",
         ),
     ),
     "clock_skew": Meaning(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.causes import decide
+from consumers.causes import _TESTS, decide
 from consumers.observation import Dataset, Observation, Place, Silence
 from consumers.repairs import Breaker
 from consumers.states import STATES
@@ -110,6 +110,13 @@ CASES: dict[str, tuple[Observation, str]] = {
         of(hop("sync", replace(waits(5, seconds=600_000), hours_left=1.0), group_members=0)),
         "retention",
     ),
+    "triggers are gone, and a lock in the store": (
+        observation(
+            dataset(hop("sync", waits(5, seconds=90, still_seconds=90)), outbox=outbox(in_place=False)),
+            store_busy_seconds=20.0,
+        ),
+        "capture_stuck",
+    ),
     "triggers are gone": (of(outbox=outbox(in_place=False)), "capture_stuck"),
     "codes": (of(refused_lately={"code_unknown": 5, "date_impossible": 2}, good_lately=10), "code_unknown"),
     "few among many": (of(refused_lately={"code_unknown": 5}, good_lately=1000), "healthy"),
@@ -117,6 +124,10 @@ CASES: dict[str, tuple[Observation, str]] = {
     "mapping": (of(refused_lately={"date_impossible": 5, "code_unknown": 2}), "mapping_refuses"),
     "schema": (of(refused_lately={"schema_unknown": 5}), "schema_unknown"),
     "disk": (observation(disks={"1": 0.5, "2": 0.95}), "disk_full"),
+    "disk before the refused": (
+        observation(dataset(refused_lately={"date_impossible": 5}), disks={"2": 0.97}),
+        "disk_full",
+    ),
     "the store's clock": (observation(targets=skewed("store", 60.0)), "clock_skew"),
     "the agency's clock": (observation(targets=skewed("so_tu_phap", -60.0)), "clock_skew"),
     "a clock of an agency that is not ours": (
@@ -136,6 +147,14 @@ CASES: dict[str, tuple[Observation, str]] = {
 def test_the_cause(name: str) -> None:
     seen, expected = CASES[name]
     assert state(seen) == expected
+
+
+def test_what_is_critical_is_never_hidden_behind_a_warning() -> None:
+    states = [one for one, _ in _TESTS]
+    assert [*states, "healthy"] == list(STATES)
+    assert [STATES[one].severity for one in STATES] == sorted(
+        (one.severity for one in STATES.values()), key=["critical", "warning", "ok"].index
+    )
 
 
 def test_an_outbox_that_waits_is_stuck_only_if_nothing_was_published() -> None:
