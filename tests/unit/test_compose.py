@@ -94,6 +94,17 @@ def test_prometheus_reads_every_program_on_the_port_it_shows() -> None:
     assert targets == shown
 
 
+def test_each_worker_of_systemd_can_have_a_port_of_its_own() -> None:
+    unit = (ROOT / "deploy/systemd/lienthong-road@.service").read_text()
+    files = re.findall(r"^EnvironmentFile=(.+)$", unit, re.MULTILINE)
+    assert files == ["/etc/lienthong/env", "-/etc/lienthong/road-%i.env"]  # the later one wins
+    (road,) = (one for one in PROMETHEUS["scrape_configs"] if one["job_name"] == "lienthong-road")
+    example = (ROOT / "deploy/env.example").read_text()
+    for number, target in enumerate(road["static_configs"][0]["targets"], start=1):
+        assert target.removeprefix("127.0.0.1:") in example
+        assert f"road-{number}.env" in example
+
+
 def test_prometheus_reads_rules_that_are_there() -> None:
     folder = ROOT / "deploy/prometheus"
     assert set(PROMETHEUS["rule_files"]) == {path.name for path in folder.glob("*.rules.yml")}
