@@ -65,6 +65,26 @@ def test_every_name_that_is_referred_to_is_there() -> None:
     assert "FROM python:3.11" in dockerfile.read_text()
 
 
+def test_workers_keep_one_audit_key_that_their_user_can_write() -> None:
+    workers = [one for one in OURS.values() if one["command"] == ["road", "run"]]
+    assert len(workers) == 2
+    for one in workers:
+        key = Path(one["environment"]["LIENTHONG_AUDIT_KEY"])
+        assert one["volumes"] == [f"audit:{key.parent}"]
+        dockerfile = (ROOT / "deploy" / Path(one["build"]["dockerfile"]).name).read_text()
+        user = re.findall(r"^USER (\w+)$", dockerfile, re.MULTILINE)[-1]
+        assert f"--owner {user} {key.parent}\n" in dockerfile
+
+
+def test_the_image_is_not_built_from_what_was_made_here() -> None:
+    """``COPY . .`` would keep the keys and the data of ``make up`` in a layer."""
+    ignored, kept = (
+        {line.strip("/").removeprefix("**/") for line in (ROOT / name).read_text().splitlines()}
+        for name in (".dockerignore", ".gitignore")
+    )
+    assert {".git"} | {one for one in kept if one and not one.startswith("#")} <= ignored
+
+
 def test_a_service_waits_for_those_that_can_tell_that_they_are_ready() -> None:
     for service in SERVICES.values():
         waits = service.get("depends_on", {})
