@@ -98,8 +98,8 @@ class Mender(Looker):
         asked = [position for position in everywhere if position in held]
         if not asked:
             return resent == HEADS
-        async with self._mill.paused():
-            for position in asked:
+        for position in asked:
+            async with self._mill.paused():  # each by itself: the mill goes on between them
                 await self._drain(position)
         return True
 

@@ -1,16 +1,19 @@
 """Repairs: what is asked for a reject is done in its record's order, and by the partition's owner only."""
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consumers.repairs import Which
-from consumers.store import Fenced
+from consumers.store import Fenced, Position
 from schemas.codec import encode_row
 from schemas.errors import TryAgain
 from streams import mending
+from streams.claims import Held
 from streams.parking import Placed
 from streams.translate import Translation
 from tests.hop_lab import ROAD, SYSTEM, HopLab
@@ -261,3 +264,25 @@ def test_bytes_that_cannot_be_read_are_dropped_and_a_record_without_key_at_once(
     assert became(lab) == ["dropped", "dropped"]
     assert lab.store.asked(ROAD) == []
     assert lab.published() == [("2", 1)]
+
+
+def test_the_mill_goes_on_after_each_partition(lab: HopLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All together may take longer than a mill may stand still."""
+    many = [Position(topic=lab.position.topic, partition=number) for number in range(3)]
+    lab.claims.held = dict.fromkeys(many, Held(epoch=1, generation=1, start=0, position=0))
+    told: list[str] = []
+
+    @asynccontextmanager
+    async def paused() -> AsyncIterator[None]:
+        told.append("stands")
+        yield
+        told.append("goes on")
+
+    async def drain(position: Position) -> None:
+        told.append(str(position.partition))
+
+    monkeypatch.setattr(lab.claims, "paused", paused)
+    monkeypatch.setattr(lab.mender, "_drain", drain)
+    monkeypatch.setattr(lab.store, "asked", lambda deployment: many)
+    assert asyncio.run(lab.mender.look())
+    assert told == ["stands", "0", "goes on", "stands", "1", "goes on", "stands", "2", "goes on"]
