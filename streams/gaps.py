@@ -75,7 +75,8 @@ class GapWatch(Looker):
         self._ledger = None
         for contract in self._contracts:
             if Position(topic=contract.topic, partition=0) not in self._claims.held:
-                self._rounds.pop(contract.id, None)
+                if self._rounds.pop(contract.id, None) is not None:
+                    self._metrics.missing.remove(contract.system, contract.dataset)  # its holder tells now
                 continue
             one = self._rounds.setdefault(contract.id, _Round())
             if one.ends is None:

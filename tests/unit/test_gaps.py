@@ -104,6 +104,20 @@ def test_without_a_gap_or_the_first_partition_nothing_is_asked_of_the_log(lab: L
     assert lab.look(5, seconds=60) == ""
 
 
+def test_who_loses_the_first_partition_tells_of_no_gap_any_more(lab: Lab) -> None:
+    """Its new holder does; the old word would ring for ever."""
+    lab.answered(1, 5)
+    lab.look(6, seconds=10)
+    assert (SYSTEM, DATASET) in lab.metrics.missing._metrics
+    claimed = lab.claims.held.pop(lab.position)
+    lab.look(1)
+    assert (SYSTEM, DATASET) not in lab.metrics.missing._metrics
+    lab.look(1)
+    lab.claims.held[lab.position] = claimed
+    lab.look(6, seconds=10)
+    assert lab.metrics.missing.labels(SYSTEM, DATASET)._value.get() == 3
+
+
 def test_a_twentieth_of_the_time_goes_into_reading_answers_of_all_datasets_together(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
