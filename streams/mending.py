@@ -92,6 +92,7 @@ class Mender(Looker):
         """Do a part of what is asked for; whether there may be more."""
         topics = set(self._hop.topics)
         held = {p: one.epoch for p, one in self._claims.held.items() if p.topic in topics}
+        self._hop.tell_blocked(held)
         await self._heal(held)
         resent = await self._in_store(lambda: self._store.resend(self._national, HEADS, self._send))
         everywhere = await self._in_store(lambda: self._store.asked(self._deployment))

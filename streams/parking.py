@@ -70,9 +70,13 @@ class Blocks:
         """What is known of a partition may be wrong: to be asked of the store."""
         self._held.get(position.topic, {}).pop(position.partition, None)
 
-    def count(self, topic: str) -> int:
-        """Blocked records of a topic in the partitions held."""
-        return sum(len(heads) for _, heads in self._held.get(topic, {}).values())
+    def count(self, topic: str, held: Mapping[Position, int]) -> int:
+        """Blocked records of a topic in the partitions held, each with its epoch."""
+        return sum(
+            len(heads)
+            for partition, (epoch, heads) in self._held.get(topic, {}).items()
+            if heads and held.get(Position(topic=topic, partition=partition)) == epoch
+        )
 
     def _of(self, position: Position) -> tuple[int | None, Heads]:
         return self._held.get(position.topic, {}).get(position.partition, (None, {}))

@@ -330,6 +330,12 @@ class TranslateHop:
         """Ask the store again what waits in a partition; while nothing of it is in work."""
         self._blocks.forget(position)
 
+    def tell_blocked(self, held: Mapping[Position, int]) -> None:
+        """Tell how many records wait in the partitions held, each with its epoch."""
+        for topic, contract in self._contracts.items():
+            gauge = self._metrics.blocked.labels(contract.system, contract.dataset)
+            gauge.set(self._blocks.count(topic, held))
+
     def fingerprint(self, topic: str) -> str:
         """Of all that the translation of a topic follows."""
         return self._fingerprints[topic]
@@ -349,7 +355,6 @@ class TranslateHop:
         for reject in prepared.rejects:
             metrics.rejected.labels(*name, reject.rule).inc()
         metrics.parked.labels(*name).inc(len(prepared.parked))
-        metrics.blocked.labels(*name).set(self._blocks.count(contract.topic))
 
 
 def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
