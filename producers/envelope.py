@@ -74,6 +74,9 @@ class Encoder:
             *((name, HOLDERS[avro]) for name, avro in contract.columns.items()),
             *((name, partial(as_lines, one)) for name, one in contract.lines.items()),
         ]
+        self._lines = contract.lines
+        #: Columns of images encoded since somebody cleared this, that the contract does not have.
+        self.left_out: set[str] = set()
         self._fingerprint = ("schema-sha256", registered.sha256.encode())
         self._source = {
             "version": _our_version(),
@@ -131,6 +134,11 @@ class Encoder:
                 held[name] = None if value is None else holder(value)
             except (ValueError, TypeError, OverflowError):
                 raise CannotEncode(name, "type_mismatch") from None
+        if len(found) > len(held):
+            self.left_out |= found.keys() - held.keys()
+        for name, one in self._lines.items():
+            for line in found[name] or ():
+                self.left_out.update(f"{name}.{column}" for column in line.keys() - one.columns.keys())
         return self._value, held
 
     def _unreadable(self, change: Change) -> str:

@@ -49,6 +49,10 @@ class RelayOptions:
     stall_seconds: float = 300.0
 
 
+class _Changed(Exception):
+    """Triggers were made anew since the encoders were: the rows at hand are to be encoded again."""
+
+
 class _Stopped(Exception):
     """The process was told to end while the broker was away."""
 
@@ -84,6 +88,7 @@ class Relay:
         self._parking = Parking()
         self._encoders: Mapping[str, Encoder] = {}
         self._seen: dict[str, str] = {}  # dataset -> definition, as prepared
+        self._told: set[tuple[str, ...]] = set()  # dataset and its columns that are not captured any more
         self._stop = Event()
         self._progress = self._failed_at = clock.monotonic()
         self._failures = 0
@@ -101,8 +106,7 @@ class Relay:
             while not stop.is_set():
                 try:
                     self._begin()
-                    self._catch_up()
-                    self._follow()
+                    self._relay()
                 except TryAgain as problem:
                     self._wait(problem)
         except _Stopped:
@@ -129,6 +133,15 @@ class Relay:
         self._metrics.up.set(1)
         logger.info("relaying", datasets=sorted(self._encoders))
         self._parking.clear()
+
+    def _relay(self) -> None:
+        """Publish what waits and what comes, until told to stop."""
+        while not self._stop.is_set():
+            try:
+                self._catch_up()
+                self._follow()
+            except _Changed:
+                self._parking.clear()  # all that waits is read again, in order
 
     def _catch_up(self) -> None:
         """Publish, in order of id, what has a number and was never marked."""
@@ -161,6 +174,7 @@ class Relay:
         """Publish these rows and mark those that were acknowledged. Raises ``TryAgain`` if some were not."""
         with self._metrics.step("encode"):
             sent = list(self._encoded(changes))
+        self._require_current()
         if not sent:
             return
         with self._metrics.step("publish"):
@@ -186,6 +200,37 @@ class Relay:
             except CannotEncode as problem:
                 self._error(change, problem.rule)
                 self._parking.park(change, problem.rule, problem.column)
+
+    def _require_current(self) -> None:
+        """Look at once if images have columns that their encoders do not know; nothing of them is sent yet.
+
+        A definition is committed with its triggers, so one that is read after the rows tells: either it has
+        the columns, and the rows go out with them (``_Changed``), or the contract has given them up.
+        """
+        left_out = {
+            dataset: sorted(encoder.left_out)
+            for dataset, encoder in self._encoders.items()
+            if encoder.left_out
+        }
+        if not left_out:
+            return
+        for dataset in left_out:
+            self._encoders[dataset].left_out.clear()
+        states = self._outbox.states()
+        wanted = _definitions(states)
+        if any(wanted.get(dataset) != self._seen.get(dataset) for dataset in left_out):
+            self._look(states)
+            raise _Changed
+        for dataset, columns in left_out.items():
+            if (dataset, *columns) not in self._told:
+                self._told.add((dataset, *columns))
+                logger.warning(
+                    "changes hold columns that are no longer captured; they are published without them",
+                    dataset=dataset,
+                    columns=columns,
+                    next_step="if they should go on: name them in the contract, and run lienthong capture"
+                    f" install --snapshot {dataset}",
+                )
 
     def _judge(
         self, sent: Sequence[tuple[Change, Outgoing]], verdicts: Sequence[Verdict]

@@ -132,10 +132,14 @@ class PlainEncoder(Encoder):
     def __init__(self, dataset: str) -> None:
         self.topic = dataset
         self.bad: dict[str, str] = {}  #: key -> rule
+        self.left_out = set()
+        self.strange: dict[str, str] = {}  #: key -> a column that only its image has
 
     def encode(self, change: Change, *, now_ms: int) -> Outgoing:
         if change.key in self.bad:
             raise CannotEncode("cot", self.bad[change.key])
+        if change.key in self.strange:
+            self.left_out.add(self.strange[change.key])
         value = f"{change.seq}".encode()
         return Outgoing(self.topic, change.key.encode(), value, [], min(change.changed_ms, now_ms))
 

@@ -158,8 +158,22 @@ def test_an_image_that_is_no_json_is_told() -> None:
 
 
 def test_columns_besides_the_contracts_are_left_out() -> None:
-    sent = encoder().encode(change(image={"bi_mat": "x"}), now_ms=1)
+    one = encoder()
+    one.encode(change(), now_ms=1)
+    assert one.left_out == set()
+    sent = one.encode(change(image={"bi_mat": "x"}), now_ms=1)
     assert "bi_mat" not in decoded(sent.value)["after"]
+    assert one.left_out == {"bi_mat"}, "the relay asks whether the contract has it by now"
+
+
+def test_columns_of_lines_besides_the_contracts_are_noted_too() -> None:
+    dong = LineSet(table="d", on={"ho_id": "id"}, columns={"loai": "string"})
+    contract = a_contract(columns={"id": "long"}, lines={"dong": dong})
+    lined = Encoder(contract, registered(contract), connector="sqlite", database="so_ho")
+    lined.encode(change(after=json.dumps({"id": 1, "dong": [{"loai": "x"}, {}]})), now_ms=0)
+    assert lined.left_out == set()
+    lined.encode(change(after=json.dumps({"id": 1, "dong": [{"loai": "x", "moi": None}]})), now_ms=0)
+    assert lined.left_out == {"dong.moi"}
 
 
 def test_a_schema_that_is_not_the_contracts_is_refused() -> None:

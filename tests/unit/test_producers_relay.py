@@ -11,7 +11,17 @@ from producers.parking import MOST_ROWS
 from producers.publisher import Verdict
 from producers.relay import LONGEST_PAUSE, SHORTEST_PAUSE, RelayOptions
 from schemas.errors import LienthongError, TryAgain
-from tests.unit.relay_bench import ACK, LARGE, UNKNOWN, A, B, Bench, MemoryOutbox, ObedientPublisher
+from tests.unit.relay_bench import (
+    ACK,
+    LARGE,
+    UNKNOWN,
+    A,
+    B,
+    Bench,
+    MemoryOutbox,
+    ObedientPublisher,
+    PlainEncoder,
+)
 
 
 @pytest.fixture
@@ -227,6 +237,66 @@ def test_a_dataset_whose_triggers_changed_stops_until_its_contract_fits(bench: B
     script = [reinstalled, bench.forward(11), bench.write("x"), bench.write("b", dataset=B), bench.forward(0)]
     bench.run(*script, lambda: fits.append(True), bench.forward(11), bench.forward(0))
     assert bench.publisher.sent == [(B, "b"), (A, "x")]
+
+
+def test_rows_of_new_triggers_are_not_sent_by_an_old_encoder(bench: Bench) -> None:
+    newer = PlainEncoder(A)
+
+    def reinstalled() -> None:  # and at once a clerk's change, long before the next look
+        bench.outbox.columns = {"id": "long", "moi": "string"}
+        bench.encoders[A].strange["x"] = "moi"
+        bench.encoders[A] = newer
+        bench.publisher.verdicts = verdict
+        bench.outbox.write("w")
+        bench.outbox.write("x")
+        bench.outbox.write("b", dataset=B)
+
+    prepared: list[int] = []
+
+    def verdict(_: Outgoing) -> Verdict:
+        prepared.append(bench.prepared)
+        return ACK
+
+    bench.run(reinstalled)
+    assert prepared == [2, 2, 2], "nothing goes out between the install and the look"
+    assert bench.publisher.sent == [(A, "w"), (A, "x"), (B, "b")]
+    assert [one.seq for one in bench.outbox.changes] == [1, 2, 1]
+
+
+def test_rows_of_new_triggers_wait_while_the_contract_is_the_old_one(bench: Bench) -> None:
+    original = bench.prepare
+
+    def prepare(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
+        if len(bench.outbox.columns) > 1 and bench.encoders[A].strange:
+            raise LienthongError("other columns", next_step="change the contract")
+        return original(outbox, states)
+
+    bench.prepare = prepare  # type: ignore[method-assign]
+
+    def reinstalled() -> None:
+        bench.outbox.columns = {"id": "long", "moi": "string"}
+        bench.encoders[A].strange["x"] = "moi"
+        bench.outbox.write("x")
+        bench.outbox.write("b", dataset=B)
+
+    early: list[tuple[str, str]] = []
+    bench.run(
+        reinstalled, lambda: early.extend(bench.publisher.sent), bench.encoders[A].strange.clear,
+        bench.forward(11), bench.forward(0),
+    )  # fmt: skip
+    assert early == [(B, "b")]
+    assert bench.publisher.sent == [(B, "b"), (A, "x")]
+
+
+def test_a_column_that_the_contract_has_given_up_is_told_once_and_left_out(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.encoders[A].strange = {"x": "cu", "y": "cu"}
+    bench.outbox.write("x")
+    bench.run(bench.write("y"), bench.forward(0))
+    assert bench.publisher.sent == [(A, "x"), (A, "y")]
+    assert bench.prepared == 1
+    assert capsys.readouterr().out.count("no longer captured") == 1
 
 
 # --- the end -------------------------------------------------------------------------------------------
