@@ -123,6 +123,11 @@ class Session:
                 f"{place}: the server refuses the user or the password of LIENTHONG_SOURCE ({state})",
                 next_step="correct LIENTHONG_SOURCE",
             )
+        if (error.sqlstate or "").startswith("25"):  # as the national store does: waiting may mend it
+            return TryAgain(
+                f"{place} is read-only now, or a transaction sat idle for too long ({state})",
+                next_step="if it is a standby, name the primary in LIENTHONG_SOURCE",
+            )
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return TryAgain(
                 f"{place} does not answer ({state})", next_step="start it, or correct LIENTHONG_SOURCE"

@@ -63,7 +63,8 @@ class Relay:
     Args:
         outbox: the database.
         publisher: the broker.
-        prepare: gives an encoder for each captured dataset, or raises ``LienthongError``.
+        prepare: gives an encoder for each captured dataset that can be relayed; raises ``LienthongError`` if
+            there is none.
         metrics: told everything.
         clock: time.
         options: the operator's.
@@ -87,7 +88,7 @@ class Relay:
         self._options = options
         self._parking = Parking()
         self._encoders: Mapping[str, Encoder] = {}
-        self._seen: dict[str, str] = {}  # dataset -> definition, as prepared
+        self._seen: dict[str, str] = {}  # dataset -> definition that its encoder is for
         self._told: set[tuple[str, ...]] = set()  # dataset and its columns that are not captured any more
         self._stop = Event()
         self._progress = self._failed_at = clock.monotonic()
@@ -128,6 +129,7 @@ class Relay:
             self._progress = self._clock.monotonic()
             self._clock.pause(self._stop, 1.0)
         states = self._outbox.states()
+        self._encoders = {}
         self._learn(states)
         self._metrics.leading.set(1)
         self._metrics.up.set(1)
@@ -292,20 +294,20 @@ class Relay:
                     dataset=state.capture.dataset,
                     next_step="run: lienthong capture install --snapshot",
                 )
-        if _definitions(states) != self._seen:
+        wanted = _definitions(states)
+        if wanted != self._seen:
             before = self._encoders.keys()
+            # What was not touched goes on. An old encoder would leave out what new triggers capture.
+            self._encoders = {
+                dataset: encoder
+                for dataset, encoder in self._encoders.items()
+                if wanted.get(dataset) == self._seen.get(dataset)
+            }
             try:
                 self._learn(states)
             except TryAgain:
                 raise
             except LienthongError as problem:
-                # What was not touched goes on. An old encoder would leave out what new triggers capture.
-                wanted = _definitions(states)
-                self._encoders = {
-                    dataset: encoder
-                    for dataset, encoder in self._encoders.items()
-                    if wanted.get(dataset) == self._seen.get(dataset)
-                }
                 logger.error("not relayed", why=problem.message, next_step=problem.next_step)
             if self._encoders.keys() - before:
                 # What was numbered while it could not be encoded goes out before later rows of its keys.
@@ -313,8 +315,12 @@ class Relay:
                 self._catch_up()
 
     def _learn(self, states: Sequence[State]) -> None:
-        self._encoders = self._prepare(self._outbox, states)
-        self._seen = _definitions(states)
+        """Prepare encoders. A dataset that gets none is tried again at the next look."""
+        try:
+            self._encoders = {**self._encoders, **self._prepare(self._outbox, states)}
+        finally:
+            wanted = _definitions(states).items()
+            self._seen = {dataset: one for dataset, one in wanted if dataset in self._encoders}
 
     def _wait(self, problem: TryAgain) -> None:
         """Say what is away, and wait; end the process if it has been away too long."""

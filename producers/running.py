@@ -47,33 +47,50 @@ def preparing(folders: Sequence[Path], publisher: Publisher) -> Prepare:
     """What gives a relay its encoders: each dataset needs its contract, its schema id and its topic.
 
     Contracts are read now, and again when they do not fit what is installed: somebody who has changed both
-    need not restart the relay.
+    need not restart the relay. A dataset that lacks something is told, and keeps no other from its way.
     """
     library = load_library(folders)
 
     def prepare(outbox: Outbox, states: Sequence[State]) -> Mapping[str, Encoder]:
         nonlocal library
-        try:
-            encoders = _encoders(library, outbox, states)
-        except LienthongError:
+        encoders, problems = _encoders(library, outbox, states)
+        if problems:
             library = load_library(folders)
-            encoders = _encoders(library, outbox, states)
-        if not encoders:
+            encoders, problems = _encoders(library, outbox, states)
+        missing = publisher.missing([encoder.topic for encoder in encoders.values()]) if encoders else []
+        if missing:
+            encoders = {name: one for name, one in encoders.items() if one.topic not in missing}
+            problems.append(
+                LienthongError(
+                    f"the broker has no topic {', '.join(missing)}", next_step="run: lienthong road topics"
+                )
+            )
+        if not encoders and not problems:
             raise LienthongError(
                 f"nothing is captured in the database {outbox.database}",
                 next_step="run: lienthong capture install <system>/<dataset>",
             )
-        if missing := publisher.missing([encoder.topic for encoder in encoders.values()]):
-            raise LienthongError(
-                f"the broker has no topic {', '.join(missing)}", next_step="run: lienthong road topics"
-            )
+        last = None if encoders else problems.pop()
+        for problem in problems:
+            logger.error("cannot be relayed as it is", why=problem.message, next_step=problem.next_step)
+        if last:
+            raise last
         return encoders
 
     return prepare
 
 
-def _encoders(library: Library, outbox: Outbox, states: Sequence[State]) -> dict[str, Encoder]:
-    return {state.capture.dataset: _encoder(library, outbox, state) for state in states if state.captured}
+def _encoders(
+    library: Library, outbox: Outbox, states: Sequence[State]
+) -> tuple[dict[str, Encoder], list[LienthongError]]:
+    encoders, problems = {}, []
+    for state in states:
+        try:
+            if state.captured:
+                encoders[state.capture.dataset] = _encoder(library, outbox, state)
+        except LienthongError as problem:
+            problems.append(problem)
+    return encoders, problems
 
 
 def _encoder(library: Library, outbox: Outbox, state: State) -> Encoder:

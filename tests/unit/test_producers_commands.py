@@ -13,9 +13,11 @@ from producers.metrics import CaptureMetrics, serve_metrics
 from producers.outbox import Capture
 from producers.publisher import Publisher
 from producers.running import preparing
+from producers.sqlite_sql import drop_statements
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import SHIPPED, load_library
 from tests.capture_lab import CaptureLab
+from tests.shipped import shipped
 
 KHAISINH = "hotich_qnam/khaisinh"
 
@@ -163,5 +165,37 @@ def test_a_contract_that_changed_with_its_triggers_is_read_again(tmp_path: Path)
         (place / "khaisinh.yaml").unlink()
         with pytest.raises(LienthongError, match="no such contract"):
             preparing(folders, Broker("nowhere:1", client_id="test"))(lab.outbox, lab.outbox.states())
+    finally:
+        lab.close()
+
+
+def test_a_dataset_that_lacks_something_keeps_no_other_from_being_relayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contracts = [shipped().contracts[one] for one in (KHAISINH, "hotich_qnam/kethon")]
+    missing: set[str] = set()
+
+    class Broker(Publisher):
+        def missing(self, topics: Collection[str]) -> list[str]:
+            return sorted(missing.intersection(topics))
+
+    lab = CaptureLab(f"sqlite:///{tmp_path}/ho_tich.db")
+    try:
+        for one in contracts:
+            lab.hand.run(
+                f"CREATE TABLE {one.table} ({', '.join(one.columns)}, PRIMARY KEY ({', '.join(one.key)}))"
+            )
+            lab.install(Capture.of(one))
+        prepare = preparing([], Broker("nowhere:1", client_id="test"))
+        assert set(prepare(lab.outbox, lab.outbox.states())) == {one.id for one in contracts}
+        for statement in drop_statements(Capture.of(contracts[1])):
+            lab.hand.run(statement)
+        assert set(prepare(lab.outbox, lab.outbox.states())) == {KHAISINH}
+        said = capsys.readouterr().out
+        assert "triggers of table dk_kethon are gone" in said
+        assert "capture install --snapshot hotich_qnam/kethon" in said
+        missing.add(contracts[0].topic)
+        with pytest.raises(LienthongError, match="the broker has no topic"):
+            prepare(lab.outbox, lab.outbox.states())
     finally:
         lab.close()

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import psycopg
 import pytest
+from psycopg import errors
+from sqlalchemy import make_url
 
 from producers import relay as relay_module
 from producers.envelope import Encoder, Outgoing
 from producers.outbox import ALONE, Outbox, State, runs
 from producers.parking import MOST_ROWS
+from producers.postgres_session import Session
 from producers.publisher import Verdict
 from producers.relay import LONGEST_PAUSE, SHORTEST_PAUSE, RelayOptions
 from schemas.errors import LienthongError, TryAgain
@@ -170,6 +174,15 @@ def test_a_database_that_is_away_is_waited_for_with_longer_and_longer_pauses(ben
     assert bench.metric("up") == 1
 
 
+@pytest.mark.parametrize(
+    "error", [errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout, errors.AdminShutdown]
+)
+def test_a_database_that_became_a_standby_is_waited_for(error: type[psycopg.Error]) -> None:
+    """Each may pass by itself: a failover, a suspended machine, a restart."""
+    with pytest.raises(TryAgain, match=f"the agency database so_ho .*{error.sqlstate}"):
+        raise Session(make_url("postgresql://nowhere/so_ho"))._translated(error())
+
+
 def test_progress_makes_pauses_short_again(bench: Bench) -> None:
     bench.outbox.trouble = [TryAgain("away") for _ in range(3)]
 
@@ -297,6 +310,19 @@ def test_a_column_that_the_contract_has_given_up_is_told_once_and_left_out(
     assert bench.publisher.sent == [(A, "x"), (A, "y")]
     assert bench.prepared == 1
     assert capsys.readouterr().out.count("no longer captured") == 1
+
+
+def test_a_dataset_that_is_broken_at_the_start_is_relayed_once_it_is_mended(bench: Bench) -> None:
+    broken = bench.encoders.pop(A)
+    bench.outbox.write("x", seq=1)
+    bench.outbox.write("b", dataset=B)
+
+    def mended() -> None:  # its definition is what it was
+        bench.encoders[A] = broken
+
+    bench.run(mended, bench.forward(11), bench.write("x"), bench.forward(0))
+    assert bench.publisher.sent == [(B, "b"), (A, "x"), (A, "x")]
+    assert bench.prepared == 3, "at the start, at the first look, and once it was mended"
 
 
 # --- the end -------------------------------------------------------------------------------------------
