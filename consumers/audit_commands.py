@@ -1,5 +1,6 @@
 """``lienthong audit``: the key, a look at the whole chain, one record's history for a stranger."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -48,6 +49,8 @@ _WORDS = {
         "broken": "{flaws} chỗ không còn như khi niêm phong ({lines} dòng, {seals} niêm phong)",
         "unsealed": "{lines} dòng chưa niêm phong, cũ nhất {seconds:.0f} giây",
         "anchor": "giữ ở nơi khác để lần sau đối chiếu: --anchor {anchor}",
+        "no_anchor": "không có niêm phong nào được ghi nhớ để đối chiếu, nên phần cuối bị cắt sẽ không lộ ra;"
+        " việc cần làm: đưa --anchor, hoặc viết LIENTHONG_STORE như ở tiến trình ghi kho này",
     },
     "en": {
         "altered": "altered",
@@ -64,6 +67,8 @@ _WORDS = {
         "broken": "{flaws} places are not as they were sealed ({lines} lines, {seals} seals)",
         "unsealed": "{lines} lines are not sealed yet, the oldest for {seconds:.0f} s",
         "anchor": "to be kept elsewhere, for the next time: --anchor {anchor}",
+        "no_anchor": "no anchor was compared: a cut-off end would go unseen; next step: give --anchor, or"
+        " write LIENTHONG_STORE as the worker of this store has it",
     },
 }
 _NEXT = {
@@ -132,7 +137,8 @@ def verify_(
 ) -> None:
     """Look at every line and seal: altered, removed, put into another order, forged, cut off?
 
-    The last seal that this machine's worker made is an anchor by itself (a file beside the key).
+    The last seal that this machine's worker made is an anchor by itself (a file beside the key, for each
+    way in which LIENTHONG_STORE is written). Without any anchor a cut-off end goes unseen, and that is told.
     Exit status 0: sound, 1: not, 2: could not be judged.
     """
     try:
@@ -141,14 +147,18 @@ def verify_(
         trusted = [load_public(one) for one in public] if public else load_publics(file)
         keys = {one.id: one for one in trusted}
         anchors = [Anchor.parse(text) for text in anchor or ()]
-        if not public and (mine := noted_anchor(anchor_file(file, settings.store))) is not None:
-            anchors.append(mine)
+        noted = anchor_file(file, settings.store)
+        # Who brings the public key may be another user, to whom the key's folder is closed.
+        if not public or os.access(noted, os.R_OK):
+            anchors += filter(None, [noted_anchor(noted)])
         with opened_store(settings) as opened:
             talk = _Talk()
             verdict = verify(opened, keys, anchors, talk.of)
             proof = _rows(opened, settings, talk) if rows else None
     except LienthongError as error:
         raise Unjudged(error.message, next_step=error.next_step) from error
+    if not anchors:
+        typer.echo(_WORDS[settings.language]["no_anchor"], err=True)
     if proof is not None:
         verdict.flaws += proof.flaws
     if as_json:

@@ -90,7 +90,9 @@ def test_other_tampering_is_found(lab: Lab, statement: str, what: str, seals: se
     assert run("verify").exit_code == 1
 
 
-def test_an_end_that_was_cut_off_is_found_by_the_anchor_only(lab: Lab, key_file: Path) -> None:
+def test_an_end_that_was_cut_off_is_found_by_the_anchor_only(
+    lab: Lab, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anchor = str(lab.store.last_seal().anchor)  # type: ignore[union-attr] # there are three
     lab.execute(
         "DELETE FROM lienthong_audit_block WHERE seal > 1",
@@ -98,11 +100,29 @@ def test_an_end_that_was_cut_off_is_found_by_the_anchor_only(lab: Lab, key_file:
         "DELETE FROM lienthong_audit",
     )
     public = str(public_file(key_file))
-    assert run("verify", "--public-key", public).exit_code == 0
+    for words in ([], ["--public-key", public]):
+        found = run("verify", *words)
+        assert found.exit_code == 1, "the anchor beside the key"
+        assert "the chain ends at seal 1, and the anchor remembers seal 3" in found.stdout
+        assert "no anchor was compared" not in found.stderr
+    monkeypatch.setenv("LIENTHONG_AUDIT_KEY", str(tmp_path / "elsewhere" / "audit.key"))
+    found = run("verify", "--public-key", public)
+    assert found.exit_code == 0
+    assert "no anchor was compared: a cut-off end would go unseen" in found.stderr
     found = run("verify", "--public-key", public, "--anchor", anchor)
     assert found.exit_code == 1
     assert "the chain ends at seal 1, and the anchor remembers seal 3" in found.stdout
-    assert run("verify").exit_code == 1, "the anchor beside the key"
+    assert "no anchor was compared" not in found.stderr
+
+
+def test_a_store_that_is_written_otherwise_has_no_anchor_and_that_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no anchor was compared" not in run("verify").stderr
+    monkeypatch.setenv("LIENTHONG_STORE", lab.url.replace("national.db", "./national.db"))
+    found = run("verify")
+    assert found.exit_code == 0
+    assert "write LIENTHONG_STORE as the worker of this store has it" in found.stderr
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
