@@ -147,11 +147,11 @@ def verify_(
         trusted = [load_public(one) for one in public] if public else load_publics(file)
         keys = {one.id: one for one in trusted}
         anchors = [Anchor.parse(text) for text in anchor or ()]
-        noted = anchor_file(file, settings.store)
-        # Who brings the public key may be another user, to whom the key's folder is closed.
-        if not public or os.access(noted, os.R_OK):
-            anchors += filter(None, [noted_anchor(noted)])
         with opened_store(settings) as opened:
+            noted = anchor_file(file, settings.store)
+            # Who brings the public key may be another user, to whom the key's folder is closed.
+            if not public or os.access(noted, os.R_OK):
+                anchors += filter(None, [noted_anchor(noted)])
             talk = _Talk()
             verdict = verify(opened, keys, anchors, talk.of)
             proof = _rows(opened, settings, talk) if rows else None

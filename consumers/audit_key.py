@@ -209,14 +209,17 @@ def load_keys(file: Path) -> list[AuditKey]:
 def load_publics(file: Path) -> list[PublicKey]:
     """The public halves of the same."""
     beside = public_file(file)
-    found: list[PublicKey] = [load_public(beside) if beside.exists() else load_key(file)]
+    found: list[PublicKey] = [load_public(beside) if there(beside) else load_key(file)]
     return found + list(map(load_public, _earlier(file, ".pub")))
 
 
 def _earlier(file: Path, ending: str) -> list[Path]:
     form = re.compile(rf"{re.escape(file.name)}\.[0-9a-f]{{16}}{re.escape(ending)}")
-    there = file.parent.iterdir() if file.parent.is_dir() else ()
-    return sorted(path for path in there if form.fullmatch(path.name))
+    try:
+        beside = list(file.parent.iterdir()) if file.parent.is_dir() else []
+    except OSError as error:
+        raise _unusable(file.parent, error) from None
+    return sorted(path for path in beside if form.fullmatch(path.name))
 
 
 def load_key(file: Path) -> AuditKey:
@@ -249,13 +252,21 @@ def load_public(file: Path) -> PublicKey:
 
 def obtain_key(file: Path) -> tuple[AuditKey, bool]:
     """The key of a worker, made if there is none yet; and whether it was made now."""
-    if not file.exists():
+    if not there(file):
         try:
             return make_key(file), True
         except SettingsError:
-            if not file.exists():  # else another worker was faster
+            if not there(file):  # else another worker was faster
                 raise
     return load_key(file), False
+
+
+def there(file: Path) -> bool:
+    """Whether there is such a file. ``SettingsError`` if its folder is closed to this user."""
+    try:
+        return file.exists()
+    except OSError as error:
+        raise _unusable(file, error) from None
 
 
 def public_file(file: Path) -> Path:

@@ -14,7 +14,7 @@ import sqlalchemy
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 
-from consumers.audit_key import load_keys
+from consumers.audit_key import load_keys, there
 from consumers.brokers import require_listener
 from consumers.observing import libraries, reads, with_another_library
 from consumers.opening import open_store
@@ -243,7 +243,7 @@ def audit_sealed(url: str, key_file: Path) -> str:
         f"{_many(waits.lines, 'line')} of the audit chain not sealed yet, the oldest for"
         f" {waits.oldest_seconds:.0f} s"
     )
-    if not key_file.exists():
+    if not there(key_file):
         if late:
             raise LienthongError(
                 f"{told}; there is no {key_file}",

@@ -155,3 +155,21 @@ def test_without_a_key_nothing_can_be_judged(lab: Lab, tmp_path: Path) -> None:
     assert run("verify", "--public-key", str(tmp_path / "none.pub")).exit_code == 1  # CliRunner: any error
     error = run("verify", "--anchor", "3:zz").exception
     assert getattr(error, "exit_code", None) == 2
+
+
+def test_a_store_that_is_none_cannot_be_judged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIENTHONG_STORE", "kho quốc gia")
+    error = run("verify").exception
+    assert (getattr(error, "exit_code", None), str(error)) == (2, "LIENTHONG_STORE is not an SQLAlchemy URL")
+
+
+def test_a_key_folder_that_is_closed_to_this_user_is_told(
+    lab: Lab, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", closed)  # root, who may run the tests, is shut out of nothing
+    error = run("verify").exception
+    assert getattr(error, "exit_code", None) == 2
+    assert "audit.key.pub: Permission denied" in str(error)
