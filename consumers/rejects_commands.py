@@ -21,7 +21,7 @@ from schemas.settings import load_settings
 
 rejects = typer.Typer(no_args_is_help=True, help="Refused changes as work: look, correct, try again, drop.")
 
-MANY = 1_000  #: rejects told one by one
+MANY = 1_000  #: rejects read at once, and counted before a drop
 
 System = Annotated[str, typer.Argument(help="The provincial system, e.g. hotich_qnam.")]
 Dataset = Annotated[str | None, typer.Option(help="Only this dataset.")]
@@ -58,11 +58,10 @@ def list_(
     which = Which(system=system, dataset=dataset, rule=rule, field=field)
     with opened_store(settings) as opened:
         if each:
-            rows = opened.open_rejects(which)
-            behind = opened.waiting([row.id for row in rows])
+            rows = _every(opened, which)
             if not rows:
                 _must_be_known(settings, system, dataset)
-            _tell_each([(row, behind.get(row.id, 0)) for row in rows], tongue, as_json)
+            _tell_each(rows, tongue, as_json)
             return
         for one in opened.breakers(settings.deployment):
             if one.system == system:
@@ -72,6 +71,18 @@ def list_(
     if not causes:
         _must_be_known(settings, system, dataset)
     _tell_causes([one for one in causes if field in (None, one.field)], tongue, as_json)
+
+
+def _every(opened: RepairStore, which: Which) -> list[tuple[RejectRow, int]]:
+    """Each open reject, and how many changes wait behind it."""
+    found: list[tuple[RejectRow, int]] = []
+    while True:
+        # Page by page: a database has a largest statement, and no transaction is to take minutes.
+        rows = opened.open_rejects(which, limit=MANY, after=found[-1][0].id if found else 0)
+        behind = opened.waiting([row.id for row in rows])
+        found += [(row, behind.get(row.id, 0)) for row in rows]
+        if len(rows) < MANY:
+            return found
 
 
 def _must_be_known(settings: StoreSettings, system: str, dataset: str | None) -> None:

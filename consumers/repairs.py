@@ -106,8 +106,8 @@ class RepairStore(NationalStore, StandingStore, AuditStore, TraceStore, Protocol
     def causes(self, system: str, dataset: str | None = None) -> list[Cause]:
         """Open rejects by dataset, rule and field, the most frequent first."""
 
-    def open_rejects(self, which: Which, *, limit: int = 1000) -> list[RejectRow]:
-        """Open rejects, by id."""
+    def open_rejects(self, which: Which, *, limit: int = 1000, after: int = 0) -> list[RejectRow]:
+        """Open rejects, by id: at most ``limit``, behind the id ``after``."""
 
     def reject(self, number: int) -> RejectRow | None:
         """One reject, open or not."""

@@ -56,8 +56,8 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
         ]
         return sorted(causes, key=lambda one: (-one.how_many, -one.parked, one.dataset, one.rule, one.field))
 
-    def open_rejects(self, which: Which, *, limit: int = 1000) -> list[RejectRow]:
-        query = sa.select(ddl.reject).where(*_chosen(which)).order_by(R.id).limit(limit)
+    def open_rejects(self, which: Which, *, limit: int = 1000, after: int = 0) -> list[RejectRow]:
+        query = sa.select(ddl.reject).where(*_chosen(which), R.id > after).order_by(R.id).limit(limit)
         with self._transaction() as connection:
             return [reject_row(row) for row in connection.execute(query)]
 

@@ -1,7 +1,9 @@
 """``lienthong rejects`` on SQLite, with the translate hop beside it."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from consumers.corrections import masked
-from consumers.rejects_commands import rejects
+from consumers.rejects_commands import MANY, rejects
 from schemas.errors import LienthongError, SettingsError
 from tests.hop_lab import SYSTEM, HopLab
 from tests.unit.envelopes import GOOD
@@ -73,6 +75,23 @@ def test_each_tells_ids_and_no_person(lab: HopLab) -> None:
         (1, 2, f"hotich_qnam/khaisinh@{lab.contract.version}"),
         (2, 0, f"hotich_qnam/khaisinh@{lab.contract.version}"),
     ]
+
+
+def test_each_tells_more_rejects_than_are_read_at_once(lab: HopLab) -> None:
+    others = 2 * MANY
+    with closing(sqlite3.connect(lab.folder / "national.db")) as store, store:
+        columns = [row[1] for row in store.execute("PRAGMA table_info(lienthong_reject)") if row[1] != "id"]
+        names = ", ".join(f'"{one}"' for one in columns)
+        others_than = {"offset": "100 + value", "blocks": "false"}
+        values = ", ".join(others_than.get(one, f'"{one}"') for one in columns)
+        store.execute(
+            f"INSERT INTO lienthong_reject ({names}) SELECT {values}"
+            f" FROM lienthong_reject, (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n"
+            f" WHERE value < {others}) SELECT value FROM n) WHERE id = 2"
+        )
+    lines = [json.loads(line) for line in run("list", SYSTEM, "--each", "--json").stdout.splitlines()]
+    assert [one["id"] for one in lines] == list(range(1, others + 3))
+    assert [one["waiting_behind"] for one in lines[:3]] == [2, 0, 0]
 
 
 def test_what_was_asked_for_is_told_in_vietnamese_too(lab: HopLab, monkeypatch: pytest.MonkeyPatch) -> None:
