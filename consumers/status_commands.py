@@ -49,7 +49,8 @@ def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
         """Tell how each dataset stands, the most urgent first: its state, the cause, the next step.
 
         Workers that took in another contract library than the one here are named. Exit status: 0 all is
-        well, 1 somebody should look, 2 somebody should look now.
+        well, 1 somebody should look (or a broker, the store or an outbox does not answer), 2 somebody
+        should look now.
 
         With --orphans: the orphan index, 0 to 100. 0: the database cannot become an orphan unnoticed. Beside
         it the points of its four risks: coverage of the newest national format, freshness, matched rows, age
@@ -77,7 +78,8 @@ def status_command(open_outbox: OpenOutbox) -> Callable[..., None]:
         else:
             _print(watched, others, language)
         states = [_EXIT[one.severity] for one in watched.verdicts.values()]
-        raise typer.Exit(max([*states, 1 if others else 0]))
+        away = any(not one.up for one in watched.seen.targets)
+        raise typer.Exit(max([*states, 1 if others or away else 0]))
 
     return status
 

@@ -239,6 +239,7 @@ def status(monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         (observation(), 0),
         (observation(dataset(refused_lately={"code_unknown": 9})), 1),
+        (observation(targets=away("so_tu_phap")), 1),  # named on standard error, and no state tells of it
         (observation(dataset(), dataset(hop("translate", group_members=0), dataset="ket_hon")), 2),
     ],
 )
