@@ -11,7 +11,8 @@ from schemas.drafting.phrases import Phrase, say
 from schemas.drafting.proposing import Proposal, TargetDraft, percent
 from schemas.reasons import Language
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?: ?[A-Za-z0-9_.()]+)*")
+# One way only to read a text: with an optional space between words, time would double with every letter.
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.()]*(?: [A-Za-z0-9_.()]+)*")
 _WIDTH = 118
 _WIDEST = 150  #: with the remark behind
 #: YAML takes these for nothing.

@@ -9,7 +9,7 @@ import pytest
 from producers.introspection import read_table
 from schemas.drafting.drafts import Draft, draft_of
 from schemas.drafting.own_format import format_text
-from schemas.drafting.pages import contract_text
+from schemas.drafting.pages import contract_text, quoted
 from tests.layouts import entries
 from tests.layouts.entries import Entry
 from tests.layouts.held_out import COMMENTED, HELD_OUT, MARRIAGES, TERSE
@@ -137,6 +137,16 @@ def test_a_draft_holds_no_value_of_a_person(tmp_path: Path, layout: Layout) -> N
             value = " ".join(str(row[place] or "").lower().split())
             if len(value) > 5 and value != "không có thông tin":
                 assert value not in page, held.name
+
+
+@pytest.mark.timeout(20)
+def test_long_names_and_texts_are_quoted_at_once() -> None:
+    assert quoted("so_dang_ky_khai_sinh_cap_xa-2015") == '"so_dang_ky_khai_sinh_cap_xa-2015"'
+    assert quoted("Họ tên, chữ đệm của người được khai sinh").startswith('"')
+    for text in ("a", "ngay_sinh", "Bang (cu) x.y", "a(b)"):
+        assert quoted(text) == text
+    for text in ("", "9", "a ", " a", "a  b", "null", "a-b", "(a)"):
+        assert quoted(text) == f'"{text}"'
 
 
 def test_what_a_draft_says_is_in_the_language_that_is_asked_for(tmp_path: Path) -> None:
