@@ -1,7 +1,8 @@
 """``lienthong contracts draft``: from a table to a proposed contract."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -104,16 +105,21 @@ def _files(drafted: Draft, library: Library, language: Language) -> Mapping[str,
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     """Never over a file: a person may have worked on it."""
     for place in files:
-        if (folder / place).exists():
-            raise LienthongError(
-                f"{folder / place} is there already", next_step="move it, or give another --name"
-            )
+        with _writing(folder / place) as path:
+            there = path.exists()  # who may not look into the folder is told so
+        if there:
+            raise LienthongError(f"{path} is there already", next_step="move it, or give another --name")
     for place, text in files.items():
-        path = folder / place
-        try:
+        with _writing(folder / place) as path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise LienthongError(
-                f"{path} cannot be written: {error.strerror}", next_step="name another folder with --into"
-            ) from None
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    except OSError as error:
+        raise LienthongError(
+            f"{path} cannot be written: {error.strerror}", next_step="name another folder with --into"
+        ) from None

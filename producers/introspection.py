@@ -83,7 +83,7 @@ def database_name(address: str) -> str:
 def _url(address: str) -> sa.URL:
     try:
         return sa.make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text may hold a password.
         raise SettingsError("this is no SQLAlchemy address of a database", next_step=_NEXT_STEP) from None
 

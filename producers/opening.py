@@ -64,7 +64,7 @@ def source_url(source: str) -> tuple[URL, str]:
 def _url(source: str) -> URL:
     try:
         return make_url(source)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text may hold a password.
         raise SettingsError(
             "LIENTHONG_SOURCE is not an address of a database", next_step=_NEXT_STEP

@@ -10,7 +10,7 @@ from schemas.errors import LienthongError, SettingsError
 from tests.layouts import entries
 from tests.layouts.tuned import ENGLISH
 from tests.unit.drafts import fill, made
-from tests.unit.gates import findings, run
+from tests.unit.gates import findings, run, write
 
 
 def refused(address: str, table: str) -> LienthongError:
@@ -56,10 +56,21 @@ def test_files_are_written_into_a_library_and_never_over_others(tmp_path: Path) 
     assert str(again.exception) == "there is a contract nongnghiep_qnam/kho already"
 
 
+@pytest.mark.parametrize("folder", ["file", "x" * 300])  # a file, and a name that may not even be asked for
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, folder: str) -> None:
+    address = made(tmp_path, "CREATE TABLE kho (ma TEXT PRIMARY KEY)")
+    write(tmp_path, "file", "")
+    result = run(tmp_path, "draft", address, "--table", "kho", "--into", str(tmp_path / folder))
+    assert isinstance(result.exception, LienthongError)
+    assert "kho.yaml cannot be written: " in result.exception.message
+    assert result.exception.next_step == "name another folder with --into"
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
         ("not an address with s3cret", "this is no SQLAlchemy address of a database"),
+        ("postgresql://u:s3cret@host:54x2/x", "this is no SQLAlchemy address of a database"),
         ("nosuch://u:s3cret@host/x", "SQLAlchemy has no dialect nosuch"),
         ("mssql+pyodbc://u:s3cret@host/x", "the driver of mssql+pyodbc is not installed"),
         ("oracle+oracledb://u:s3cret@host/x", "the driver of oracle+oracledb is not installed"),

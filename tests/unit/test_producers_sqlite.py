@@ -217,7 +217,16 @@ class TestOpening:
             open_outbox(f"sqlite:///{missing}").lead()
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("source", ["", "khong phai dia chi", "mysql://u:mat_khau@h/d", "sqlite://"])
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "",
+            "khong phai dia chi",
+            "mysql://u:mat_khau@h/d",
+            "postgresql://u:mat_khau@h:54x2/d",
+            "sqlite://",
+        ],
+    )
     def test_an_address_that_cannot_be_used_is_refused_without_showing_it(self, source: str) -> None:
         with pytest.raises(LienthongError, match="LIENTHONG_SOURCE") as caught:
             open_site(source)
