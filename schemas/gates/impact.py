@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from schemas.codenames import fold
 from schemas.contracts import Contract, Target
 from schemas.documents import Place
 from schemas.drafting.words import plain
-from schemas.formats import FormatField, NationalFormat
+from schemas.formats import FormatField, NationalFormat, told_in
 from schemas.gates.findings import Finding, Severity, at, in_order
 from schemas.gates.protection import marked
 from schemas.library import Library, file_of
 from schemas.overflow import without_room
-from schemas.rules import Complaint
+from schemas.rules import Complaint, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,9 @@ class _Looking:
                 f"{old.date_form or 'in any form'}",
                 "the rule date follows the format; a date less precise than that is refused",
             )  # fmt: skip
+        if items := _items_moved(old, new):
+            text = f"{name}: its values are told otherwise: {items}"
+            yield self._told(new, "warning", "items", text, "see that rule list gives what is asked now")
         if fold(old.label) != fold(new.label):
             yield self._told(
                 new, "warning", "meaning", f"{name} was “{old.label}” and is “{new.label}”",
@@ -154,27 +157,52 @@ class _Looking:
 
     def _unfit(self, old: FormatField, new: FormatField) -> Iterator[Finding]:
         """A rule that cannot serve the field as it is now, or codes that change their meaning under it."""
-        rule = self.target.rules[new.name]
-        if old.date_form:  # the rule has its form from the format, and would have it from the new one
-            rule = rule.fitted(new)
+        unknown = [one for _, one in told_in([new]) if one.code_list and one.code_list not in self.codes]
+        for one in unknown:
+            text = f"{marked(new)}: codes{'' if one is new else f' of {one.name}'} are of {one.code_list}"
+            text += f" and not of {old.code_list or 'none'} any more" if one is new else ""
+            next_step = f"add codes/{one.code_list}.csv to the library"
+            yield self._told(new, "error", "code_list", f"{text}, which is not known", next_step)
+        if unknown:
+            return  # rules look codes up in the lists
         try:
-            rule.check(new, self.codes)
+            self._rule(old, new).hold(new, self.codes)
         except Complaint as complaint:
             text = f"{marked(new)}: the rule does not serve any more: {complaint.text}"
             yield self._told(new, "error", "rule_unfit", text, complaint.next_step)
         if old.code_list == new.code_list:
             return
-        name = marked(new)
-        text = (
-            f"{name}: codes are of {new.code_list or 'no list'} and not of {old.code_list or 'none'} any more"
-        )
-        if new.code_list and new.code_list not in self.codes:
-            next_step = f"add codes/{new.code_list}.csv to the library"
-            yield self._told(new, "error", "code_list", f"{text}, which is not known", next_step)
-            return
+        text = f"{marked(new)}: codes are of {new.code_list or 'no list'}"
+        text += f" and not of {old.code_list or 'none'} any more"
         if old.code_list and new.code_list:
             text += _moved(self.codes[old.code_list], self.codes[new.code_list])
         yield self._told(new, "warning", "code_list", text, "look codes up in the new list, by name")
+
+    def _rule(self, old: FormatField, new: FormatField) -> Rule:
+        """The field's rule; what it has from the format as it would have it from the new one."""
+        rule = self.target.rules[new.name]
+        if not (old.date_form or old.items):
+            return rule
+        there = {one.name for one in new.items}
+        gone = [one for one in old.items if one.name not in there]  # the rule names them still
+        return rule.fitted(replace(new, items=(*new.items, *gone)))
+
+
+def _items_moved(old: FormatField, new: FormatField) -> str:
+    """What becomes of the keys of a field's items; empty: nothing."""
+    if not (old.items and new.items):
+        told = "they become lists of items" if new.items else "they are no lists of items any more"
+        return told if old.items or new.items else ""
+    before, after = ({one.name: one for one in field.items} for field in (old, new))
+    other = [name for name in before.keys() & after.keys() if _said(before[name]) != _said(after[name])]
+    told_of = {"new": after.keys() - before.keys(), "gone": before.keys() - after.keys(), "changed": other}
+    return "; ".join(f"{word}: {', '.join(sorted(names))}" for word, names in told_of.items() if names)
+
+
+def _said(item: FormatField) -> FormatField:
+    """A key of items without its place and without what it may have from its field."""
+    items = tuple(map(_said, item.items))
+    return replace(item, position=0, sensitivity="public", basis="", evidence="V", items=items)
 
 
 def _moved(old: CodeList, new: CodeList) -> str:

@@ -91,6 +91,74 @@ def test_what_changes_its_meaning(tmp_path: Path) -> None:
     assert "56 codes of the old one are gone" in of_codes[1]["text"]
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{rule: constant, value: x}",
+        '{rule: match, from: noi_sinh, cases: [{form: "a", value: x}], otherwise: y}',
+    ],
+)
+def test_a_code_list_that_is_not_there_yet_is_asked_for_whatever_the_rule(tmp_path: Path, rule: str) -> None:
+    text = OTHER.replace("nksNoiSinh: {rule: copy, from: noi_sinh}", f"nksNoiSinh: {rule}")
+    write(tmp_path, "contracts/a/b.yaml", text)
+
+    def change(fields: Fields) -> None:
+        fields["nksNoiSinh"]["code_list"] = "khong.co"
+
+    result = run(tmp_path, "impact", str(new_version(tmp_path, change)), "--json")
+    for one in json.loads(result.stdout)["systems"]:
+        (found,) = one["findings"]
+        assert (found["rule"], found["severity"]) == ("code_list", "error")
+        assert found["next_step"] == "add codes/khong.co.csv to the library"
+
+
+ITEM = {"name": "noi", "label": "Nơi", "required": True}
+
+
+def test_a_field_that_becomes_a_list_of_items_cannot_be_fed_as_a_text(tmp_path: Path) -> None:
+    def change(fields: Fields) -> None:
+        fields["nksNoiSinh"]["items"] = [ITEM]
+
+    told = impact(tmp_path, new_version(tmp_path, change), status=1)
+    assert [(one["rule"], one["severity"]) for one in told["findings"]] == [
+        ("rule_unfit", "error"),
+        ("items", "warning"),
+    ]
+    assert told["findings"][0]["next_step"] == "use rule list"
+
+
+def test_items_that_change_are_told(tmp_path: Path) -> None:
+    def with_items(*items: dict[str, Any]) -> Callable[[Fields], None]:
+        return lambda fields: fields["nksNoiSinh"].update(items=items)
+
+    day = {"name": "ngay", "label": "Ngày", "required": False, "date_form": "dd.MM.yyyy"}
+    first = new_version(tmp_path, with_items(ITEM, day), version=8)
+    write(tmp_path, "formats/hotich/khaisinh/v8.avsc", first.read_text())
+    rule = "{noi: {rule: copy, from: n}, ngay: {rule: date, from: d, precision: day}}"
+    text = OTHER.replace(
+        "nksNoiSinh: {rule: copy, from: noi_sinh}",
+        f"nksNoiSinh: {{rule: list, from: noi_sinh, fields: {rule}}}",
+    )
+    write(tmp_path, "contracts/a/b.yaml", text.replace("hotich.khaisinh.v1", "hotich.khaisinh.v8"))
+
+    def found(*items: dict[str, Any]) -> dict[str, str]:
+        path = new_version(tmp_path, with_items(*items), version=9)
+        told = json.loads(run(tmp_path, "impact", str(path), "--json").stdout)["systems"]
+        (one,) = (one for one in told if one["system"] == "a")
+        return {finding["rule"]: finding["text"] for finding in one["findings"]}
+
+    assert found(ITEM, day) == {}
+    dated = found(ITEM, day | {"date_form": "yyyyMMdd"})
+    assert list(dated) == ["items"], "the rule date follows the format"
+    assert dated["items"].endswith("told otherwise: changed: ngay")
+    other = found(ITEM, day | {"name": "ngayKhac", "required": True})
+    assert other["rule_unfit"].endswith("items have no ngay")
+    assert other["items"].endswith("new: ngayKhac; gone: ngay")
+    assert found(ITEM | {"code_list": "khong.co"}, day)["code_list"].endswith(
+        "codes of noi are of khong.co, which is not known"
+    )
+
+
 def test_a_field_that_only_got_another_name_is_told_so(tmp_path: Path) -> None:
     def change(fields: Fields) -> None:
         fields["hoTen"] = fields.pop("nksHoTen") | {"name": "hoTen"}
