@@ -108,15 +108,14 @@ def _of_codes(old: FormatField, new: FormatField, codes: CodeLists) -> _Judge:
 
 def _of_dates(old: Sequence[DateForm], new: Sequence[DateForm]) -> _Judge:
     kept = {form.level: form.text for form in new}
-    least = min(kept)
-
+    best = max(kept)
     patterns = [(form, _pattern(form)) for form in (*old, *new)]
 
     def judge(value: str) -> tuple[str, bool] | None:
         form = next((one for one, pattern in patterns if pattern.fullmatch(value)), None)
         if form is None:
             return "date_unreadable", True
-        if form.level < least:
+        if min(form.level, best) not in kept:  # also between two forms: a month where days and years go
             return "date_precision", True
         return None if kept.get(form.level) == form.text else ("date_form", False)
 

@@ -236,6 +236,17 @@ def test_a_sample_tells_who_would_be_refused_and_who_altered_and_no_value(tmp_pa
     assert "hôm qua" not in shown
 
 
+def test_a_date_between_two_forms_of_the_new_layout_is_refused_as_the_rule_does(tmp_path: Path) -> None:
+    def change(fields: Fields) -> None:
+        fields["nksNgaySinh"]["date_form"] = "dd.MM.yyyy|yyyy"
+
+    records = [RECORD | {"nksNgaySinh": day} for day in ("05.2016", "2016", "04.05.2016")]
+    path = write(tmp_path, "sample.jsonl", "".join(f"{json.dumps(one)}\n" for one in records))
+    (told,) = impact(tmp_path, new_version(tmp_path, change), "--sample", str(path), status=1)["sample"]
+    assert (told["refused"], told["altered"]) == (1, 0)
+    assert [(one["reason"], one["places"]) for one in told["reasons"]] == [("date_precision", [1])]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
