@@ -10,7 +10,7 @@ from dataclasses import replace
 import polars as pl
 
 from schemas.cleaning import Cleaner, places
-from schemas.contracts import COLUMN_TYPES, Contract, Only
+from schemas.contracts import Contract, Only, typed
 from schemas.events import AWAY, LEFT, LIVE, OLD, PASSED, Records
 
 _ROLE, _INSIDE, _WAS_OUTSIDE = pl.col("role"), pl.col("inside"), pl.col("told") & ~pl.col("was_inside")
@@ -44,10 +44,10 @@ class Concern:
 
     def __init__(self, contract: Contract, only: Only) -> None:
         self._column = only.column
-        dtype = COLUMN_TYPES[contract.readable[only.column]]
-        self._values = pl.Series(only.is_, dtype=pl.String).cast(dtype).implode()
+        avro = contract.readable[only.column]
+        self._values = typed(pl.Series(only.is_, dtype=pl.String), avro).implode()
         # A blank too many must not pass a record over: nobody would hear of it.
-        self._cleaner = Cleaner(contract.missing) if dtype == pl.String else None
+        self._cleaner = Cleaner(contract.missing) if avro == "string" else None
 
     def of(self, records: Records) -> tuple[Records, pl.Series]:
         """The target's view of the records: those it has to do with, in its own roles; and their places."""

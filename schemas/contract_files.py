@@ -15,7 +15,6 @@ from pydantic import Field
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
 from schemas.contracts import (
-    COLUMN_TYPES,
     AvroType,
     Contract,
     LineSet,
@@ -25,6 +24,7 @@ from schemas.contracts import (
     Target,
     columns_of,
     readable,
+    typed,
 )
 from schemas.documents import Document, Place, Strict, read_document, suggestion
 from schemas.errors import ContractError
@@ -195,7 +195,7 @@ class _Loading:
     def _check_values(self, column: str, values: Sequence[str], place: Place) -> None:
         avro = self.readable[column]
         try:
-            pl.Series(values, dtype=pl.String).cast(COLUMN_TYPES[avro])
+            typed(pl.Series(values, dtype=pl.String), avro)
         except pl.exceptions.PolarsError:
             raise self._error(place, f"not all are of type {avro}", "correct them") from None
 

@@ -25,6 +25,8 @@ COLUMN_TYPES: Mapping[str, pl.DataType] = {
     "boolean": pl.Boolean(),
 }
 
+_BOOLEANS: Mapping[str, bool] = {"true": True, "false": False}  # Polars casts no text to a boolean
+
 #: Where a change came from: field and Avro type of the envelope's ``source``.
 SOURCE_FIELDS: tuple[tuple[str, str], ...] = (
     ("version", "string"),
@@ -172,6 +174,18 @@ def readable(columns: Mapping[str, AvroType], lines: Mapping[str, LineSet]) -> M
         for column, avro in one.columns.items()
     }
     return {**_on_wire(columns, lines), **only}
+
+
+def typed(texts: pl.Series, avro: AvroType, *, strict: bool = True) -> pl.Series:
+    """Texts as values of a column; a boolean is ``true`` or ``false`` and nothing else.
+
+    Raises ``polars.exceptions.PolarsError`` if a text is no such value; if not ``strict``, it gives null.
+    """
+    if avro != "boolean":
+        return texts.cast(COLUMN_TYPES[avro], strict=strict)
+    if strict:
+        return texts.replace_strict(_BOOLEANS, return_dtype=pl.Boolean)
+    return texts.replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean)
 
 
 def columns_of(names: Sequence[str], rules: Mapping[str, Rule]) -> frozenset[str]:

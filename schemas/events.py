@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.contracts import COLUMN_TYPES, AvroType, Contract, LineSet, Status
+from schemas.contracts import COLUMN_TYPES, AvroType, Contract, LineSet, Status, typed
 from schemas.errors import ContractError
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
@@ -125,10 +125,10 @@ class EventReader:
 
 
 def _status_flags(contract: Contract, status: Status) -> list[pl.Expr]:
-    dtype = COLUMN_TYPES[contract.readable[status.column]]
+    avro = contract.readable[status.column]
     return [
         pl.col("status")
-        .is_in(pl.Series(values, dtype=pl.String).cast(dtype).implode())
+        .is_in(typed(pl.Series(values, dtype=pl.String), avro).implode())
         .fill_null(value=False)
         .alias(name)
         for name, values in (("live", status.live), ("gone", status.gone))
@@ -240,6 +240,4 @@ def misfit(
 
 
 def _typed(name: str, texts: Sequence[str | None], avro: AvroType) -> pl.Series:
-    if avro == "boolean":
-        return pl.Series(name, [None if text is None else text == "true" for text in texts], pl.Boolean)
-    return pl.Series(name, texts, pl.String).cast(COLUMN_TYPES[avro])
+    return typed(pl.Series(name, texts, pl.String), avro)

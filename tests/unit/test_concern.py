@@ -162,6 +162,28 @@ def test_a_column_that_is_no_text_is_compared_as_it_is(folder: Path) -> None:
     assert one.national[ONE]["lt_seq"].to_list() == [1]
 
 
+BOOLEAN = {"id": "long", "ma": "string", "loai": "string", "ten": "string", "con": "boolean"}
+
+
+def test_a_boolean_column_says_who_concerns_it_and_who_is_gone(folder: Path) -> None:
+    target = {**TARGETS[ONE], "only": {"column": "con", "is": ["true"]}}
+    changes = [event(row("X", con=con), seq=at) for at, con in enumerate((True, False, None))]
+    one = translated(folder, *changes, targets={ONE: target}, columns=BOOLEAN)
+    assert one.national[ONE]["lt_seq"].to_list() == [0]
+    assert one.passed[ONE]["lt_seq"].to_list() == [1, 2]
+    status = {"column": "con", "live": ["false"], "gone": ["true"]}
+    target = {"fields": copied("ma")}
+    one = translated(folder, *changes, targets={ONE: target}, columns=BOOLEAN, status=status)
+    assert one.national[ONE].select("lt_seq", "lt_op").rows() == [(0, "d"), (1, "u")]
+    assert one.rejects.select("lt_seq", "rule").rows() == [(2, "status_unknown")]
+
+
+@pytest.mark.parametrize("word", ["1", "TRUE", "yes", ""])
+def test_a_boolean_is_true_or_false(folder: Path, word: str) -> None:
+    with pytest.raises(ContractError, match="not all are of type boolean"):
+        translated(folder, columns=BOOLEAN, status={"column": "con", "live": [word]})
+
+
 def test_a_target_like_another_concerns_the_same_records(folder: Path) -> None:
     write_format(folder, "thu.hoso.v2", "ma", "ten")
     write_contract(
