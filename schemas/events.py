@@ -11,6 +11,7 @@ import polars as pl
 
 from schemas.contracts import COLUMN_TYPES, AvroType, Contract, LineSet, Status, typed
 from schemas.errors import ContractError
+from schemas.rules.lists import items_of
 
 #: What becomes of a record. LIVE: upserted; GONE: deleted, by the event or by its status; OLD: deleted
 #: where it was, if it has moved. For one target (``schemas.concern``) or inbound (``schemas.inbound``) also
@@ -19,7 +20,7 @@ from schemas.errors import ContractError
 LIVE, GONE, OLD, LEFT, AWAY, PASSED = range(6)
 
 _MAIN = pl.Series([LIVE], dtype=pl.UInt8)
-_SEVERAL = "*"  # no column is named so
+_PROBLEM = "*"  # no column is named so
 _NOT_MOVED = pl.lit(value=False).alias("moved")
 
 
@@ -85,9 +86,10 @@ class EventReader:
         if not flags["known"].all():
             problems["op"] = _problem(~flags["known"], "op_unknown")
         for name in (name for name, one in self._contract.lines.items() if one.one):
-            several = (roles == LIVE) & source.drop_in_place(f"{name}.{_SEVERAL}")
-            if several.any():
-                problems[name] = _problem(several, "lines_several")
+            problem = source.drop_in_place(f"{name}.{_PROBLEM}")
+            refused = (roles == LIVE) & problem.is_not_null()
+            if refused.any():
+                problems[name] = problem.set(~refused, None)
         status = self._contract.status
         if status is not None and not flags["live"].all():
             # The status is not asked of deletions, nor of a record as it was before a move.
@@ -169,12 +171,19 @@ def _columns(found: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 
 
 def _only_line(texts: pl.Series, one: LineSet) -> list[pl.Series]:
-    """The columns of the one line of each record, and whether there are several."""
-    line = pl.Struct({column: COLUMN_TYPES[avro] for column, avro in one.columns.items()})
-    lines = texts.str.json_decode(pl.List(line))
-    first = lines.list.first().struct
-    several = (lines.list.len() > 1).fill_null(value=False).alias(f"{texts.name}.{_SEVERAL}")
-    return [*(first.field(column).alias(f"{texts.name}.{column}") for column in one.columns), several]
+    """The columns of the one line of each record, and what is wrong with its set: never a value guessed."""
+    read = [None if text is None else items_of(text) for text in texts.to_list()]
+    first = [lines[0] if lines else {} for lines in read]
+    several = pl.Series([len(lines) > 1 if lines else False for lines in read], dtype=pl.Boolean)
+    unreadable = texts.is_not_null() & pl.Series([lines is None for lines in read], dtype=pl.Boolean)
+    columns = []
+    for column, avro in one.columns.items():
+        said = pl.Series(f"{texts.name}.{column}", [line.get(column) for line in first], pl.String)
+        value = typed(said, avro, strict=False)
+        unreadable |= said.is_not_null() & value.is_null()
+        columns.append(value)
+    problem = pl.when(unreadable).then(pl.lit("list_unreadable")).when(several).then(pl.lit("lines_several"))
+    return [*columns, pl.select(problem.alias(f"{texts.name}.{_PROBLEM}")).to_series()]
 
 
 def _problem(where: pl.Series, rule: str) -> pl.Series:

@@ -125,7 +125,7 @@ class _Items:
 
     def found(self, columns: Sequence[pl.Series]) -> pl.Series:
         """``value`` and ``problem`` of each text; ``columns``: the texts, then what the rules refer to."""
-        read = [None if text is None else _items(text) for text in columns[0].to_list()]
+        read = [None if text is None else items_of(text) for text in columns[0].to_list()]
         at = [nth for nth, items in enumerate(read) for _ in items or ()]
         frame = self._frame([item for items in read for item in items or ()], at, columns[1:])
         told = zip(at, frame.select(*self._rule.fields).iter_rows(), self._problems(frame), strict=True)
@@ -196,7 +196,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _items(text: str) -> list[Item] | None:
+def items_of(text: str) -> list[Item] | None:
     """The objects of a JSON array; numbers as they are written. None if it is none."""
     try:
         found = json.loads(

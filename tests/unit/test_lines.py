@@ -72,6 +72,33 @@ def test_several_lines_where_one_is_told_are_refused(folder: Path) -> None:
     assert one.national["thu.hoso.v1"]["lt_op"].to_list() == ["d", "u"], "a delete needs no more than its key"
 
 
+@pytest.mark.parametrize(
+    "nop",
+    [
+        '[{"so":5.7}]',
+        '[{"so":99999999999999999999}]',
+        '[{"so":true}]',
+        '[{"du":1}]',
+        '[{"noi":"a","noi":"b"}]',
+        '[{"noi":"\\ud800"}]',
+        '[{"noi":"a"}',
+        '{"noi":"a"}',
+        "[null]",
+        "x",
+        "",
+    ],
+)
+def test_a_line_that_is_not_what_the_contract_says_is_refused(folder: Path, nop: str) -> None:
+    one = translated(folder, event(row(nop)), event(None, row(nop), op="d", seq=2), event(row("[]"), seq=3))
+    assert one.rejects.select("lt_seq", "field", "rule").rows() == [(1, "nop", "list_unreadable")]
+    assert one.national["thu.hoso.v1"]["lt_seq"].to_list() == [2, 3]
+
+
+def test_the_largest_number_of_a_line_is_kept_to_its_last_digit(folder: Path) -> None:
+    one = translated(folder, event(row('[{"so":9223372036854775807}]')))
+    assert one.national["thu.hoso.v1"]["so"].to_list() == ["9223372036854775807"]
+
+
 def test_a_key_may_come_from_the_line_and_move_with_it(folder: Path) -> None:
     fields = {"ma": {"rule": "copy", "from": "nop.noi"}}
     before, after = row('[{"noi":"a"}]'), row('[{"noi":"b"}]')
