@@ -10,10 +10,9 @@ import pytest
 
 from producers.introspection import read_table
 from schemas.drafting.drafts import Draft, draft_of
-from schemas.library import Library
+from schemas.library import Library, load_library
 from tests.layouts.entries import Entry
 from tests.layouts.layout import Layout
-from tests.shipped import shipped
 from tests.unit.gates import LIBRARY
 
 #: The share of right fields that issue 4 asks of every civil-status layout that was not tuned on.
@@ -25,7 +24,7 @@ def library() -> Library:
     """The shipped one with one layout of births, so that a draft of them has one target; read once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("schemas.library.SHIPPED", LIBRARY)
-        return shipped()
+        return load_library()
 
 
 def made(folder: Path, *statements: str) -> str:
