@@ -40,6 +40,7 @@ class Asking(Generic[P, T]):
         self.name = name
         self._ask = ask
         self._answer: _Answer[T] | None = None
+        self._in_time = True  #: whether who asked last was given the answer, or its error
         self._questions: SimpleQueue[tuple[_Answer[T], Callable[[], T]] | None] = SimpleQueue()
 
     def begin(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -54,14 +55,15 @@ class Asking(Generic[P, T]):
     def answer(self, deadline: float) -> T | None:
         """The answer, or None; at the latest at ``deadline`` (of ``time.monotonic``)."""
         assert self._answer is not None
-        return self._answer.value if self._answer.came.wait(max(0.0, deadline - time.monotonic())) else None
+        self._in_time = self._answer.came.wait(max(0.0, deadline - time.monotonic()))
+        return self._answer.value if self._in_time else None
 
     def close(self) -> None:
         """Ask no more."""
         self._questions.put(None)
 
     def target(self, *, told_ms: float | None = None) -> Target:
-        """How it answered. ``told_ms``: what its own clock said meanwhile, ms since 1970."""
+        """How it answered, up to the last ``answer``. ``told_ms``: what its own clock said, ms since 1970."""
         answer = self._answer
         assert answer is not None
         if not answer.came.is_set():
@@ -69,6 +71,9 @@ class Asking(Generic[P, T]):
             return Target(kind=self.kind, name=self.name, up=False, why=why)
         if answer.value is None:
             return Target(kind=self.kind, name=self.name, up=False, why=answer.why)
+        if not self._in_time:  # it came since, and what it says was used by nobody
+            why = f"answered after {answer.ended - answer.begun:.0f} s, too late"
+            return Target(kind=self.kind, name=self.name, up=False, why=why)
         skew = None
         if told_ms is not None:  # between question and answer any time is right
             told = told_ms / 1000

@@ -1,5 +1,6 @@
 """What is made of the looks: hours until retention deletes, lists of outboxes, and who never answers."""
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -86,6 +87,27 @@ def test_who_never_answers_is_waited_for_until_the_deadline_and_not_asked_again(
     one.begin()
     assert one.answer(time.monotonic() + 60) == 7
     assert asked == [1, 1]
+
+
+def test_an_answer_that_came_after_it_was_waited_for_is_none() -> None:
+    """What was not used must not make its target seem up: nothing else is known of it."""
+    answering = threading.Event()
+
+    def late() -> int:
+        answering.wait(60)
+        return 7
+
+    one = Asking("store", "store", late)
+    one.begin()
+    assert one.answer(time.monotonic()) is None
+    answering.set()
+    assert one._answer is not None
+    assert one._answer.came.wait(60)
+    assert not one.target().up
+    assert re.fullmatch(r"answered after \d+ s, too late", one.target().why)
+    one.begin()
+    assert one.answer(time.monotonic() + 60) == 7
+    assert one.target().up
 
 
 def test_errors_are_told_and_those_nobody_foresaw_without_their_text() -> None:
