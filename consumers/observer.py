@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from consumers.asking import Asking
 from consumers.causes import UNLIKELY
 from consumers.kafka_look import CLUSTER, KafkaLook, KafkaSight
-from consumers.observation import Dataset, Observation, Target
+from consumers.observation import Dataset, Observation, Silence, Target
 from consumers.observing import Looks, datasets, group_of, groups, libraries, reads, wanted_times
 from consumers.outboxes import OutboxLook, OutboxSight, OutboxState
 from consumers.outlook import Outlook
 from consumers.proofs import Proof, ProofStore
 from consumers.record_times import RecordTimes
-from consumers.silence import Habits, silent_hours, without_days_off
+from consumers.silence import Habits, Silences, silent_hours
 from consumers.store import inbound_name
 from consumers.store_look import StoreLook
 from schemas.library import Library
@@ -69,7 +69,8 @@ class Observer:
         self._outlook_at = -OUTLOOK_SECONDS
         self._indices: Mapping[str, int] = {}
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
-        self._silences = Asking("broker", "habits", Habits(self._sight).learn)
+        self._habits = Asking("broker", "habits", Habits(self._sight).learn)
+        self._silences = Silences(UNLIKELY)
         self._times = Asking("broker", "times", self._record_times.at)
 
     def look(self) -> Observation:
@@ -146,12 +147,11 @@ class Observer:
             and not one.inbound
             and silent_hours(hop.newest, looks.at)
         }
-        if not silent:
-            return seen
-        self._silences.begin(silent, kafka, looks.at)
-        found = self._silences.answer(time.monotonic() + TIMES_SECONDS) or {}
-        heard = [replace(one, silence=found.get(one.id)) for one in seen]
-        return without_days_off(heard, UNLIKELY)
+        found: Mapping[str, Silence] = {}
+        if silent:
+            self._habits.begin(silent, kafka, looks.at)
+            found = self._habits.answer(time.monotonic() + TIMES_SECONDS) or {}
+        return self._silences.tell(seen, found, looks.at)
 
     def _targets(
         self,
@@ -174,7 +174,7 @@ class Observer:
 
     def close(self) -> None:
         """Give all connections up; what never answered is left behind."""
-        closing = [self._kafka.close, self._national.close, self._times.close, self._silences.close]
+        closing = [self._kafka.close, self._national.close, self._times.close, self._habits.close]
         closing += [one.close for one in self._outboxes.values()]
         closing += [self._outlook.close] if self._outlook is not None else []
         closing += [one.close for one in self._outbox_sights.values()]

@@ -64,13 +64,40 @@ def odds(habits: Iterable[Habit]) -> float:
     return product
 
 
-def without_days_off(datasets: Sequence[Dataset], unlikely: float) -> list[Dataset]:
-    """Take the silences away if most agencies are silent at once."""
+def day_off(datasets: Sequence[Dataset], unlikely: float) -> bool:
+    """Whether most agencies are silent at once."""
     known = [one for one in datasets if any(hop.newest for hop in one.hops)]
     silent = [one for one in known if one.silence is not None and one.silence.unlikely < unlikely]
-    if len(silent) >= 3 and len(silent) > DAY_OFF_SHARE * len(known):
-        return [replace(one, silence=None) for one in datasets]
-    return list(datasets)
+    return len(silent) >= 3 and len(silent) > DAY_OFF_SHARE * len(known)
+
+
+class Silences:
+    """Keeps an unlikely silence until the agency speaks: retention eats the days that told its habit."""
+
+    def __init__(self, unlikely: float) -> None:
+        self._unlikely = unlikely
+        self._told: dict[str, tuple[datetime, Silence]] = {}  # by dataset, with the moment it was first told
+
+    def tell(self, seen: Iterable[Dataset], found: Mapping[str, Silence], now: datetime) -> list[Dataset]:
+        """With the silence of each: what was found by now, or else what was told before."""
+        fresh = [replace(one, silence=found.get(one.id)) for one in seen]
+        self._told = {
+            one.id: self._told[one.id] for one in fresh if one.id in self._told and self._lasts(one)
+        }
+        if day_off(fresh, self._unlikely):
+            # The busiest are silent first, before it can be known; they would be told until they work again.
+            reach = now - LONGEST_HOURS * HOUR
+            self._told = {name: one for name, one in self._told.items() if one[0] < reach}
+            return [replace(one, silence=None) for one in fresh]
+        for one in fresh:
+            if one.silence is not None and one.silence.unlikely < self._unlikely:
+                first, _ = self._told.get(one.id, (now, None))
+                self._told[one.id] = (first, one.silence)
+        return [replace(one, silence=self._told.get(one.id, (now, one.silence))[1]) for one in fresh]
+
+    def _lasts(self, one: Dataset) -> bool:
+        newest = one.hops[0].newest  # None: not known, or nothing is left
+        return newest is None or newest <= self._told[one.id][1].since
 
 
 class Habits:

@@ -8,7 +8,7 @@ import pytest
 from consumers.causes import UNLIKELY
 from consumers.kafka_look import KafkaLook, KafkaSight
 from consumers.observation import Silence
-from consumers.silence import Habit, Habits, odds, same_hours, silent_hours, without_days_off
+from consumers.silence import Habit, Habits, Silences, odds, same_hours, silent_hours
 from consumers.store import Position
 from schemas.date_forms import VIETNAM
 from tests.unit.observations import dataset, hop
@@ -102,6 +102,44 @@ def test_who_is_silent(name: str) -> None:
 @pytest.mark.parametrize(("silent", "told"), [(1, 1), (2, 2), (4, 4), (6, 0), (10, 0)])
 def test_when_most_are_silent_it_is_a_day_off(silent: int, told: int) -> None:
     hops: Any = [hop("translate", newest=at(0, 9))]
-    odd = Silence(since=at(0, 9), unlikely=UNLIKELY / 10)
-    seen = [dataset(*hops, dataset=f"d{one}", silence=odd if one < silent else None) for one in range(10)]
-    assert sum(one.silence is not None for one in without_days_off(seen, UNLIKELY)) == told
+    found = {f"ho_tich/d{one}": odd(at(0, 9)) for one in range(silent)}
+    seen = [dataset(*hops, dataset=f"d{one}") for one in range(10)]
+    heard = Silences(UNLIKELY).tell(seen, found, at(0, 12))
+    assert sum(one.silence is not None for one in heard) == told
+
+
+def odd(since: datetime) -> Silence:
+    return Silence(since=since, unlikely=UNLIKELY / 10)
+
+
+class Agencies:
+    """Ten agencies, and which of them are told as silent."""
+
+    def __init__(self) -> None:
+        self.silences = Silences(UNLIKELY)
+        self.newest: list[datetime | None] = [at(0, 9)] * 10
+
+    def told(self, now: datetime, *silent: int) -> list[int]:
+        """After a look that found the silence of these unlikely."""
+        hops: list[Any] = [[hop("translate", newest=one)] for one in self.newest]
+        seen = [dataset(*mine, dataset=f"d{one}") for one, mine in enumerate(hops)]
+        heard = self.silences.tell(seen, {f"ho_tich/d{one}": odd(at(0, 9)) for one in silent}, now)
+        return [at for at, one in enumerate(heard) if one.silence and one.silence.unlikely < UNLIKELY]
+
+
+def test_a_silence_is_told_until_the_agency_speaks_though_the_topic_forgets_its_habit() -> None:
+    one = Agencies()
+    assert one.told(at(0, 13), 4) == [4]
+    assert one.told(at(5, 13)) == [4]  # no day is left that would tell its habit
+    one.newest[4] = None
+    assert one.told(at(9, 13)) == [4]  # nor any record
+    one.newest[4] = at(9, 14)
+    assert one.told(at(9, 15)) == []
+
+
+def test_who_was_silent_first_on_a_day_off_is_not_told_behind_it() -> None:
+    one = Agencies()
+    assert one.told(at(0, 13), 4) == [4]
+    assert one.told(at(7, 11), 1) == [1, 4]  # the busiest, before the others are known to be silent
+    assert one.told(at(7, 14), *range(10)) == []
+    assert one.told(at(8, 14)) == [4]
