@@ -24,6 +24,8 @@ from schemas.formats import NationalFormat
 
 Row = TypeVar("Row", ReceiptRow, RejectRow)
 
+#: Of rejected records that are handed out together: all are in memory, and published in one transaction.
+AT_ONCE_BYTES = 8_000_000
 #: Rows fetched at a time.
 _AT_ONCE = 20_000
 _OUTBOXES = (ddl.receipt, ddl.reject)
@@ -126,12 +128,18 @@ class Readings(StorePart):
     def publish_receipts(
         self, systems: Collection[str], limit: int, publish: Callable[[Sequence[ReceiptRow]], None]
     ) -> int:
-        return self._publish(ddl.receipt, _receipt_row, systems, limit, publish)
+        query = _unpublished(ddl.receipt, systems).order_by(ddl.receipt.c.id).limit(limit)
+
+        def find(connection: sa.Connection) -> list[ReceiptRow]:
+            return [_receipt_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+
+        return self._publish(ddl.receipt, find, publish)
 
     def publish_rejects(
         self, systems: Collection[str], limit: int, publish: Callable[[Sequence[RejectRow]], None]
     ) -> int:
-        return self._publish(ddl.reject, reject_row, systems, limit, publish)
+        query = _unpublished(ddl.reject, systems)
+        return self._publish(ddl.reject, lambda connection: first_rejects(connection, query, limit), publish)
 
     def unpublished(self) -> set[str]:
         waiting = (sa.select(one.c.system).where(one.c.published_at.is_(None)) for one in _OUTBOXES)
@@ -141,20 +149,39 @@ class Readings(StorePart):
     def _publish(
         self,
         outbox: sa.Table,
-        as_row: Callable[[sa.Row[Any]], Row],
-        systems: Collection[str],
-        limit: int,
+        find: Callable[[sa.Connection], Sequence[Row]],
         publish: Callable[[Sequence[Row]], None],
     ) -> int:
-        query = sa.select(outbox).where(outbox.c.published_at.is_(None), outbox.c.system.in_(systems))
-        query = query.order_by(outbox.c.id).limit(limit)
         with self._transaction() as connection:
-            rows = [as_row(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+            rows = find(connection)
             if rows:
                 publish(rows)
                 mark = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]))
                 connection.execute(mark.values(published_at=sa.text(self.now)))
             return len(rows)
+
+
+def _unpublished(outbox: sa.Table, systems: Collection[str]) -> sa.Select[Any]:
+    return sa.select(outbox).where(outbox.c.published_at.is_(None), outbox.c.system.in_(systems))
+
+
+def first_rejects(connection: sa.Connection, query: sa.Select[Any], limit: int) -> list[RejectRow]:
+    """The first rejects of a query, locked, of no more than ``AT_ONCE_BYTES`` together; one at least."""
+    c = ddl.reject.c
+    # Their sizes first: what does not go along is not read.
+    original, correction = (sa.func.coalesce(sa.func.length(one), 0) for one in (c.original, c.correction))
+    sizes = query.with_only_columns(c.id, original + correction).order_by(c.id).limit(limit)
+    ids: list[int] = []
+    left = AT_ONCE_BYTES
+    for number, took in connection.execute(sizes.with_for_update(skip_locked=True)).all():
+        left -= took
+        if ids and left < 0:
+            break
+        ids.append(number)
+    if not ids:
+        return []
+    rows = connection.execute(sa.select(ddl.reject).where(c.id.in_(ids)).order_by(c.id))
+    return [reject_row(row) for row in rows]
 
 
 def ledger_row(row: sa.Row[Any]) -> LedgerRow:

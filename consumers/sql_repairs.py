@@ -11,7 +11,7 @@ from consumers import ddl
 from consumers.audit_lines import deed_block
 from consumers.preparing import NOBODY, receipts_of_numbers, receipts_of_rejects
 from consumers.ranges import Ranges
-from consumers.readings import reject_row
+from consumers.readings import first_rejects, reject_row
 from consumers.repairs import Asked, Breaker, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
 from consumers.standing import StandingReadings
@@ -292,9 +292,8 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
         # What blocks was refused by a contract that reads this topic: its own worker tries that again.
         mine = (_OPEN, R.topic.in_(topics), R.blocks.is_not(sa.true()))
         waiting = sa.select(ddl.reject).where(R.asked == "retry", *mine)
-        query = waiting.order_by(R.id).limit(limit).with_for_update(skip_locked=True)
         with self._transaction() as connection:
-            rows = [reject_row(row) for row in connection.execute(query)]
+            rows = first_rejects(connection, waiting, limit)
             if rows:
                 send(rows)
                 mark = sa.update(ddl.reject).where(R.id.in_([row.id for row in rows]))

@@ -416,7 +416,7 @@ class NationalStore(Protocol):
     def publish_rejects(
         self, systems: Collection[str], limit: int, publish: Callable[[Sequence[RejectRow]], None]
     ) -> int:
-        """The same for rejects."""
+        """The same for rejects; large ones are handed out a few at a time, whatever the limit."""
 
     def unpublished(self) -> set[str]:
         """The systems whose receipts or rejects wait to be published."""

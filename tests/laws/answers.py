@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from consumers import readings
 from consumers.ranges import Ranges
+from consumers.repairs import Which
 from consumers.store import ReceiptRow, RejectRow, Slice
 from tests.store_lab import BOOK, SYSTEM, Change, Lab, a_reject, upsert
 
@@ -139,6 +141,30 @@ class AnswerLaws:
         assert lab.store.publish_rejects([SYSTEM], 9, rejects) == 1
         assert lab.store.publish_rejects([SYSTEM], 9, _fail) == 0
         assert offsets == [0]
+
+    def test_large_rejects_are_handed_out_a_few_at_a_time(
+        self, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(readings, "AT_ONCE_BYTES", 10)
+        sizes = [4, 4, 4, 11, None, 10]
+        rejects = [
+            a_reject(at, seq=at, original=b"x" * size if size else None, topic=BOOK.topic, key=None)
+            for at, size in enumerate(sizes, start=1)
+        ]
+        lab.store.settle(lab.deployment, [], rejects=rejects, formats=[BOOK.full_id])
+        told: list[list[int]] = []
+
+        def take(rows: Sequence[RejectRow]) -> None:
+            told.append([row.reject.offset for row in rows])
+
+        while lab.store.publish_rejects([SYSTEM], 9, take):
+            pass
+        assert told == [[1, 2], [3], [4], [5, 6]]  # 11 bytes go alone
+        lab.store.ask(Which(system=SYSTEM), "retry", who="thu", why="thử nghiệm")
+        told.clear()
+        while lab.store.resend([BOOK.topic], 3, take):
+            pass
+        assert told == [[1, 2], [3], [4], [5, 6]]
 
     def test_only_answers_of_the_systems_asked_for_are_handed_out(self, lab: Lab) -> None:
         rejects = [a_reject(at, seq=at, system="khac" if at < 3 else SYSTEM) for at in range(1, 5)]
