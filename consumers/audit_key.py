@@ -8,6 +8,7 @@ lie beside it too, each under its id.
 
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -189,7 +190,7 @@ def renew_key(file: Path) -> tuple[AuditKey, Path]:
 @contextmanager
 def _written(file: Path, key: AuditKey) -> Iterator[Path]:
     """The key in a file of its own beside ``file``, to be put into its place."""
-    mine = file.with_name(f"{file.name}.{os.getpid()}.new")
+    mine = _beside(file)
     descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as opened:
@@ -199,6 +200,11 @@ def _written(file: Path, key: AuditKey) -> Iterator[Path]:
         yield mine
     finally:
         mine.unlink(missing_ok=True)
+
+
+def _beside(file: Path) -> Path:
+    """A name for what is about to be put into place, and nobody else's: in containers all are process 1."""
+    return file.with_name(f"{file.name}.{secrets.token_hex(4)}.new")
 
 
 def load_keys(file: Path) -> list[AuditKey]:
@@ -285,7 +291,7 @@ def anchor_file(key: Path, store: str) -> Path:
 
 def note_anchor(file: Path, anchor: Anchor) -> None:
     """Remember the last seal. ``SettingsError`` if the folder cannot be written."""
-    mine = file.with_name(f"{file.name}.{os.getpid()}")
+    mine = _beside(file)
     try:
         mine.write_text(f"{anchor}\n")
         mine.replace(file)

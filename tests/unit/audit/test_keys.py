@@ -1,6 +1,7 @@
 """Audit keys: their files, the marks and trees made with them, and a key that takes over from another."""
 
 import json
+import os
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from consumers import health
-from consumers.audit_key import AuditKey, load_key, load_keys, make_key, obtain_key, public_file
+from consumers.audit_key import (
+    Anchor,
+    AuditKey,
+    load_key,
+    load_keys,
+    make_key,
+    note_anchor,
+    noted_anchor,
+    obtain_key,
+    public_file,
+)
 from consumers.audit_tree import leaf, path, root
 from consumers.opening import open_store
 from schemas.errors import SettingsError
@@ -76,6 +87,25 @@ def test_marks_are_equal_one_by_one_and_together_and_differ_by_source_and_length
     texts = [text for marks in (together, *others) for text in (marks.handles, marks.salts)]
     pieces = [text[at : at + 16] for text in texts for at in range(0, len(text), 16)]
     assert len(set(pieces)) == len(pieces)
+
+
+def test_two_containers_share_a_folder_though_both_are_process_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "audit.key.last"
+    mine, others = (Anchor(number=number, digest="0" * 64) for number in (1, 2))
+    put = Path.replace
+
+    def replace(written: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", put)
+        note_anchor(file, others)  # between the two steps of the first one
+        return put(written, target)
+
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(Path, "replace", replace)
+    note_anchor(file, mine)
+    assert noted_anchor(file) == mine
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
 
 
 def test_a_key_file_is_its_owners_only_and_never_overwritten(tmp_path: Path) -> None:
