@@ -142,6 +142,16 @@ sa.Index(
     postgresql_where=reject.c.asked.is_not(None),
     sqlite_where=reject.c.asked.is_not(None),
 )
+#: Looked for whenever a national key is let go of; hardly ever is there one.
+_held_back = sa.and_(reject.c.rule == sa.literal_column("'national_key_taken'"), reject.c.became.is_(None))
+sa.Index(
+    "lienthong_reject_held_back",
+    reject.c.deployment,
+    reject.c.topic,
+    reject.c.record_key,
+    postgresql_where=_held_back,
+    sqlite_where=_held_back,
+)
 for _outbox in (receipt, reject):
     _waiting = _outbox.c.published_at.is_(None)
     sa.Index(f"{_outbox.name}_unpublished", _outbox.c.id, postgresql_where=_waiting, sqlite_where=_waiting)

@@ -25,6 +25,7 @@ class Refusal:
 class Burial:
     """A row that was deleted because its record stands under another key now, or has left this one."""
 
+    key: str  #: national key of the row that was deleted
     lt_row: int  #: the staged row of the same record that told so
     seq: int  #: of the change that left the key
     version: int  #: of the row that was deleted
@@ -69,6 +70,21 @@ class Tally:
         row = self.prepared.staged[lt_row]
         self.verdicts[row] = "refused"
         self.refusals[row] = refusal
+
+    def lets_go(self) -> bool:
+        """Whether this batch may have let go of a national key."""
+        return bool(self.buried) or any(step.op == "d" for step in self.prepared.steps)
+
+    def let_go(self) -> dict[bytes, tuple[str, str, int]]:
+        """National keys, as records are keyed, that were let go of: whose they were, and its version."""
+        rows, staged = self.prepared.rows, self.prepared.staged
+        steps = [staged[step.start : step.stop].to_list() for step in self.prepared.steps if step.op == "d"]
+        deletes = [row for step in steps for row in step if row not in self.verdicts]
+        told = rows.select("lt_key", *WHOSE, "lt_seq")[deletes].rows()
+        for one in self.buried:  # the tombstone keeps the version of the row
+            whose = rows.select(WHOSE).row(staged[one.lt_row])
+            told.append((one.key, *whose, one.version))
+        return {key.encode(): (system, dataset, seq) for key, system, dataset, seq in told}
 
     def settle(self) -> tuple[Applied, list[Receipt], list[Reject]]:
         """Counts, receipts, and the store's own rejects."""

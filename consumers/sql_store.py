@@ -301,6 +301,7 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
             self._write_receipts(connection, receipts)
             refused = [*prepared.rejects, *rejects]
             self._write_refused(connection, "lienthong_reject", deployment, refused)
+            self._ask_newcomers(connection, deployment, tally)
             self._advance(connection, deployment, batch.slices)
         return applied
 
@@ -327,7 +328,7 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
 
         def bury(lt_row: int, key: str, seq: int) -> None:
             found = connection.exec_driver_sql(text, (key, lt_row, seq)).scalars()
-            tally.buried += [Burial(lt_row=lt_row, seq=seq, version=version) for version in found]
+            tally.buried += [Burial(key=key, lt_row=lt_row, seq=seq, version=version) for version in found]
 
         for one in connection.exec_driver_sql(sql.left).all():
             if one.mine != one.lt_key:
@@ -337,6 +338,33 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
                 connection.execute(ddl.left.update().where(*this, older).values(gone_seq=one.lt_seq))
             elif one.gone_seq is not None and one.lt_seq < one.gone_seq:
                 bury(one.lt_row, one.lt_key, one.gone_seq)
+
+    def _ask_newcomers(self, connection: sa.Connection, deployment: str, tally: Tally) -> None:
+        """Have those sent again that were refused while others held the keys that were let go of now.
+
+        A key passes from one record to another in two changes of different source keys: the newcomer's may
+        come first. An older newcomer the gate would refuse as before, so that one stays with people.
+        """
+        if not tally.lets_go():
+            return
+        r = ddl.reject.c
+        # Literals, for the sake of the partial index.
+        held_back = sa.and_(r.rule == sa.literal_column("'national_key_taken'"), r.became.is_(None))
+        mine = (r.deployment == deployment, r.topic == tally.prepared.batch.topic, held_back)
+        if not connection.execute(sa.select(sa.exists().where(*mine))).scalar_one():
+            return
+        free = tally.let_go()
+        keys = sorted(free)
+        told = sa.select(r.id, r.record_key, r.system, r.dataset, r.seq).where(*mine, r.asked.is_(None))
+        newcomers = []
+        for at in range(0, len(keys), 10_000):
+            for one in connection.execute(told.where(r.record_key.in_(keys[at : at + 10_000]))):
+                system, dataset, version = free[one.record_key]
+                if (one.system, one.dataset) == (system, dataset) and one.seq > version:
+                    newcomers.append(one.id)
+        if newcomers:
+            asked = sa.update(ddl.reject).where(r.id.in_(sorted(newcomers)), r.asked.is_(None), held_back)
+            connection.execute(asked.values(asked="retry"))
 
     def _bisect(
         self, connection: sa.Connection, sql: MergeSql, step: Step, moment: str, tally: Tally

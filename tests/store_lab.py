@@ -13,6 +13,7 @@ from consumers.audit_key import AuditKey
 from consumers.audit_lines import LINE
 from consumers.opening import open_store
 from consumers.proofs import ProofStore
+from consumers.repairs import Which
 from consumers.store import Applied, Parked, Position, Reject, Slice, SyncBatch
 from schemas.formats import WIRE_FIELDS, FormatField, NationalFormat
 
@@ -146,7 +147,10 @@ class Lab:
             ],
             rows=frame(self.national, changes, places),
             rejects=rejects,
-            original_of=lambda partition, offset: (b"key", f"record {partition}-{offset}".encode()),
+            original_of=lambda partition, offset: (
+                (changes[offset - start].key or "").encode(),
+                f"record {partition}-{offset}".encode(),
+            ),
         )
 
     def send(self, batch: SyncBatch) -> Applied:
@@ -158,6 +162,17 @@ class Lab:
     def apply(self, *changes: Change, partition: int = 0) -> Applied:
         """One batch of these records."""
         return self.send(self.batch(*changes, partition=partition))
+
+    def resent(self) -> list[int]:
+        """Numbers of what was asked for again, which is published by this."""
+        seen: list[int | None] = []
+        self.store.resend([self.national.topic], 99, lambda rows: seen.extend(row.reject.seq for row in rows))
+        return [seq for seq in seen if seq is not None]
+
+    def asked(self) -> dict[int, str | None]:
+        """Of the open rejects: number, and what is asked for."""
+        open_ = self.store.open_rejects(Which(system=SYSTEM))
+        return {row.reject.seq: row.asked for row in open_ if row.reject.seq is not None}
 
     # --- looking at it --------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Laws of records that left their national key in a change that was refused."""
+"""Laws of records that left their national key in a change that was refused, and of their followers."""
 
 from consumers.store import Left
-from tests.store_lab import DATASET, SYSTEM, Lab, delete, upsert
+from tests.store_lab import DATASET, SYSTEM, Change, Lab, delete, upsert
 
 
 def left(key: str, *, person: str = "p1", system: str = SYSTEM, dataset: str = DATASET) -> Left:
@@ -70,3 +70,40 @@ class MovedLaws:
         row = lab.live("A")
         assert row is not None
         assert row["lt_source_key"] == "p2"
+
+    def test_a_newcomer_that_came_before_the_key_was_let_go_of_is_tried_again(self, lab: Lab) -> None:
+        lab.apply(upsert(1, "A"), upsert(2, "C", person="p3"))
+        # Three entries get other source keys; of each, the new one's partition was faster.
+        lab.apply(upsert(4, "A", person="p2", hoTen="Hai"), upsert(6, "C", person="p4"))
+        lab.apply(delete(3, "A"))
+        assert lab.asked() == {4: "retry", 6: None}
+        again = lab.resent()
+        lab.apply(upsert(4, "A", person="p2", hoTen="Hai"))
+        assert again == [4]
+        row = lab.live("A")
+        assert row is not None
+        assert (row["lt_source_key"], row["hoten"]) == ("p2", "Hai")
+        lab.apply(upsert(8, "D"))
+        lab.apply(delete(9, "D"), upsert(7, "D", person="p5"))
+        lab.apply(upsert(12, "E"))
+        lab.apply(upsert(14, "E", person="p6"), delete(13, "E"))  # in one batch
+        assert lab.asked() == {6: None, 7: None, 14: "retry"}
+
+    def test_a_newcomer_behind_a_record_that_was_buried_is_tried_again(self, lab: Lab) -> None:
+        lab.apply(upsert(1, "A"))
+        lab.store.note_left([left("A")])  # it moved to B, and was refused
+        lab.apply(upsert(3, "A", person="p2"))
+        assert lab.asked() == {3: None}
+        lab.apply(upsert(4, "B"))
+        assert lab.asked() == {3: "retry"}
+
+    def test_a_newcomer_that_the_gate_would_refuse_again_is_left_to_people(self, lab: Lab) -> None:
+        lab.apply(upsert(5, "A"))
+        lab.apply(
+            upsert(6, "A", person="p2"),  # older than the delete
+            Change(key="A", seq=9, dataset="khac"),
+            Change(key="A", seq=9, system="hotich_khac"),
+        )
+        lab.apply(delete(7, "A"))
+        lab.apply(delete(8, "A", person="p9"))  # deletes nothing
+        assert set(lab.asked().values()) == {None}

@@ -175,7 +175,7 @@ class RowLaws:
         (stored,) = lab.store.rejects(SYSTEM)
         assert (stored.reject.original, stored.reject.key, stored.reject.source_key) == (
             b"record 0-1",
-            b"key",
+            b"K1",
             "p2",
         )
         assert lab.said() == {"applied": "1", "rejected": "2"}
