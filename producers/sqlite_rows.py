@@ -15,7 +15,7 @@ from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_sche
 from producers.sql import OUTBOX, name, text, told
 from producers.sqlite import read_states
 from producers.sqlite_session import Row, Session
-from producers.sqlite_sql import image, key_of, lines_of, printed
+from producers.sqlite_sql import image, key_of, lines_of, printed, read_back
 from schemas.sides import Newest
 from schemas.sums import Adding, Sums, bucket_of, row_texts
 
@@ -43,17 +43,18 @@ class SqliteRows:
         after: Sequence[Any] = ()
         order = ", ".join(f"t.{name(column)}" for column in capture.key)
         while True:
+            behind, parameters = _behind(order, after)
             query = (
                 f"SELECT {order}, {_columns(capture)} FROM {name(capture.table)} AS t"
-                f" WHERE {_behind(order, after)} ORDER BY {order} LIMIT ?"
+                f" WHERE {behind} ORDER BY {order} LIMIT ?"
             )
-            rows = self._session.rows(query, [*after, _AT_ONCE])
+            rows = self._session.rows(query, [*parameters, _AT_ONCE])
             if not rows:
                 return
             after = rows[-1][: len(capture.key)]
             mine = [row[len(capture.key) :] for row in rows]
             if buckets is not None:
-                mine = [row for row in mine if bucket_of(row[0]) in buckets]
+                mine = [row for row in mine if bucket_of(_unicode(row[0])) in buckets]
             if mine:
                 yield _frame(mine, capture)
 
@@ -75,14 +76,15 @@ class SqliteRows:
 
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[Any], size: int) -> list[Chosen]:
         order = ", ".join(f"t.{name(column)}" for column in capture.key)
-        wanted = [_behind(order, after), *conditions(capture, choice, key_of("t", capture), str)]
+        behind, parameters = _behind(order, after)
+        wanted = [behind, *conditions(capture, choice, key_of("t", capture), str)]
         query = (
             f"SELECT {key_of('t', capture)}, {order} FROM {name(capture.table)} AS t"
             f" WHERE {' AND '.join(wanted)} ORDER BY {order} LIMIT ?"
         )
         self._session.rows("PRAGMA query_only = 1")
         try:
-            rows = self._session.rows(query, [*after, size])
+            rows = self._session.rows(query, [*parameters, size])
         finally:
             self._session.rows("PRAGMA query_only = 0")
         return [Chosen(row[0], row[1:]) for row in rows]
@@ -132,8 +134,10 @@ def waiting(session: Session, newest: int) -> int:
     return int(session.rows(query, (newest,))[0][0])
 
 
-def _behind(order: str, after: Sequence[Any]) -> str:
-    return f"({order}) > ({', '.join('?' for _ in after)})" if after else "true"
+def _behind(order: str, after: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The condition of rows behind a key, and its parameters."""
+    marks, parameters = read_back(after)
+    return (f"({order}) > {marks}" if after else "true"), parameters
 
 
 def _columns(capture: Capture) -> str:
@@ -143,6 +147,11 @@ def _columns(capture: Capture) -> str:
     return ", ".join(
         [key_of("t", capture), *columns, *(lines_of("t", one) for one in capture.lines.values())]
     )
+
+
+def _unicode(value: str) -> str:
+    """A text as it stands in a frame."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def _frame(rows: Sequence[Row], capture: Capture) -> Frame:
@@ -156,7 +165,7 @@ def _frame(rows: Sequence[Row], capture: Capture) -> Frame:
             for at, column in enumerate(schema):
                 value = row[at]
                 if value is not None and not value.isascii():
-                    row[at] = value.encode("utf-8", "replace").decode()
+                    row[at] = _unicode(value)
                     if row[at] != value:
                         broken[row[0]] = column
         return Frame(pl.DataFrame(texts, schema=schema, orient="row"), broken)

@@ -22,6 +22,7 @@ from producers.sqlite_sql import (
     key_of,
     lacking,
     outbox_statements,
+    read_back,
     remember_statement,
     trigger_statements,
 )
@@ -104,7 +105,6 @@ class SqliteSite:
     def snapshot_chunk(self, capture: Capture, size: int) -> int | None:
         keys = [f"t.{name(column)}" for column in capture.key]
         columns, order = f"({', '.join(keys)})", ", ".join(keys)
-        marks = f"({', '.join('?' for _ in keys)})"
         source = f"{name(capture.table)} AS t"
         with self._session.transaction():
             query = f"SELECT after_key FROM {SNAPSHOTS} WHERE dataset = ? AND NOT finished"
@@ -112,20 +112,22 @@ class SqliteSite:
             if not begun:
                 return None
             last = json.loads(begun[0][0]) if begun[0][0] else []
+            marks, passed = read_back(last)
             behind = f"{columns} > {marks}" if last else "true"
             upto = self._session.rows(
                 f"SELECT {order} FROM {source} WHERE {behind} ORDER BY {order} LIMIT ?",
-                [*last, min(size, _MOST_ROWS)],
+                [*passed, min(size, _MOST_ROWS)],
             )
             if not upto:
                 query = f"UPDATE {SNAPSHOTS} SET finished = 1, after_key = NULL WHERE dataset = ?"
                 self._session.rows(query, (capture.dataset,))
                 return None
+            marks, end = read_back(upto[-1])
             written = self._session.rows(
                 f"INSERT INTO {OUTBOX} (dataset, op, key, after)"
                 f" SELECT {text(capture.dataset)}, 'r', {key_of('t', capture)}, {image('t', capture)}"
                 f" FROM {source} WHERE {behind} AND {columns} <= {marks} ORDER BY {order} RETURNING 1",
-                [*last, *upto[-1]],
+                [*passed, *end],
             )
             query = f"UPDATE {SNAPSHOTS} SET after_key = ?, rows = rows + ? WHERE dataset = ?"
             self._session.rows(query, (json.dumps(upto[-1]), len(written), capture.dataset))

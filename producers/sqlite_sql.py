@@ -11,6 +11,7 @@ aside the rows that a new one collides with, and the AFTER trigger looks which o
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from producers.outbox import Capture
 from producers.sql import DATASETS, OUTBOX, SNAPSHOTS, key_text, name, text
@@ -124,6 +125,19 @@ def printed(row: str, column: str, avro: str) -> str:
 def key_of(row: str, capture: Capture) -> str:
     """The record's key as one text."""
     return key_text(f"CAST({row}.{name(column)} AS TEXT)" for column in capture.key)
+
+
+def read_back(values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """A row value of what was read before, and its parameters.
+
+    Text that is not UTF-8 was read with its bytes escaped, and must go back as those bytes.
+    """
+    marks, parameters = [], []
+    for value in values:
+        broken = isinstance(value, str) and any("\udc80" <= letter <= "\udcff" for letter in value)
+        marks.append("CAST(? AS TEXT)" if broken else "?")
+        parameters.append(value.encode("utf-8", "surrogateescape") if broken else value)
+    return f"({', '.join(marks)})", parameters
 
 
 def trigger_statements(capture: Capture, unique: Unique) -> list[str]:

@@ -2,15 +2,20 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
-from producers import sqlite_session
+from producers import sqlite_rows, sqlite_session
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture, Locked
+from producers.rows import Choice
+from producers.sqlite_rows import SqliteRows
 from schemas.errors import LienthongError, SettingsError
+from schemas.sums import bucket_of
 from tests.capture_lab import SOHO, CaptureLab, a_contract, replayed, take
 from tests.capture_laws import CaptureLaws
 from tests.line_laws import LINED, LineLaws, dong, make
@@ -164,6 +169,37 @@ class TestAnything:
         lab.hand.run("INSERT INTO so_ho (id, ho_ten) VALUES (1, CAST(X'C3' AS TEXT))")
         (row,) = lab.number()
         assert json.loads(row.after or "")["ho_ten"] == "\udcc3"
+
+    def test_a_key_that_is_not_utf8_ends_no_reading_of_the_table(self, lab: CaptureLab) -> None:
+        lab.hand.run("CREATE TABLE so_chu (ma TEXT PRIMARY KEY NOT NULL, ten TEXT)")
+        lab.hand.run("INSERT INTO so_chu VALUES ('a', 'x'), (CAST(X'62E1' AS TEXT), 'y'), ('c', 'z')")
+        lab.install(TEXT_KEY)
+        assert lab.site.begin_snapshot(TEXT_KEY) == 0
+        chunks = [lab.site.snapshot_chunk(TEXT_KEY, 1) for _ in range(4)]
+        assert chunks == [1, 1, 1, None]
+        assert [row.key for row in lab.number(TEXT_KEY)] == ["a", "b\udce1", "c"]
+        rows = SqliteRows(make_url(lab.source))
+        (frame,) = rows.frames(TEXT_KEY)
+        assert (frame.rows["key"].to_list(), frame.broken) == (["a", "b?", "c"], {"b?": "ma"})
+        (frame,) = rows.frames(TEXT_KEY, {bucket_of("b?")})
+        assert frame.rows["key"].to_list() == ["b?"], "in the bucket that its sum is in"
+        seen: list[str] = []
+        place: Sequence[Any] = ()
+        while page := rows.chosen(TEXT_KEY, Choice(), place, 1):
+            seen.append(page[0].key)
+            place = page[0].place
+        assert seen == ["a", "b\udce1", "c"]
+        rows.close()
+
+    def test_the_end_of_a_page_may_be_a_key_that_is_not_utf8(
+        self, lab: CaptureLab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_rows, "_AT_ONCE", 1)
+        lab.hand.run("CREATE TABLE so_chu (ma TEXT PRIMARY KEY NOT NULL, ten TEXT)")
+        lab.hand.run("INSERT INTO so_chu VALUES (CAST(X'62E1' AS TEXT), 'y'), ('c', 'z')")
+        rows = SqliteRows(make_url(lab.source))
+        assert [frame.rows["key"].to_list() for frame in rows.frames(TEXT_KEY)] == [["b?"], ["c"]]
+        rows.close()
 
     def test_a_nul_within_a_text_is_kept(self, lab: CaptureLab) -> None:
         lab.install()
