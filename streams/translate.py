@@ -10,7 +10,7 @@ gate makes that harmless.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -210,7 +210,7 @@ class TranslateHop:
         left = [
             one
             for frame, result in zip(frames, results, strict=True)
-            for one in keys_left(contract, translator, frame, result)
+            for one in keys_left(contract, translator, frame, {*result.rejects["__row"], *too_large})
         ]
         for fault in decoded.faults:
             partition, record = records[fault.row]
@@ -370,18 +370,17 @@ def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def keys_left(
-    contract: Contract, translator: Translator, frame: pl.DataFrame, result: Translated
+    contract: Contract, translator: Translator, frame: pl.DataFrame, rows: Collection[int]
 ) -> list[Left]:
     """The national keys that the refused updates of a batch had before: their records may have moved.
 
+    ``rows``: those that were refused, for whatever reason, and maybe others.
     ``before`` is translated as if it were deleted; one that has no key then never stood in the store.
     """
-    if contract.source or result.rejects.is_empty() or frame["before"].null_count() == len(frame):
+    if contract.source or not rows or frame["before"].null_count() == len(frame):
         return []
     refused = frame.filter(
-        pl.col("__row").is_in(result.rejects["__row"].implode())
-        & (pl.col("op") == "u")
-        & pl.col("before").is_not_null()
+        pl.col("__row").is_in(list(rows)) & (pl.col("op") == "u") & pl.col("before").is_not_null()
     )
     if refused.is_empty():
         return []

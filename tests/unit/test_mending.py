@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from consumers.ddl import left
 from consumers.repairs import Which
 from consumers.store import Fenced, Position
 from schemas.codec import encode_row
@@ -16,7 +18,7 @@ from streams import mending
 from streams.claims import Held
 from streams.parking import Placed
 from streams.translate import Translation
-from tests.hop_lab import ROAD, SYSTEM, HopLab
+from tests.hop_lab import FORMAT, ROAD, SYSTEM, HopLab
 from tests.unit.envelopes import GOOD, event
 
 BAD = {"ngay_dk": "31/02/2016"}
@@ -286,3 +288,18 @@ def test_the_mill_goes_on_after_each_partition(lab: HopLab, monkeypatch: pytest.
     monkeypatch.setattr(lab.store, "asked", lambda deployment: many)
     assert asyncio.run(lab.mender.look())
     assert told == ["stands", "0", "goes on", "stands", "1", "goes on", "stands", "2", "goes on"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"), [("date_impossible", BAD), ("record_too_large", {"noi_sinh": "x" * 950_000})]
+)
+def test_the_key_that_a_refused_update_had_before_is_noted(
+    lab: HopLab, rule: str, fault: dict[str, str]
+) -> None:
+    """Or its record stood under two keys once the reject is dropped, and a later version goes out."""
+    lab.run(lab.change(2))
+    lab.run(lab.change(2, before={**GOOD, "id": 2, "so_dk": "2/2016"}, so_dk="77/2016", **fault))
+    assert [row.reject.rule for row in lab.store.open_rejects(ALL)] == [rule]
+    with sa.create_engine(lab.url).connect() as connection:
+        query = sa.select(left.c.source_key, left.c.lt_key).where(left.c.format == FORMAT)
+        assert connection.execute(query).all() == [("2", "20656|01/2016|2/2016|04.05.2016")]
