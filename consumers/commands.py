@@ -3,6 +3,7 @@
 Data goes to standard output: tables on a terminal, tab-separated lines in a pipe, JSON where asked for.
 """
 
+import getpass
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +18,7 @@ from consumers.proofs import ProofStore
 from consumers.settings import StoreSettings
 from consumers.store import inbound_name
 from schemas import reasons
-from schemas.errors import LienthongError
+from schemas.errors import LienthongError, SettingsError
 from schemas.library import load_library
 from schemas.printing import Tongue, print_table
 from schemas.settings import load_settings
@@ -34,6 +35,14 @@ def opened_store(settings: StoreSettings) -> Iterator[ProofStore]:
     """The store of the settings, closed afterwards."""
     with closing(open_store(settings.store, effect_log=settings.effect_log)) as opened:
         yield opened
+
+
+def who(by: str) -> str:
+    """The person who does something that is noted: ``by``, or else the user of the machine."""
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's user often has no name
+        raise SettingsError("who are you? This user has no name here", next_step="give --by NAME") from None
 
 
 @store.command()

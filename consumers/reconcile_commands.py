@@ -1,6 +1,5 @@
 """``lienthong reconcile``: are a source and the national store equal, and if not, where; and mend it."""
 
-import getpass
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consumers.commands import opened_store
+from consumers.commands import opened_store, who
 from consumers.corrections import masked
 from consumers.proofs import Proof, ProofStore
 from consumers.reconcile import Comparison, Sent
@@ -72,7 +71,7 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
             raise SettingsError("--reveal needs a reason", next_step="add: --why …")
         with _comparing(settings, dataset, open_side, source()) as (comparison, opened):
             if reveal:
-                opened.revealed_keys(dataset, who=by or getpass.getuser(), why=why)
+                opened.revealed_keys(dataset, who=who(by), why=why)
             told = _Found()
             for found in comparison.differences(full=full):
                 told.add(found)

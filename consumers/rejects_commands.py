@@ -1,13 +1,12 @@
 """``lienthong rejects``: what was refused, as work. Who asks for what, and why, is kept in the audit log."""
 
-import getpass
 import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from consumers.commands import opened_store
+from consumers.commands import opened_store, who
 from consumers.corrections import columns, content, corrected, masked
 from consumers.rejects_words import ACTIONS, COLUMNS, LABELS, SAID
 from consumers.repairs import Asked, Cause, RepairStore, Which
@@ -185,7 +184,7 @@ def show(
     with opened_store(settings) as opened:
         row = _found(opened, number)
         if reveal:
-            opened.revealed(number, who=_me(by), why=why)
+            opened.revealed(number, who=who(by), why=why)
         behind, deeds = opened.behind(number), opened.deeds(number)
     told = _as_json(row, len(behind)) | {
         "reason": reason(row.reject.rule, row.reject.field, language or settings.language),
@@ -272,7 +271,7 @@ def fix(
     with opened_store(settings) as opened:
         value = corrected(_found(opened, number).reject, library, told, missing or ())
         names = ", ".join((*told, *(missing or ())))
-        done = opened.correct(number, value, who=_me(by), why=why, detail=names)
+        done = opened.correct(number, value, who=who(by), why=why, detail=names)
     if not done:
         raise LienthongError(
             f"reject {number} is not open", next_step=f"see: lienthong rejects show {number}"
@@ -337,12 +336,8 @@ def _which(
 def _ask(asked: Asked, which: Which, by: str, why: str) -> None:
     settings = load_settings(StoreSettings)
     with opened_store(settings) as opened:
-        count = opened.ask(which, asked, who=_me(by), why=why)
+        count = opened.ask(which, asked, who=who(by), why=why)
     action = ACTIONS[settings.language][asked]
     typer.echo(SAID[settings.language]["asked"].format(count=count, action=action), err=True)
     if not count:
         raise typer.Exit(1)
-
-
-def _me(by: str) -> str:
-    return by or getpass.getuser()

@@ -124,6 +124,21 @@ def test_show_masks_every_value_unless_revealed_and_that_is_noted_first(lab: Hop
         run("show", "99")
 
 
+@pytest.mark.parametrize("error", [KeyError, OSError, ImportError])
+def test_a_user_without_a_name_is_asked_for_one(
+    lab: HopLab, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise error("uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    with pytest.raises(SettingsError, match="who are you") as caught:
+        run("show", "1", "--reveal", "--why", "x")
+    assert caught.value.next_step == "give --by NAME"
+    assert lab.store.deeds(1) == []
+    assert run("show", "1", "--reveal", "--why", "x", "--by", "lan").exit_code == 0
+
+
 def test_a_value_put_right_by_hand_goes_on_its_way(lab: HopLab) -> None:
     told = run("fix", "1", "--set", "ngay_dk=01/03/2016", "--unset", "trang_so", "--why", "theo sổ gốc")
     assert "reject 1 corrected (ngay_dk, trang_so)" in told.stderr
