@@ -56,7 +56,7 @@ class Deed:
 
     at: datetime
     who: str
-    action: str  #: reveal, fix, retry, drop, supersede
+    action: str  #: reveal, fix, retry, drop, supersede, accept_loss
     why: str
     detail: str  #: names, never values
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from consumers import ddl
 from consumers.proofs import Known, Proof, Refused
 from consumers.sql_looking import LookingStore
+from consumers.sql_repairs import NO_REJECT
 from schemas.differences import compared
 from schemas.formats import NationalFormat
 from schemas.sums import BUCKET_DIGITS, Sum, Sums, wrapped
@@ -47,7 +48,6 @@ _OF_DATASET = "lt_system = :system AND lt_dataset = :dataset"
 _IN_FORCE = f"{_OF_DATASET} AND lt_deleted_at IS NULL"
 _PROOF = tuple(field.name for field in dataclasses.fields(Proof))
 _AT_ONCE = 20_000
-NO_REJECT = 0  #: in the audit log: a deed that is about no reject
 #: Parameters of one statement; SQLite takes 32,766.
 _KEYS = 10_000
 

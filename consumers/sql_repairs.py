@@ -18,6 +18,8 @@ from consumers.standing import StandingReadings
 from consumers.store import Outcome, Parked, Position, Receipt, RejectRow, Slice
 from schemas.codec import unknown
 
+NO_REJECT = 0  #: in the audit log: a deed that is about no reject
+
 R, P = ddl.reject.c, ddl.parked.c
 _OPEN = R.became.is_(None)
 #: A parked change waits behind this reject.
@@ -117,6 +119,16 @@ class RepairingStore(SqlStore, StandingReadings, ABC):
     def revealed(self, number: int, *, who: str, why: str) -> None:
         with self._transaction() as connection:
             self._note(connection, [number], "reveal", who, why)
+
+    def accept_loss(
+        self, deployment: str, position: Position, *, expected: int, offset: int, who: str, why: str
+    ) -> None:
+        statement = self._ledger_row(deployment, position).where(ddl.ledger.c.next_offset == expected)
+        moved = f"{deployment}: {position.topic} {position.partition}: {expected} to {offset}"
+        with self._transaction() as connection:
+            ledger = statement.values(next_offset=offset, epoch=ddl.ledger.c.epoch + 1)
+            self._move(connection, position, ledger)
+            self._note(connection, [NO_REJECT], "accept_loss", who, why, moved)
 
     def _note(
         self, connection: sa.Connection, ids: Sequence[int], action: str, who: str, why: str, detail: str = ""

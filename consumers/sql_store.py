@@ -212,11 +212,8 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
     def start_at(self, deployment: str, position: Position, *, epoch: int, offset: int) -> None:
         rows = self._ledger_row(deployment, position)
         statement = rows.where(ddl.ledger.c.next_offset.is_(None), ddl.ledger.c.epoch == epoch)
-        self._move(position, statement.values(next_offset=offset))
-
-    def accept_loss(self, deployment: str, position: Position, *, expected: int, offset: int) -> None:
-        statement = self._ledger_row(deployment, position).where(ddl.ledger.c.next_offset == expected)
-        self._move(position, statement.values(next_offset=offset, epoch=ddl.ledger.c.epoch + 1))
+        with self._transaction() as connection:
+            self._move(connection, position, statement.values(next_offset=offset))
 
     def _ledger_row(self, deployment: str, position: Position) -> sa.Update:
         columns = ddl.ledger.c
@@ -226,11 +223,10 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
             columns.partition == position.partition,
         )
 
-    def _move(self, position: Position, statement: sa.Update) -> None:
-        with self._transaction() as connection:
-            moved = connection.execute(statement.values(updated_at=sa.text(self.now)))
-            if moved.rowcount != 1:
-                raise Fenced([position])
+    def _move(self, connection: sa.Connection, position: Position, statement: sa.Update) -> None:
+        moved = connection.execute(statement.values(updated_at=sa.text(self.now)))
+        if moved.rowcount != 1:
+            raise Fenced([position])
 
     def _advance(self, connection: sa.Connection, deployment: str, slices: Sequence[Slice]) -> None:
         """Compare and swap all slices; ``Fenced`` rolls the transaction back."""

@@ -348,10 +348,13 @@ class NationalStore(Protocol):
     def start_at(self, deployment: str, position: Position, *, epoch: int, offset: int) -> None:
         """Set a claimed partition's first offset ever. ``Fenced`` if there is one, or another epoch."""
 
-    def accept_loss(self, deployment: str, position: Position, *, expected: int, offset: int) -> None:
+    def accept_loss(
+        self, deployment: str, position: Position, *, expected: int, offset: int, who: str, why: str
+    ) -> None:
         """Move the ledger from ``expected`` to ``offset`` on a person's word; fences the present claim.
 
-        ``Fenced`` if the ledger does not show ``expected``.
+        Who did it, and why, is noted in the audit log with it. ``Fenced`` if the ledger does not show
+        ``expected``; then nothing is noted.
         """
 
     def prepare(self, batch: SyncBatch) -> Prepared:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.commands import who
 from consumers.opening import open_store
 from consumers.store import Position, inbound_name
 from schemas.documents import suggestion
@@ -104,17 +105,20 @@ def accept_loss(
         typer.Option(metavar="SYSTEM/DATASET", help="The inbound contract whose reader the log names."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this the command only tells.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Kept in the audit log with your name.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who does it; default: the user of the machine.")] = "",
 ) -> None:
     """Go on behind records that retention deleted before they were read.
 
-    Bring the records back first (a new snapshot), or their changes stay unknown to the national store.
+    Bring the records back first (a new snapshot), or their changes stay unknown to the national store. Who
+    lets the partition go on, and from which offset to which, is noted in the audit log; --yes needs --why.
     """
-    from streams.loss import accept
+    from streams.loss import Deed, accept
 
     settings = load_settings(RoadSettings)
-    store = open_store(settings.store)
-    try:
-        told = accept(store, settings, Position(topic=topic, partition=partition), write=yes, inbound=inbound)
-    finally:
-        store.close()
+    if yes and not why:
+        raise SettingsError("--yes needs --why", next_step="say why the loss is accepted, and who decided it")
+    deed = Deed(who=who(by), why=why) if yes else None
+    with closing(open_store(settings.store)) as store:
+        told = accept(store, settings, Position(topic=topic, partition=partition), inbound=inbound, deed=deed)
     typer.echo(told)

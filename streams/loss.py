@@ -1,5 +1,7 @@
 """Going on behind a loss, by a person's word."""
 
+from dataclasses import dataclass
+
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
@@ -8,17 +10,27 @@ from schemas.errors import LienthongError, TryAgain
 from streams.settings import RoadSettings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """A person's word."""
+
+    who: str
+    why: str
+
+
 def accept(
     store: NationalStore,
     settings: RoadSettings,
     position: Position,
     *,
-    write: bool,
     inbound: str | None = None,
+    deed: Deed | None = None,
 ) -> str:
     """Move the ledger to where the log can be read again; returns what was (or would be) done.
 
-    ``inbound``: the contract whose reader lost records, and not the road's own.
+    Args:
+        inbound: the contract whose reader lost records, and not the road's own.
+        deed: who takes the loss on himself, noted in the audit log; None: it is only told.
 
     Raises:
         LienthongError: the ledger does not know the partition, or nothing is lost there.
@@ -41,8 +53,8 @@ def accept(
         if stands < begin
         else "the topic was made anew"
     )
-    if write:
-        store.accept_loss(reader, position, expected=stands, offset=begin)
+    if deed is not None:
+        store.accept_loss(reader, position, expected=stands, offset=begin, who=deed.who, why=deed.why)
         return f"{name}: {lost}; the ledger now stands at {begin}. Running workers go on within 15 seconds."
     return f"{name}: {lost}; --yes moves the ledger from {stands} to {begin}."
 

@@ -75,5 +75,6 @@ def _move(database: str, positions: Sequence[Position], offset: int) -> None:
     """As a worker would that is one record behind in each of them."""
     store = open_store(database)
     for position in positions:
-        store.accept_loss("lienthong", position, expected=offset - 1, offset=offset)
+        word = {"who": "bench", "why": "bench"}
+        store.accept_loss("lienthong", position, expected=offset - 1, offset=offset, **word)
     store.close()

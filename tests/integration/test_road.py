@@ -247,7 +247,9 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
     told = one.run("road", "accept-loss", victim[0], str(victim[1]))
     assert "2 records" in told.stdout
     assert one.ledger()[victim] == ends[victim]  # without --yes it only tells
-    one.run("road", "accept-loss", victim[0], str(victim[1]), "--yes")
+    one.run("road", "accept-loss", victim[0], str(victim[1]), "--yes", "--why", "thử")
+    deed = one.one("SELECT detail FROM lienthong_audit WHERE action = 'accept_loss'")
+    assert deed.endswith(f"{victim[0]} {victim[1]}: {ends[victim]} to {(ends[victim] or 0) + 2}")
     settled(one)
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 58
 

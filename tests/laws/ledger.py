@@ -130,12 +130,18 @@ class LedgerLaws:
         assert (row.next_offset, row.owner, row.claimed_at.tzinfo is not None) == (7, "w1", True)
 
     def test_a_loss_is_accepted_from_the_known_place_only_and_fences_the_claim(self, lab: Lab) -> None:
+        word = {"who": "lan", "why": "vì sao"}
         lab.apply(upsert(1))
         late = lab.batch(upsert(2))
         with pytest.raises(Fenced):
-            lab.store.accept_loss(lab.deployment, lab.position(), expected=5, offset=9)
-        lab.store.accept_loss(lab.deployment, lab.position(), expected=1, offset=9)
+            lab.store.accept_loss(lab.deployment, lab.position(), expected=5, offset=9, **word)
+        assert lab.store.deed_hashes() == [], "what was not done is not noted"
+        lab.store.accept_loss(lab.deployment, lab.position(), expected=1, offset=9, **word)
         assert lab.store.ledger(lab.deployment)[0].next_offset == 9
+        (deed,) = lab.store.deeds(0)
+        moved = f"{lab.deployment}: {lab.position().topic} {lab.position().partition}: 1 to 9"
+        assert (deed.who, deed.action, deed.why, deed.detail) == ("lan", "accept_loss", "vì sao", moved)
+        assert lab.lines()[-1][1] == "p", "and stands in the chain"
         with pytest.raises(Fenced):
             lab.send(late)
 

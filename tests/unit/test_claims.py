@@ -323,7 +323,7 @@ def test_after_a_persons_word_the_halted_partition_goes_on(
         claims.forget([P0])
         log.begin = 50
         await until_halted(claims, P0)
-        store.accept_loss(ROAD, P0, expected=0, offset=50)
+        store.accept_loss(ROAD, P0, expected=0, offset=50, who="lan", why="thử")
         await until_ready(claims, [P0])
         assert log.sought[P0] == 50
         assert claims.halted == {}

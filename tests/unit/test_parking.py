@@ -63,7 +63,7 @@ def test_what_waits_survives_a_worker_and_a_new_claim(lab: HopLab) -> None:
 
 def test_a_topic_made_anew_with_lower_offsets_does_not_free_a_record(lab: HopLab) -> None:
     lab.run(*(lab.change(9) for _ in range(5)), lab.change(2, **BAD))
-    lab.store.accept_loss(ROAD, lab.position, expected=6, offset=0)
+    lab.store.accept_loss(ROAD, lab.position, expected=6, offset=0, who="lan", why="thử")
     lab.epoch, lab.offset = 2, 0
     lab.worker()
     assert parked(lab) == [(5, 1)]

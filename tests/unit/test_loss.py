@@ -1,0 +1,55 @@
+"""``lienthong road accept-loss`` on SQLite: whose word let a partition go on is kept. Kafka is played."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from consumers.opening import open_store
+from consumers.proofs import ProofStore
+from consumers.store import Position
+from streams import loss
+from streams.cli import app
+
+HERE = Position(topic="province.thu.so", partition=3)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProofStore]:
+    """The ledger stands at 5, and the topic begins at 9."""
+    url = f"sqlite:///{tmp_path}/national.db"
+    monkeypatch.setenv("LIENTHONG_STORE", url)
+    monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
+    monkeypatch.setattr(loss, "_bounds", lambda broker, position: (9, 20))
+    with closing(open_store(url)) as made:
+        made.migrate([])
+        made.claim("lienthong", [HERE], generation=1, owner="w1")
+        made.start_at("lienthong", HERE, epoch=1, offset=5)
+        yield made
+
+
+def accept(*words: str) -> Result:
+    return CliRunner().invoke(app, ["road", "accept-loss", HERE.topic, str(HERE.partition), *words])
+
+
+def stands(store: ProofStore) -> int | None:
+    return store.ledger("lienthong")[0].next_offset
+
+
+def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
+    assert "4 records (5 to 8) are gone; --yes moves the ledger from 5 to 9" in accept().stdout
+    told = accept("--yes").exception
+    assert (getattr(told, "exit_code", None), str(told)) == (2, "--yes needs --why")
+    assert (stands(store), store.deeds(0)) == (5, [])
+
+
+def test_whose_word_it_was_and_from_where_to_where_is_kept(store: ProofStore) -> None:
+    done = accept("--yes", "--why", "gửi lại bằng snapshot", "--by", "lan")
+    assert "the ledger now stands at 9" in done.stdout
+    assert stands(store) == 9
+    (deed,) = store.deeds(0)
+    assert (deed.who, deed.action, deed.why) == ("lan", "accept_loss", "gửi lại bằng snapshot")
+    assert deed.detail == "lienthong: province.thu.so 3: 5 to 9"
+    assert len(store.deed_hashes()) == sum(block.whole for block in store.blocks_of(None)) == 1
