@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import typer
+
 from consumers.orphan_words import WORDS, level_of, steps
 from consumers.orphans import PARTS, Index
 from consumers.outlook import Outlook
@@ -29,11 +31,19 @@ def table(outlook: Outlook, language: Language) -> tuple[tuple[str, ...], list[t
     return (*heads[:3], *(words[part] for part in PARTS), *heads[3:]), lines
 
 
+def tell_unkept(outlook: Outlook) -> None:
+    """On standard error, if today's index could not be kept: it will lack in the trend."""
+    if outlook.unkept is not None:
+        typer.echo(f"today's index was not kept: {outlook.unkept}", err=True)
+        typer.echo("next step: run it once a day with an account that may write to the store", err=True)
+
+
 def as_json(outlook: Outlook) -> dict[str, Any]:
     """The same for programs; what is not known is null."""
     return {
         "at": outlook.at.isoformat(timespec="seconds"),
         "problem": outlook.problem,
+        "unkept": outlook.unkept,
         "weights": {part: round(outlook.weights.share(part), 3) for part in PARTS},
         "systems": [
             {

@@ -30,12 +30,14 @@ class Outlook:
     systems: Sequence[SystemIndex]  #: those in danger first
     history: History | None  #: without today; None: not known
     problem: str | None  #: why the store could not be asked, without a password or a personal value
+    unkept: str | None  #: why today's index could not be kept, in the same words; all else is known
 
 
 def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
     """Ask the store, keep today's index in it, and say where everything stands.
 
     A store that is away or not migrated is a ``problem`` and no error: what it would tell is not known then.
+    Who may only read it is told all the same; the trend has no point of that day then.
     Raises ``SettingsError`` for wrong settings.
     """
     weights = read_weights(settings.orphan_weights)
@@ -44,6 +46,7 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
     standing: Standing | None = None
     history: History | None = None
     problem: str | None = None
+    unkept: str | None = None
     today = now.astimezone(VIETNAM).date()
     with closing(open_store(settings.store)) as store:
         try:
@@ -54,12 +57,20 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
         if standing is not None:
             try:
                 past = store.indices(today - TREND)
-                note(store, found, now)
             except (TryAgain, StoreError) as error:
                 problem = error.message
             else:
                 history = {name: [one for one in days if one[0] < today] for name, days in past.items()}
-    return Outlook(at=now, weights=weights, library=library, systems=found, history=history, problem=problem)
+                unkept = note(store, found, now)
+    return Outlook(
+        at=now,
+        weights=weights,
+        library=library,
+        systems=found,
+        history=history,
+        problem=problem,
+        unkept=unkept,
+    )
 
 
 def _proved(standing: Standing, proofs: Sequence[proven.Proof], rows: Sequence[Coverage]) -> Standing:
@@ -75,7 +86,11 @@ def _proved(standing: Standing, proofs: Sequence[proven.Proof], rows: Sequence[C
     }
 
 
-def note(store: StandingStore, found: Sequence[SystemIndex], now: datetime) -> None:
-    """Keep the index of a day. What is not known is not kept."""
+def note(store: StandingStore, found: Sequence[SystemIndex], now: datetime) -> str | None:
+    """Keep the index of a day; what is not known is not kept. Tells why it could not be kept, if so."""
     values: Mapping[str, int] = {one.system: one.value for one in found if one.value is not None}
-    store.note_indices(now.astimezone(VIETNAM).date(), values)
+    try:
+        store.note_indices(now.astimezone(VIETNAM).date(), values)
+    except (TryAgain, StoreError) as error:
+        return error.message
+    return None

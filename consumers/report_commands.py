@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.orphan_table import tell_unkept
 from consumers.outlook import look
 from consumers.report_page import page
 from consumers.settings import OrphanSettings
@@ -38,3 +39,4 @@ def report(
     if outlook.problem is not None:
         typer.echo(f"not known: freshness, drift, trend ({outlook.problem})", err=True)
         typer.echo("next step: lienthong doctor, then make the report anew", err=True)
+    tell_unkept(outlook)

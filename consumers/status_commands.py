@@ -92,6 +92,7 @@ def _show_orphans(lang: Language | None, *, json_wanted: bool) -> None:
     else:
         heads, lines = orphan_table.table(outlook, lang or settings.language)
         print_table("", heads, lines)
+    orphan_table.tell_unkept(outlook)
     if outlook.problem is not None:
         typer.echo(f"not known: {outlook.problem}", err=True)
         typer.echo("next step: lienthong doctor", err=True)

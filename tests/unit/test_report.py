@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -15,6 +16,7 @@ from consumers.opening import open_store
 from consumers.orphan_words import WORDS, age, level_of
 from consumers.proofs import Proof
 from consumers.report_words import PAGE
+from consumers.store import StoreError
 from schemas.date_forms import VIETNAM
 from schemas.errors import SettingsError
 from schemas.library import load_library
@@ -132,6 +134,25 @@ def test_a_store_that_is_away_makes_things_unknown_and_keeps_what_the_contracts_
 def test_a_store_that_is_not_migrated_is_told_as_it_is(folder: Path, url: str) -> None:
     page, _, _ = report(folder, url)
     assert "a table or column is missing" in page.said[""]
+
+
+def test_who_may_only_read_the_store_is_told_all_but_that_nothing_was_kept(
+    folder: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(folder, url)
+    monkeypatch.setattr(
+        "consumers.sqlite.SqliteStore.note_indices", Mock(side_effect=StoreError("national store: only read"))
+    )
+    page, _, result = report(folder, url)
+    assert "not known" not in result.stderr
+    assert "today's index was not kept: national store: only read" in result.stderr
+    for language, words in PAGE.items():
+        assert words["problem"] not in page.said[language]
+        assert words["trend unknown"] not in page.said[language]
+    told = run(folder, url, "status", "--orphans", "--json")
+    assert (told.exit_code, json.loads(told.stdout)["problem"]) == (0, None)
+    assert json.loads(told.stdout)["unkept"] == "national store: only read"
+    assert "today's index was not kept" in told.stderr
 
 
 def test_a_trend_needs_days_on_which_somebody_looked(
