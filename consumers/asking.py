@@ -58,6 +58,11 @@ class Asking(Generic[P, T]):
         self._in_time = self._answer.came.wait(max(0.0, deadline - time.monotonic()))
         return self._answer.value if self._in_time else None
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the last question got no answer; empty if it got one; None while it is open."""
+        return self._answer.why if self._answer is not None and self._answer.came.is_set() else None
+
     def close(self) -> None:
         """Ask no more."""
         self._questions.put(None)

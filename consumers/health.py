@@ -74,7 +74,7 @@ def _first_line(problem: Exception) -> str:
 
 @_finding("settings", "set the environment variable that is named; deploy/env.example shows them all")
 def settings_load(load: Callable[[], object]) -> str:
-    """``load`` reads all settings, as ``load_settings(RoadSettings)`` does."""
+    """``load`` reads all settings, and raises as ``load_settings`` does."""
     load()
     return "every setting can be read"
 

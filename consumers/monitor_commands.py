@@ -14,6 +14,7 @@ from consumers.metrics import serve_metrics
 from consumers.monitor_metrics import MonitorMetrics
 from consumers.observer import Observer
 from consumers.opening import open_store
+from consumers.orphans import read_weights
 from consumers.outboxes import OpenOutbox, read_outboxes
 from consumers.outlook import look
 from consumers.settings import MonitorSettings
@@ -41,6 +42,7 @@ def monitor_app(open_outbox: OpenOutbox) -> typer.Typer:
         configure_logs(json_lines=json_logs)
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the metrics tell that a broker is away
         settings = load_settings(MonitorSettings)
+        read_weights(settings.orphan_weights)  # asked for in the background, where no error ends the process
         stop = stop_on_signal()
         registry = CollectorRegistry()
         metrics = MonitorMetrics(registry)

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import structlog
+
 from consumers.asking import Asking
 from consumers.causes import UNLIKELY
 from consumers.kafka_look import CLUSTER, KafkaLook, KafkaSight
@@ -19,6 +21,8 @@ from consumers.silence import Habits, Silences, silent_hours
 from consumers.store import inbound_name
 from consumers.store_look import StoreLook
 from schemas.library import Library
+
+logger = structlog.get_logger(__name__)
 
 #: For what is asked at once, and then for the times of records.
 LOOK_SECONDS = 10.0
@@ -67,6 +71,7 @@ class Observer:
         self._national = Asking("store", "store", self._ask_store)
         self._outlook = Asking("store", "outlook", outlook) if outlook is not None else None
         self._outlook_at = -OUTLOOK_SECONDS
+        self._outlook_trouble = ""  #: as it was last logged
         self._indices: Mapping[str, int] = {}
         self._outboxes = {name: Asking("outbox", name, sight.look) for name, sight in outboxes.items()}
         self._habits = Asking("broker", "habits", Habits(self._sight).learn)
@@ -123,8 +128,16 @@ class Observer:
             self._outlook_at = now
             self._outlook.begin()
         found = self._outlook.answer(now)
+        trouble = self._outlook.trouble
         if found is not None:
             self._indices = {one.system: one.value for one in found.systems if one.value is not None}
+            trouble = found.problem or found.unkept or ""
+        if trouble is not None and trouble != self._outlook_trouble:
+            if trouble:
+                logger.warning("the orphan index is not known, or not kept", why=trouble)
+            else:
+                logger.info("the orphan index is known and kept again")
+            self._outlook_trouble = trouble
         return self._indices
 
     def _dated(self, looks: Looks) -> Looks:

@@ -9,6 +9,8 @@ import typer
 
 from consumers import health
 from consumers.health import Finding
+from consumers.orphans import read_weights
+from consumers.settings import OrphanSettings
 from schemas.errors import LienthongError
 from schemas.library import Library, load_library
 from schemas.settings import load_settings
@@ -20,7 +22,7 @@ def findings() -> Iterator[Finding]:
     """Check what each line needs first, so that one cause is not reported five times."""
     yield health.exact_pins()
     yield health.foreign_packages()
-    settings_finding = health.settings_load(lambda: load_settings(RoadSettings))
+    settings_finding = health.settings_load(_load_all)
     yield settings_finding
     if not settings_finding.ok:
         return
@@ -32,6 +34,11 @@ def findings() -> Iterator[Finding]:
     library = load_library(settings.contract_folders)
     yield health.registry_complete(library)
     yield from _services(settings, library)
+
+
+def _load_all() -> None:
+    load_settings(RoadSettings)
+    read_weights(load_settings(OrphanSettings).orphan_weights)
 
 
 def _services(settings: RoadSettings, library: Library) -> Iterator[Finding]:

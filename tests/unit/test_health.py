@@ -11,6 +11,7 @@ from consumers.brokers import require_listener
 from consumers.opening import open_store
 from schemas.errors import SettingsError
 from schemas.library import load_library
+from streams.doctor import findings
 from tests.shipped import shipped
 
 
@@ -125,3 +126,12 @@ def test_a_broker_that_does_not_answer_is_a_finding() -> None:
     for found in (health.broker_answers("127.0.0.1:1"), health.topics_present("127.0.0.1:1", {"t": 1})):
         assert not found.ok
         assert found.next_step
+
+
+def test_the_doctor_reads_the_weights_of_the_orphan_index_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
+    monkeypatch.setenv("LIENTHONG_STORE", "sqlite:////nowhere/national.db")
+    monkeypatch.setenv("LIENTHONG_ORPHAN_WEIGHTS", "coverage=abc")
+    *_, last = findings()
+    assert (last.name, last.ok) == ("settings", False)
+    assert last.detail == "LIENTHONG_ORPHAN_WEIGHTS: a weight is written name=number"

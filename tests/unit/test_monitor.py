@@ -20,10 +20,12 @@ from consumers.settings import MonitorSettings
 from consumers.store import Position
 from consumers.watcher import BEFORE_SECONDS, FAILED_LOOKS, Watcher, monitor
 from schemas.date_forms import VIETNAM
+from schemas.errors import SettingsError
 from schemas.library import fingerprint_of, fingerprints, load_library
 from schemas.logs import place_of_error
 from schemas.metrics import CATALOGUE
 from schemas.settings import load_settings
+from streams.cli import app
 from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
 
 ME = {"system": "ho_tich", "dataset": "khai_sinh"}
@@ -212,6 +214,16 @@ def test_a_monitor_that_sees_nothing_any_more_ends() -> None:
     with pytest.raises(KeyError):
         monitor(Watcher(blind), Shown().metrics, every_seconds=0.0, language="vi", stop=Event())
     assert blind.looked == FAILED_LOOKS
+
+
+def test_weights_that_are_none_are_told_before_anything_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
+    monkeypatch.setenv("LIENTHONG_STORE", "sqlite:////nowhere/national.db")
+    monkeypatch.setenv("LIENTHONG_ORPHAN_WEIGHTS", "coverage=abc")
+    monkeypatch.setattr(monitor_commands, "Observer", lambda *_, **__: pytest.fail("it watches"))
+    error = CliRunner().invoke(app, ["monitor", "run"]).exception
+    assert isinstance(error, SettingsError)
+    assert "LIENTHONG_ORPHAN_WEIGHTS" in error.message
 
 
 # --- status ----------------------------------------------------------------------------------------------

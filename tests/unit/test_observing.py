@@ -3,15 +3,23 @@
 import re
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumers.asking import Asking
-from consumers.kafka_look import Retention
+from consumers.kafka_look import KafkaLook, Retention
+from consumers.observer import Observer
 from consumers.observing import hours_left
+from consumers.opening import open_store
 from consumers.outboxes import read_outboxes
-from schemas.errors import SettingsError, TryAgain
+from consumers.outlook import Outlook, look
+from consumers.settings import OrphanSettings
+from schemas.errors import LienthongError, SettingsError, TryAgain
+from tests.shipped import shipped
 
 HOUR = 3_600_000
 WEEK = Retention(after_ms=168 * HOUR, above_bytes=None)
@@ -122,6 +130,66 @@ def test_errors_are_told_and_those_nobody_foresaw_without_their_text() -> None:
         one.begin()
         assert one.answer(time.monotonic() + 60) is None
         assert (one.target().up, one.target().why) == (False, why)
+
+
+class NoKafka:
+    """A broker that is away."""
+
+    names = ()
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def look(self) -> KafkaLook:
+        raise TryAgain("away")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_what_hinders_the_orphan_index_is_logged_once_and_when_it_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, whole = open_store(f"sqlite:///{tmp_path}/national.db"), shipped()
+    store.migrate([])
+    known = look(OrphanSettings(store=f"sqlite:///{tmp_path}/national.db"), whole, datetime.now(UTC))
+    assert (known.problem, known.unkept) == (None, None)
+    said: list[Outlook | LienthongError] = [
+        known,
+        *[SettingsError("LIENTHONG_ORPHAN_WEIGHTS: a weight is written name=number")] * 2,
+        replace(known, unkept="only read"),
+        known,
+        known,
+    ]
+    asked = iter(said)
+
+    def outlook() -> Outlook:
+        one = next(asked)
+        if isinstance(one, LienthongError):
+            raise one
+        return one
+
+    observer = Observer(
+        replace(whole, contracts={}),
+        deployment="thu",
+        brokers="127.0.0.1:1",
+        store=store,
+        outboxes={},
+        outlook=outlook,
+        sight=NoKafka,  # type: ignore[arg-type]
+    )
+    with capture_logs() as logs:
+        for _ in said:
+            monkeypatch.setattr("consumers.observer.OUTLOOK_SECONDS", 0.0)
+            observer.look()  # asks
+            assert observer._outlook is not None
+            observer._outlook.answer(time.monotonic() + 60)
+            monkeypatch.setattr("consumers.observer.OUTLOOK_SECONDS", 600.0)
+            observer.look()  # hears
+    observer.close()
+    told = [(one["log_level"], one.get("why")) for one in logs if "orphan index" in one["event"]]
+    wrong = "LIENTHONG_ORPHAN_WEIGHTS: a weight is written name=number"
+    assert told == [("warning", wrong), ("warning", "only read"), ("info", None)]
 
 
 @pytest.mark.parametrize(("ahead", "skew"), [(0, 0), (50, 50), (-50, -50)])
