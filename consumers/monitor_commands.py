@@ -15,7 +15,7 @@ from consumers.monitor_metrics import MonitorMetrics
 from consumers.observer import Observer
 from consumers.opening import open_store
 from consumers.orphans import read_weights
-from consumers.outboxes import OpenOutbox, read_outboxes
+from consumers.outboxes import OpenOutbox, open_outboxes
 from consumers.outlook import look
 from consumers.settings import MonitorSettings
 from consumers.watcher import Watcher, monitor
@@ -66,7 +66,7 @@ def watching(
         deployment=settings.deployment,
         brokers=settings.broker,
         store=open_store(settings.store),
-        outboxes={name: open_outbox(url) for name, url in read_outboxes(settings.outboxes).items()},
+        outboxes=open_outboxes(settings.outboxes, open_outbox),
         outlook=(lambda: look(settings, library, datetime.now(UTC))) if orphans else None,
     )
     try:

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 from schemas.errors import SettingsError
+
+_EXAMPLE = "write for example: so_tu_phap postgresql+psycopg://monitor@host/database"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ def read_outboxes(path: str) -> Mapping[str, str]:
     if not path:
         return {}
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()  # Windows' editors put a mark before
     except (OSError, UnicodeDecodeError) as problem:
         raise SettingsError(
             f"LIENTHONG_OUTBOXES: the file cannot be read ({type(problem).__name__})",
@@ -62,7 +67,26 @@ def read_outboxes(path: str) -> Mapping[str, str]:
         if len(words) != 2 or words[0] in found:
             raise SettingsError(
                 f"LIENTHONG_OUTBOXES, line {number}: not a name of its own and one address",
-                next_step="write for example: so_tu_phap postgresql+psycopg://monitor@host/database",
+                next_step=_EXAMPLE,
             )
+        try:
+            make_url(words[1])
+        except (ArgumentError, ValueError):  # ValueError: a port that is no number
+            raise SettingsError(
+                f"LIENTHONG_OUTBOXES, line {number}: not an address of a database", next_step=_EXAMPLE
+            ) from None
         found[words[0]] = words[1]
+    return found
+
+
+def open_outboxes(path: str, open_outbox: OpenOutbox) -> dict[str, OutboxSight]:
+    """All outboxes of the list. ``SettingsError`` names the line or the outbox that is wrong."""
+    found: dict[str, OutboxSight] = {}
+    for name, url in read_outboxes(path).items():
+        try:
+            found[name] = open_outbox(url)
+        except SettingsError:  # tells of the setting of those who have one database
+            raise SettingsError(
+                f"LIENTHONG_OUTBOXES: {name} is in no database that can be captured", next_step=_EXAMPLE
+            ) from None
     return found

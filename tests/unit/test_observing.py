@@ -15,10 +15,11 @@ from consumers.kafka_look import KafkaLook, Retention
 from consumers.observer import Observer
 from consumers.observing import hours_left
 from consumers.opening import open_store
-from consumers.outboxes import read_outboxes
+from consumers.outboxes import open_outboxes, read_outboxes
 from consumers.outlook import Outlook, look
 from consumers.settings import OrphanSettings
 from schemas.errors import LienthongError, SettingsError, TryAgain
+from streams.agency_outbox import AgencyOutbox
 from tests.shipped import shipped
 
 HOUR = 3_600_000
@@ -56,10 +57,19 @@ def test_the_list_of_outboxes(tmp_path: Path) -> None:
     path.write_text("# the province's\n\nso_tu_phap sqlite:///a.db\nso_y_te  sqlite:///b.db\n")
     assert read_outboxes(str(path)) == {"so_tu_phap": "sqlite:///a.db", "so_y_te": "sqlite:///b.db"}
     assert read_outboxes("") == {}
+    path.write_text("so_tu_phap sqlite:///a.db\n", encoding="utf-8-sig")
+    assert read_outboxes(str(path)) == {"so_tu_phap": "sqlite:///a.db"}, "as Windows' editors write"
 
 
 @pytest.mark.parametrize(
-    "line", ["postgresql://u:secret@h/d", "a b c", "so_tu_phap postgresql://u:secret@h/d"]
+    "line",
+    [
+        "postgresql://u:secret@h/d",
+        "a b c",
+        "so_tu_phap postgresql://u:secret@h/d",
+        "so_y_te secret",
+        "so_y_te postgresql://u:secret@h:cổng/d",
+    ],
 )
 def test_a_wrong_line_is_told_without_what_stands_there(line: str, tmp_path: Path) -> None:
     path = tmp_path / "outboxes"
@@ -67,6 +77,14 @@ def test_a_wrong_line_is_told_without_what_stands_there(line: str, tmp_path: Pat
     with pytest.raises(SettingsError, match="LIENTHONG_OUTBOXES, line 2") as caught:
         read_outboxes(str(path))
     assert "secret" not in caught.value.message
+
+
+def test_an_outbox_that_no_port_speaks_to_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "outboxes"
+    path.write_text("so_tu_phap sqlite:///a.db\nso_y_te mysql://u:secret@h/d\n")
+    with pytest.raises(SettingsError) as caught:
+        open_outboxes(str(path), AgencyOutbox)
+    assert caught.value.message == "LIENTHONG_OUTBOXES: so_y_te is in no database that can be captured"
 
 
 def test_a_list_that_is_not_there(tmp_path: Path) -> None:
