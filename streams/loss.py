@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from consumers.brokers import require_listener
 from consumers.store import NationalStore, Position, inbound_name
 from schemas.errors import LienthongError, TryAgain
 from streams.settings import RoadSettings
@@ -35,6 +36,7 @@ def accept(
     Raises:
         LienthongError: the ledger does not know the partition, or nothing is lost there.
         TryAgain: the broker or the store is away.
+        SettingsError: the address of one of them is none.
     """
     reader = settings.deployment if inbound is None else inbound_name(settings.deployment, inbound)
     ledger = {row.position: row.next_offset for row in store.ledger(reader)}
@@ -60,6 +62,7 @@ def accept(
 
 
 def _bounds(broker: str, position: Position) -> tuple[int, int]:
+    require_listener(broker)
     partition = TopicPartition(position.topic, position.partition)
     try:
         consumer = KafkaConsumer(bootstrap_servers=broker.split(","), request_timeout_ms=10_000)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from consumers.brokers import require_listener
 from schemas.errors import LienthongError, TryAgain
 from schemas.library import Library
 
@@ -48,8 +49,10 @@ def create_topics(broker: str, plans: Iterable[TopicPlan], *, replication: int) 
 
     Raises:
         TryAgain: the broker is away.
+        SettingsError: its address is none.
         LienthongError: the broker refuses, for example for too few brokers.
     """
+    require_listener(broker)
     created: list[str] = []
     try:
         admin = KafkaAdminClient(bootstrap_servers=broker, client_id="lienthong-topics")

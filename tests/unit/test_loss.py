@@ -18,16 +18,21 @@ HERE = Position(topic="province.thu.so", partition=3)
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProofStore]:
-    """The ledger stands at 5, and the topic begins at 9."""
+    """The ledger stands at 5."""
     url = f"sqlite:///{tmp_path}/national.db"
     monkeypatch.setenv("LIENTHONG_STORE", url)
     monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
-    monkeypatch.setattr(loss, "_bounds", lambda broker, position: (9, 20))
     with closing(open_store(url)) as made:
         made.migrate([])
         made.claim("lienthong", [HERE], generation=1, owner="w1")
         made.start_at("lienthong", HERE, epoch=1, offset=5)
         yield made
+
+
+@pytest.fixture
+def deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The topic begins at 9."""
+    monkeypatch.setattr(loss, "_bounds", lambda broker, position: (9, 20))
 
 
 def accept(*words: str) -> Result:
@@ -38,6 +43,7 @@ def stands(store: ProofStore) -> int | None:
     return store.ledger("lienthong")[0].next_offset
 
 
+@pytest.mark.usefixtures("deleted")
 def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
     assert "4 records (5 to 8) are gone; --yes moves the ledger from 5 to 9" in accept().stdout
     told = accept("--yes").exception
@@ -45,6 +51,18 @@ def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
     assert (stands(store), store.deeds(0)) == (5, [])
 
 
+@pytest.mark.parametrize("words", [("accept-loss", HERE.topic, "3"), ("topics",), ("run",)])
+@pytest.mark.parametrize(("broker", "code"), [("localhost:abc", 2), ("127.0.0.1:1", 75)])
+def test_a_broker_that_cannot_be_asked_is_told(
+    store: ProofStore, words: tuple[str, ...], broker: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIENTHONG_BROKER", broker)
+    error = CliRunner().invoke(app, ["road", *words]).exception
+    assert getattr(error, "exit_code", None) == code
+    assert broker in str(error)
+
+
+@pytest.mark.usefixtures("deleted")
 def test_whose_word_it_was_and_from_where_to_where_is_kept(store: ProofStore) -> None:
     done = accept("--yes", "--why", "gửi lại bằng snapshot", "--by", "lan")
     assert "the ledger now stands at 9" in done.stdout
