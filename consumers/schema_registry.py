@@ -11,6 +11,7 @@ own import format, which is used where the address is Apicurio's. After either w
 """
 
 import hashlib
+import http.client
 import io
 import json
 import urllib.error
@@ -18,6 +19,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -48,8 +50,7 @@ class ConfluentRegistry:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        if not _is_address(url):
             raise SettingsError(
                 "the registry's address is not one", next_step="write http://host:port, without a password"
             )
@@ -59,7 +60,8 @@ class ConfluentRegistry:
     def subjects(self) -> Sequence[str]:
         """Every subject that has a schema, sorted."""
         try:
-            return sorted(self._ask("GET", "/subjects"))
+            with _documented():
+                return sorted(self._ask("GET", "/subjects"))
         except UnknownSchema:
             raise _no_registry() from None
 
@@ -70,14 +72,16 @@ class ConfluentRegistry:
             numbers = self._ask("GET", path)
         except UnknownSchema:
             return []
-        told = [self._ask("GET", f"{path}/{number}") for number in numbers]
-        return [_registered(one["id"], subject, one["schema"]) for one in told]
+        with _documented():
+            told = [self._ask("GET", f"{path}/{number}") for number in numbers]
+            return [_registered(one["id"], subject, one["schema"]) for one in told]
 
     def schema(self, schema_id: int) -> RegisteredSchema:
         """The schema of an id. Raises ``UnknownSchema``."""
-        text = self._ask("GET", f"/schemas/ids/{schema_id}")["schema"]
-        subjects = [one["subject"] for one in self._ask("GET", f"/schemas/ids/{schema_id}/versions")]
-        return _registered(schema_id, min(subjects, default=""), text)
+        with _documented():
+            text = self._ask("GET", f"/schemas/ids/{schema_id}")["schema"]
+            subjects = [one["subject"] for one in self._ask("GET", f"/schemas/ids/{schema_id}/versions")]
+            return _registered(schema_id, min(subjects, default=""), text)
 
     def take_in(self, missing: Sequence[RegisteredSchema]) -> None:
         """Register schemas under the ids they have, which must be free; the oldest of a subject first."""
@@ -100,7 +104,8 @@ class ConfluentRegistry:
         self._ask("PUT", f"/mode/{subject}?force=true", {"mode": "IMPORT"})
         try:
             wanted = {"schema": json.dumps(one.schema), "schemaType": "AVRO", "id": one.id}
-            given = self._ask("POST", f"/subjects/{subject}/versions", wanted)["id"]
+            with _documented():
+                given = self._ask("POST", f"/subjects/{subject}/versions", wanted)["id"]
         finally:
             self._ask("DELETE", f"/mode/{subject}")
         if given != one.id:
@@ -172,6 +177,24 @@ def _under(schema_id: int, registry: SchemaIds) -> RegisteredSchema | None:
         return None
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port  # read now: it raises if it is no number
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+@contextmanager
+def _documented() -> Iterator[None]:
+    """An answer that is JSON of another shape comes from something else."""
+    try:
+        yield
+    except (KeyError, TypeError):
+        raise _no_registry() from None
+
+
 def _no_registry() -> LienthongError:
     return LienthongError(
         "what answers at this address does not speak Confluent's API",
@@ -229,11 +252,13 @@ def _send(method: str, url: str, data: bytes | None, headers: dict[str, str]) ->
             f"the registry refused {method} {place}: {error.code} {_message(told)}",
             next_step="see the registry's log; it must let us write",
         ) from None
-    except OSError as error:  # URLError and time-outs
+    except (OSError, http.client.IncompleteRead) as error:  # URLError and time-outs
         raise TryAgain(
             f"the registry does not answer: {type(error).__name__}",
             next_step="check --url, and that the registry runs",
         ) from None
+    except (http.client.HTTPException, ValueError):  # no HTTP, or a path that none can ask for
+        raise _no_registry() from None
 
 
 def _message(told: bytes) -> str:

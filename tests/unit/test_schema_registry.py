@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -128,14 +129,54 @@ def test_a_registry_that_gives_ids_of_its_own_is_told_after_the_first(library: F
 
 
 def test_an_address_that_is_none_or_where_nobody_answers(fake: Fake) -> None:
-    for wrong in ("registry:8081", "file:///etc", "http://", "http://a:b@registry:8081"):
+    for wrong in (
+        "registry:8081", "file:///etc", "http://", "http://a:b@registry:8081",
+        "http://registry:port", "http://registry:99999", "http://[::1",
+    ):  # fmt: skip
         with pytest.raises(SettingsError, match="not one"):
             ConfluentRegistry(wrong)
     with pytest.raises(LienthongError, match="does not speak Confluent's API"):
         assert not ConfluentRegistry(f"{fake.url}/elsewhere").subjects
+    with pytest.raises(LienthongError, match="does not speak Confluent's API"):
+        assert not ConfluentRegistry(f"{fake.url}/some where").subjects
     fake.server_close()
     with pytest.raises(TryAgain, match="does not answer"):
         assert not ConfluentRegistry(fake.url).subjects
+
+
+@pytest.mark.parametrize(
+    "told",
+    [b"220 mail.example ESMTP\r\n", b"HTTP/1.0 200 OK\r\n\r\n7", b'HTTP/1.0 200 OK\r\n\r\n[1, "a"]'],
+    ids=["no HTTP", "a number", "no names"],
+)
+def test_something_else_that_answers_is_no_registry(told: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(65_536)
+                connection.sendall(told)
+
+        thread = Thread(target=answer)
+        thread.start()
+        try:
+            with pytest.raises(LienthongError, match="does not speak Confluent's API") as caught:
+                assert not ConfluentRegistry(f"http://127.0.0.1:{server.getsockname()[1]}").subjects
+        finally:
+            thread.join()
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("answer", [7, None, {}, [7], [{"id": 1}]])
+def test_an_answer_of_another_shape_is_none_of_a_registry(
+    answer: Any, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "answer", lambda method, path, body: (200, answer))
+    registry = ConfluentRegistry(fake.url)
+    asks: list[Callable[[], object]] = [lambda: registry.schema(1), lambda: registry.versions("a")]
+    for ask in asks if answer != {} else asks[:1]:
+        with pytest.raises(LienthongError, match="does not speak Confluent's API"):
+            ask()
 
 
 def test_the_commands_push_once_and_then_find_all_there(fake: Fake) -> None:
