@@ -20,7 +20,7 @@ from consumers.audit_key import (
     public_file,
     renew_key,
 )
-from consumers.commands import opened_store
+from consumers.commands import opened_store, typed
 from consumers.repairs import RepairStore
 from consumers.row_proof import RowProof, prove_rows
 from consumers.settings import StoreSettings
@@ -237,6 +237,7 @@ def export(
     secrets = load_keys(key or settings.audit_key_file)
     library = load_library(settings.contract_folders)
     datasets = [dataset] if dataset else [one.dataset for one in contracts_of(library, system)]
+    record = typed(record)
     with opened_store(settings) as opened:
         found = history(opened, secrets, system, datasets, record)
         entries = [one for one in found if one.seal is not None]
@@ -254,5 +255,11 @@ def export(
     if into is None:
         typer.echo(text, nl=False)
     else:
-        into.write_text(text)
+        try:
+            into.write_text(text, encoding="utf-8")  # the signature is of these bytes, whatever the locale is
+        except OSError as error:
+            raise SettingsError(
+                f"{into}: {error.strerror or type(error).__name__}",
+                next_step="name a file that can be written",
+            ) from None
         typer.echo(f"{len(entries)} changes written to {into}", err=True)
