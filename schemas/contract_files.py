@@ -32,7 +32,7 @@ from schemas.formats import FormatField, NationalFormat
 from schemas.overflow import without_room
 from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
-from schemas.rules.lists import List
+from schemas.rules.lists import lists_in
 from schemas.rules.text import Copy, Form
 
 S = TypeVar("S", bound=Step)
@@ -300,9 +300,9 @@ class _Loading:
         step = self.document.take(kinds[name], place)
         for where, column in step.reads().items():
             self._column(column, (*place, *where), step.types)
-        if isinstance(step, List) and step.from_ in self.file.lines:
-            for where, column in step.item_reads().items():
-                self._column(column, (*place, *where), among=self.file.lines[step.from_].columns)
+        for inner, one in lists_in(step) if isinstance(step, Rule) else ():
+            for where, column in one.item_reads().items() if one.from_ in self.file.lines else ():
+                self._column(column, (*place, *inner, *where), among=self.file.lines[one.from_].columns)
         if isinstance(step, Rule) and isinstance(step.required, Unless):
             self._column(step.required.unless, (*place, "required", "unless"), ("boolean",))
         try:

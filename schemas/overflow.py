@@ -17,7 +17,7 @@ import polars as pl
 from schemas.cleaning import places, slices, spread
 from schemas.contracts import AvroType, Contract, Target
 from schemas.rules import Rule
-from schemas.rules.lists import List
+from schemas.rules.lists import lists_in, read_whole
 from schemas.rules.text import Split
 
 _SPECIAL = r'["\\\x00-\x1f]'
@@ -27,8 +27,9 @@ _ESCAPES = {letter: json.dumps(letter)[1:-1] for letter in (*map(chr, range(32))
 def without_room(contract: Contract, target: Target) -> Sequence[str]:
     """The columns of a contract that are no key and that no rule of a target obtains a field from.
 
-    In the contract's order; a set that has one line counts by the columns of that line. What only chooses
-    records or warns (status, ``only``, ``unless``, checks) obtains nothing; but where one value alone lets a
+    In the contract's order; a set that has one line counts by the columns of that line. Of any other column
+    of JSON nobody knows all keys, so that a list made of it is no place for it. What only chooses records or
+    warns (status, ``only``, ``unless``, checks) obtains nothing; but where one value alone lets a
     record in, that it is there tells the value.
     """
     used = set(contract.key)
@@ -38,15 +39,14 @@ def without_room(contract: Contract, target: Target) -> Sequence[str]:
         used.add(target.only.column)
     items: dict[str, set[str]] = {}
     for rule in target.rules.values():
-        if isinstance(rule, List) and rule.from_ in contract.lines:
-            items.setdefault(rule.from_, set()).update(rule.item_reads().values())
-        else:
-            used.update(rule.sources())
-    for name, one in contract.lines.items():
-        in_items = one.columns.keys() if name in used else items.get(name, set())
-        if one.one:
+        used |= read_whole(rule)
+        for _, one in lists_in(rule):
+            items.setdefault(one.from_, set()).update(*map(read_whole, one.fields.values()))
+    for name, lines in contract.lines.items():
+        in_items = lines.columns.keys() if name in used else items.get(name, set())
+        if lines.one:
             used |= {name, *(f"{name}.{column}" for column in in_items)}
-        elif in_items >= one.columns.keys():
+        elif in_items >= lines.columns.keys():
             used.add(name)
     return [column for column in contract.readable if column not in used]
 

@@ -55,20 +55,18 @@ class When(Rule):
     def reads(self) -> Mapping[Place, str]:
         asked = {("cases", at, "if", "column"): case.if_.column for at, case in enumerate(self.cases)}
         return asked | {
-            (*place, *where): column
-            for place, rule in self._rules()
-            for where, column in rule.reads().items()
+            (*place, *where): column for place, rule in self.rules() for where, column in rule.reads().items()
         }
 
     def others(self) -> Mapping[str, Of]:
         return {
             f"{at}.{key}": other
-            for at, (_, rule) in enumerate(self._rules())
+            for at, (_, rule) in enumerate(self.rules())
             for key, other in rule.others().items()
         }
 
     def facts(self) -> frozenset[str]:
-        return frozenset.intersection(*(rule.facts() for _, rule in self._rules()))
+        return frozenset.intersection(*(rule.facts() for _, rule in self.rules()))
 
     @property
     def lossy(self) -> bool:
@@ -76,13 +74,13 @@ class When(Rule):
 
     @property
     def lists(self) -> bool:
-        return all(rule.lists for _, rule in self._rules())
+        return all(rule.lists for _, rule in self.rules())
 
     def check(self, field: FormatField | None, codes: CodeLists) -> None:
         for at, case in enumerate(self.cases):
             with within("cases", at, "if"):
                 case.if_.check()
-        for place, rule in self._rules():
+        for place, rule in self.rules():
             with within(*place):
                 if rule.required:
                     raise Complaint("required", "belongs to the field", "write it beside cases")
@@ -96,7 +94,7 @@ class When(Rule):
     def columns(self, take: Inputs, given: Given) -> Columns:
         texts = dict(zip(self.sources(), take.sources, strict=True))
         every: list[Columns] = []
-        for at, (_, rule) in enumerate(self._rules()):
+        for at, (_, rule) in enumerate(self.rules()):
             others = {key: take.others[f"{at}.{key}"] for key in rule.others()}
             sources = tuple(texts[column] for column in rule.sources())
             every.append(rule.columns(Inputs(f"{take.name}.{at}", sources, others), given))
@@ -117,7 +115,8 @@ class When(Rule):
             },
         )
 
-    def _rules(self) -> Iterator[tuple[Place, Rule]]:
+    def rules(self) -> Iterator[tuple[Place, Rule]]:
+        """The rules it chooses between, and where each stands."""
         for at, case in enumerate(self.cases):
             yield ("cases", at, "then"), case.then
         if self.otherwise:

@@ -1,7 +1,7 @@
 """A rule for lists: the rows of a line table, or any JSON array of objects, item by item."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import polars as pl
@@ -12,6 +12,7 @@ from schemas.documents import Place, suggestion
 from schemas.formats import FormatField
 from schemas.rings import ring
 from schemas.rules.base import ColumnRule, Columns, Complaint, Given, Inner, Inputs, Of, Rule, kind, within
+from schemas.rules.cases import When
 from schemas.rules.running import evaluated, in_waves, inputs, told_by
 
 _FOUND = pl.Struct({"value": pl.String, "problem": pl.String})
@@ -106,6 +107,26 @@ class List(ColumnRule):
             value=take.step("found").struct.field("value"),
             problem=take.step("found").struct.field("problem"),
         )
+
+
+def lists_in(rule: Rule, place: Place = ()) -> Iterator[tuple[Place, List]]:
+    """The rules for lists that give a rule's values, and their places: it, or those it chooses between."""
+    if isinstance(rule, List):
+        yield place, rule
+    elif isinstance(rule, When):
+        for where, one in rule.rules():
+            yield from lists_in(one, (*place, *where))
+
+
+def read_whole(rule: Rule) -> set[str]:
+    """The columns that a rule reads, without those of which it reads no more than what a list in it names."""
+    if isinstance(rule, List):
+        return set()
+    if not isinstance(rule, When):
+        return set(rule.sources())
+    asked = {case.if_.column for case in rule.cases}
+    asked -= {one.from_ for _, one in lists_in(rule)}  # whether a list is there tells nothing of its items
+    return asked.union(*(read_whole(one) for _, one in rule.rules()))
 
 
 class _Items:

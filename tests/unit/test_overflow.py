@@ -124,6 +124,52 @@ def test_a_set_of_lines_is_kept_whole_unless_every_column_has_a_place(folder: Pa
     assert kept(folder, {"noi": {"rule": "copy", "from": "nop"}}, lines=LINES) == ["loai", "ten", "phi"]
 
 
+def with_items(folder: Path, **items: list[dict[str, Any]]) -> None:
+    """Give the field ``phi`` these items, and items of items."""
+    path = folder / "formats/thu/hoso/v1.avsc"
+    national = json.loads(path.read_text(encoding="utf-8"))
+    told = [
+        {"name": name, "label": name, "required": False, **({"items": within} if within else {})}
+        for name, within in items.items()
+    ]
+    next(one for one in national["fields"] if one["name"] == "phi")["items"] = told
+    path.write_text(json.dumps(national), encoding="utf-8")
+
+
+def test_a_list_of_a_column_of_json_is_no_place_for_it(folder: Path) -> None:
+    """Nobody knows which keys the source's objects have besides those that are read."""
+    with_items(folder, tien=[])
+    of_ten = {"rule": "list", "from": "ten", "fields": {"tien": {"rule": "copy", "from": "x"}}}
+    assert kept(folder, {"phi": of_ten}) == ["loai", "ten"]
+    assert kept(folder, {"phi": of_ten, "noi": {"rule": "copy", "from": "ten"}}) == ["loai"]
+    case = {"if": {"column": "ten", "is": ["[]"]}, "then": of_ten}
+    assert kept(folder, {"phi": {"rule": "when", "cases": [case]}}) == ["loai", "ten"]
+    library = library_of(folder, {"phi": of_ten})
+    (text,) = translated(library, event(row(ten='[{"x":"5","y":"6"}]'))).national[FORMAT]["lt_overflow"]
+    assert json.loads(text) == {"ten": '[{"x":"5","y":"6"}]'}
+
+
+def test_lines_that_a_rule_chooses_or_reads_deeper_count_by_what_is_read(folder: Path) -> None:
+    with_items(folder, tien=[], khoa=[{"name": "k", "label": "k", "required": False}])
+    first = {"rule": "copy", "from": "tien"}
+    some = {"rule": "list", "from": "phi", "fields": {"tien": first}}
+    case = {"if": {"column": "loai", "is": ["1"]}, "then": some}
+    assert kept(folder, {"phi": {"rule": "when", "cases": [case]}}, lines=LINES)[-3:] == [
+        "phi", "nop.noi", "nop.so",
+    ]  # fmt: skip
+    deeper = {"rule": "list", "from": "kho\u00e1", "fields": {"k": {"rule": "copy", "from": "k"}}}
+    every = some | {"fields": {"tien": first, "khoa": deeper}}
+    assert "phi" in kept(folder, {"phi": every}, lines=LINES), "keys of the inner objects may be left"
+
+
+def test_a_column_of_lines_that_is_not_there_is_told_wherever_the_list_stands(folder: Path) -> None:
+    with_items(folder, tien=[])
+    typo = {"rule": "list", "from": "phi", "fields": {"tien": {"rule": "copy", "from": "tein"}}}
+    case = {"if": {"column": "loai", "is": ["1"]}, "then": typo}
+    with pytest.raises(ContractError, match="the source has no column tein"):
+        library_of(folder, {"phi": {"rule": "when", "cases": [case]}}, lines=LINES)
+
+
 def translated(library: Library, *events: dict[str, Any]) -> Translated:
     contract = library.contracts["thu/hoso"]
     return Translator(contract, library).translate(frame(list(events), contract))
