@@ -64,12 +64,15 @@ def left_columns(contract: Contract, target: Target) -> Sequence[str]:
 
 
 def lossy_columns(contract: Contract, target: Target) -> Sequence[str]:
-    """The columns that a target's rules read, but none so that its values always tell the column again."""
+    """The columns that a target's rules read, but none so that its values always tell the column again.
+
+    A column without room is none of them: what becomes of it is told by its name.
+    """
     readers: dict[str, list[Rule]] = {}
     for rule in target.rules.values():
         for column in rule.sources():
             readers.setdefault(column, []).append(rule)
-    there = [column for column in readers if column not in contract.key]
+    there = readers.keys() - {*contract.key, *without_room(contract, target)}
     return [column for column in contract.readable if column in there and not _told_again(readers[column])]
 
 

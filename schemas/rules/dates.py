@@ -50,6 +50,10 @@ _SURE_YEAR_FIRST = (
 class _Dated(ColumnRule):
     form: str | None = None  #: forms it gives; the national field's own, if it has a date form
 
+    @property
+    def lossy(self) -> bool:
+        return True  # a time of day, parts of a second and what the form has no place for are left out
+
     def fitted(self, field: FormatField) -> Self:
         return self if field.date_form is None else self.model_copy(update={"form": field.date_form})
 

@@ -267,6 +267,11 @@ def test_what_only_lossy_rules_read_is_told(folder: Path) -> None:
     assert lossy({"ten": first, "noi": first | {"part": "rest", "separator": "/"}}) == ["ten"]
     assert lossy({"ten": {"rule": "join", "from": ["ten", "loai"]}}) == ["loai", "ten"]
     assert lossy({"ten": {"rule": "join", "from": ["ten"]}}) == []
+    assert lossy({"ten": {"rule": "date", "from": "ten", "precision": "kept"}}) == ["ten"], "a time of day"
+    assert lossy({"ten": {"rule": "moment", "from": "ten"}}) == ["ten"], "parts of a second"
+    with_items(folder, tien=[])
+    of_ten = {"rule": "list", "from": "ten", "fields": {"tien": match | {"from": "x"}}}
+    assert lossy({"phi": of_ten}) == [], "kept whole"
 
 
 def test_records_of_before_can_be_read_beside_those_that_carry_it() -> None:
