@@ -137,6 +137,8 @@ def _print(shadow: Shadow, proposal: Path) -> None:
         typer.echo(
             f"{full_id}: LOSS {', '.join(columns)}: left out by the proposal, in no field and not kept"
         )
+    for full_id, columns in shadow.dropped.items():
+        typer.echo(f"{full_id}: LOSS {', '.join(columns)}: the proposal neither reads nor keeps it")
     heading = None
     for one in shadow.differences:
         if heading != one.format:
@@ -162,10 +164,12 @@ _KINDS = {
     "restored": "leaves the record in force, which is deleted now",
     "key": "goes to another national key",
     "left": "leaves other national keys",
+    "source_key": "is known by another key of its source",
     "emptied": "has no value any more",
     "filled": "gets a value",
     "respelt": "is spelt otherwise",
     "changed": "gets another value",
+    "beside": "has other columns kept beside it (lt_overflow)",
     "warned": "is doubted by the proposal only",
     "not_warned": "is doubted by the present contract only",
 }

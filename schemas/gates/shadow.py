@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from schemas.codenames import folded
-from schemas.contracts import Contract
+from schemas.contracts import Contract, Target
 from schemas.library import Library
 from schemas.mapping import Translated, Translator
-from schemas.overflow import left_columns
+from schemas.overflow import left_columns, without_room
 
 #: So many places are told for each difference.
 _PLACES = 5
@@ -29,10 +29,12 @@ KINDS: Mapping[str, bool] = {
     "restored": False,  # the other way round
     "key": True,  # the record goes to another national key
     "left": True,  # other keys are deleted because the record has left them
+    "source_key": True,  # the record is known by another key of its source
     "emptied": True,  # the present contract gives a value, and the proposal none
     "filled": False,  # the other way round
     "respelt": False,  # the values differ in case, spaces or the place of a tone mark only
     "changed": False,  # the values differ
+    "beside": False,  # other columns are kept beside the record; which are lost is told by their names
     "warned": False,  # only the proposal doubts a source column
     "not_warned": False,  # only the present contract does
 }
@@ -66,12 +68,16 @@ class Shadow:
     added: Sequence[str]  #: formats that only the proposed contract feeds
     #: By format that both feed: columns that only the proposal leaves out; told by no field and not kept.
     left_out: Mapping[str, Sequence[str]]
+    #: By format that both feed: columns that the present contract reads or keeps, and the proposal has not.
+    dropped: Mapping[str, Sequence[str]]
     differences: Sequence[Difference]
 
     @property
     def loses(self) -> bool:
         """Whether the proposal would lose anything that the present contract gives."""
-        return bool(self.stopped or self.left_out) or any(one.loss for one in self.differences)
+        return bool(self.stopped or self.left_out or self.dropped) or any(
+            one.loss for one in self.differences
+        )
 
 
 def as_json(shadow: Shadow) -> dict[str, Any]:
@@ -161,12 +167,18 @@ class SideBySide:
             stopped=sorted(self._fed[0] - self._fed[1]),
             added=sorted(self._fed[1] - self._fed[0]),
             left_out={full_id: left for full_id in sorted(self._fields) if (left := self._left_out(full_id))},
+            dropped={full_id: gone for full_id in sorted(self._fields) if (gone := self._dropped(full_id))},
             differences=differences,
         )
 
     def _left_out(self, full_id: str) -> Sequence[str]:
         before, after = (left_columns(one, one.target(full_id)) for one in self._contracts)
         return [column for column in after if column not in before]
+
+    def _dropped(self, full_id: str) -> Sequence[str]:
+        before, after = (_told_or_kept(one, one.target(full_id)) for one in self._contracts)
+        left_out = self._left_out(full_id)
+        return [column for column in before if column not in after and column not in left_out]
 
     def _compared(
         self, before: Translated, after: Translated
@@ -183,6 +195,18 @@ class SideBySide:
             only = only.filter(~pl.col("__row").is_in(refused))
             for (name, rule), found in only.group_by("field", "rule", maintain_order=True):
                 yield "", str(name), kind, str(rule), sorted(set(found["__row"]))
+
+
+def _told_or_kept(contract: Contract, target: Target) -> Sequence[str]:
+    """The columns that a target reads or keeps; of a set of lines also each of its own."""
+    gone = without_room(contract, target) if contract.source else left_columns(contract, target)
+    found: list[str] = []
+    for column in (column for column in contract.readable if column not in gone):
+        lines = contract.lines.get(column)
+        found += (
+            [column, *(f"{column}.{one}" for one in lines.columns if not lines.one)] if lines else [column]
+        )
+    return found
 
 
 def _refusals(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[tuple[str, str, str, str, list[int]]]:
@@ -211,7 +235,7 @@ def _of_format(
 ) -> Iterator[tuple[str, str, list[int]]]:
     """Field, kind and rows of the differences in what two contracts give to one format."""
     yield from _told("", "left", _left(before, after))
-    columns = ["__row", "lt_op", "lt_key", *fields]
+    columns = ["__row", "lt_op", "lt_key", "lt_source_key", "lt_overflow", *fields]
     answers = [one.filter("lt_answers").select(columns) for one in (before, after)]
     both = answers[0].join(answers[1], on="__row", how="full", coalesce=True, suffix="_after").sort("__row")
     op, now = pl.col("lt_op"), pl.col("lt_op_after")
@@ -223,7 +247,13 @@ def _of_format(
     ):
         yield from _told("", kind, both.filter(condition)["__row"])
     yield from _told("", "key", both.filter(pl.col("lt_key") != pl.col("lt_key_after"))["__row"])
+    yield from _told(
+        "", "source_key", both.filter(pl.col("lt_source_key") != pl.col("lt_source_key_after"))["__row"]
+    )
     live = both.filter((op == "u") & (now == "u"))
+    yield from _told(
+        "", "beside", live.filter(pl.col("lt_overflow").ne_missing(pl.col("lt_overflow_after")))["__row"]
+    )
     differing = [pl.col(name).ne_missing(pl.col(f"{name}_after")).any().alias(name) for name in fields]
     (found,) = live.select(differing).to_dicts() or [{}]
     for name in fields:

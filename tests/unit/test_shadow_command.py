@@ -71,6 +71,7 @@ def test_fields_that_come_out_otherwise(tmp_path: Path) -> None:
         ("nksQueQuan", "filled"): (2, ["line 1", "line 2"], "copy, told otherwise"),
         ("nksQueQuan", "changed"): (1, ["line 3"], "copy, told otherwise"),
         ("nksHoTen", "respelt"): (2, ["line 1", "line 3"], "name -> copy"),
+        ("", "beside"): (2, ["line 1", "line 3"], ""),  # trang_so is kept there now
     }
 
 
@@ -84,6 +85,25 @@ def test_what_the_proposal_leaves_out_is_lost_whatever_the_changes_hold(tmp_path
     assert "LOSS so_dinh_danh: left out by the proposal" in page
     kept = proposal(tmp_path, ("      trangSo: {rule: copy, from: trang_so}\n", ""))
     assert shadow(tmp_path, kept, "--events", str(events), status=1)["left_out"] == {}, "a field's, and kept"
+
+
+def test_a_column_that_the_proposal_drops_is_lost_whatever_the_changes_hold(tmp_path: Path) -> None:
+    path = proposal(tmp_path, ("  du_lieu_cu: boolean\n", ""), ("unless: du_lieu_cu", "unless: du_lieu_moi"))
+    path.write_text(path.read_text().replace("columns:\n", "columns:\n  du_lieu_moi: boolean\n", 1))
+    events = past(tmp_path, {"du_lieu_cu": None})
+    told = shadow(tmp_path, path, "--events", str(events), status=1)
+    assert (told["dropped"], told["differences"]) == ({"hotich.khaisinh.v1": ["du_lieu_cu"]}, [])
+    page = run(tmp_path, "shadow", ID, str(path), "--events", str(events)).stdout
+    assert "hotich.khaisinh.v1: LOSS du_lieu_cu: the proposal neither reads nor keeps it" in page
+    found = kinds(shadow(tmp_path, path, "--events", str(past(tmp_path, {})), status=1))
+    assert found == {("", "beside"): (1, ["line 1"], "")}
+
+
+def test_another_source_key_is_told(tmp_path: Path) -> None:
+    path = proposal(tmp_path, ("\nkey: [id]", "\nkey: [id, so_dk]"))
+    told = shadow(tmp_path, path, "--events", str(past(tmp_path, {})), status=1)
+    assert kinds(told) == {("", "source_key"): (1, ["line 1"], "")}
+    assert told["loses"]
 
 
 def test_only_losses_end_it_unless_it_is_asked_for_more(tmp_path: Path) -> None:
@@ -125,7 +145,7 @@ def test_records_that_one_deletes_and_keys_that_move(tmp_path: Path) -> None:
     moved = json.dumps({"op": "u", "before": ROW, "after": row}, ensure_ascii=False)
     events = write(tmp_path, "events.jsonl", f"{moved}\n")
     found = kinds(shadow(tmp_path, path, "--events", str(events), status=1))
-    assert {kind for _, kind in found} == {"key", "left", "changed"}
+    assert {kind for _, kind in found} == {"key", "left", "changed", "beside"}
 
 
 def test_doubts_are_compared_too(tmp_path: Path) -> None:
@@ -154,7 +174,10 @@ def test_formats_that_only_one_feeds_and_columns_that_only_one_has(tmp_path: Pat
     used = ("copy, from: noi_sinh", "copy, from: moi")
     told = shadow(tmp_path, proposal(tmp_path, more, column, used), *words, status=0)
     assert (told["added"], told["stopped"]) == (["hotich.khaisinh.v9"], [])
-    assert kinds(told) == {("nksNoiSinh", "changed"): (1, ["line 1"], "copy, told otherwise")}
+    assert kinds(told) == {
+        ("nksNoiSinh", "changed"): (1, ["line 1"], "copy, told otherwise"),
+        ("", "beside"): (1, ["line 1"], ""),  # noi_sinh is kept there now
+    }
     instead = ("  hotich.khaisinh.v1:\n", "  hotich.khaisinh.v9:\n")
     told = shadow(tmp_path, proposal(tmp_path, instead), *words, status=1)
     assert (told["added"], told["stopped"], told["loses"]) == (
