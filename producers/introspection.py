@@ -234,7 +234,9 @@ def _avro(declared: Any) -> AvroType:
 #: What a column of a type holds; any other value makes it a string.
 _HOLDS: Mapping[AvroType, Callable[[str], object]] = {
     "long": re.compile("-?[0-9]{1,19}").fullmatch,
-    "double": re.compile(r"-?[0-9.]+(e[-+]?[0-9]+)?|-?inf(inity)?|nan", re.IGNORECASE).fullmatch,
+    "double": re.compile(
+        r"-?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[-+]?[0-9]+)?|-?inf(inity)?|nan", re.IGNORECASE
+    ).fullmatch,
     "boolean": re.compile("true|false|0|1").fullmatch,
     "string": lambda _: True,
 }

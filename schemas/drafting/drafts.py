@@ -175,7 +175,8 @@ def _status(sample: Sample, read: set[str]) -> tuple[StatusDraft | None, list[Ph
             question = say("ask_status", column=column.name, sql=look_sql(sample.table.name, column.name))
             counts = Counter(value.strip() for value in column.sampled.values if value and value.strip())
             values = [value for value, _ in counts.most_common()]
-            if not all(_TELLABLE.fullmatch(value) for value in values):
+            told = column.sampled.avro != "double" and all(_TELLABLE.fullmatch(value) for value in values)
+            if not told:
                 return None, [question]
             live = values[:1] if live_by is None else [one for one in values if _truth(one) == live_by]
             if not live:

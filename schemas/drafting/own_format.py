@@ -117,6 +117,8 @@ def _numbered(name: str) -> Iterator[str]:
 
 def _code_list(sample: Sample, column: Column, codes: CodeLists) -> str | None:
     """The list that the column is named after and that knows its values."""
+    if column.sampled.avro == "double":
+        return None
     for name in sorted(codes):
         words = meanings(split(name.rpartition(".")[2]), lexicon())
         named = any(column.means(*one.words) for one in words)
@@ -127,7 +129,7 @@ def _code_list(sample: Sample, column: Column, codes: CodeLists) -> str | None:
 
 def _date_form(column: Column) -> str | None:
     shape = column.shape
-    if shape.date < _MOSTLY or shape.dates.get("yyyy", 0) > _MOSTLY:
+    if column.sampled.avro == "double" or shape.date < _MOSTLY or shape.dates.get("yyyy", 0) > _MOSTLY:
         return None
     if shape.dates.get("moment", 0) > 1 - _MOSTLY:
         return _EVERY_MOMENT

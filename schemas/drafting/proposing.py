@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from schemas.codelists import CodeLists
@@ -16,6 +17,7 @@ DOUBTFUL = 0.65
 #: If more dates than this have a time of day, all are read as moments, which may have none.
 _MOMENTS = 0.2
 _MOST_DECIMALS = 6
+_MOST_PLACES = 18  #: that rule number takes
 
 _DIGITS_12, _DIGITS_9 = "[0-9]{12}", "[0-9]{9}"
 
@@ -102,6 +104,8 @@ class _Drafting:
 
     def _rule(self, wanted: Wanted, column: Column) -> Mapping[str, Any] | None:
         field = wanted.field
+        if column.sampled.avro == "double":
+            return self._fraction_rule(field, column)
         if field.code_list:
             return self._code_rule(field, field.code_list, column)
         if field.date_form:
@@ -111,6 +115,18 @@ class _Drafting:
         if wanted.kind == "id12" and (old := _numbered(column)) is not None:
             return {"rule": "personal_id", "from": column.name, **({"old": True} if old else {})}
         return _number_rule(column) or {"rule": "copy", "from": column.name}
+
+    def _fraction_rule(self, field: FormatField, column: Column) -> Mapping[str, Any] | None:
+        """The only rule that reads numbers of this type; what is no number in the format is asked about."""
+        is_key = field.name in self.match.national.key
+        if field.code_list or field.date_form or is_key:
+            self._ask("ask_number", field, column)
+        if field.code_list or field.date_form or (is_key and self.match.national.origin == "ministry"):
+            return None
+        decimals = _decimals(column)
+        return {
+            "rule": "number", "from": column.name, "decimals": decimals, "thousands": "", "decimal_mark": ".",
+        }  # fmt: skip
 
     def _date_rule(self, field: FormatField, form: str, column: Column) -> Mapping[str, Any]:
         shape = column.shape
@@ -176,6 +192,8 @@ class _Drafting:
                 continue
             column = self.match.sample.by_name[self.proposals[number.field.name].column]
             cases = _paper_cases(self.codes, kind.field.code_list)
+            if column.sampled.avro == "double":
+                continue
             if cases and column.shape.of("id12") + column.shape.of("id9") > 0.3:
                 sure = 0.8 * self.proposals[number.field.name].sure
                 rule = {"rule": "match", "from": column.name, **cases}
@@ -203,6 +221,7 @@ class _Drafting:
             one
             for one in self.match.sample.columns
             if one.name not in used and one.means("so", "dinh", "danh") and one.shape.of("id12") > 0.5
+            if one.sampled.avro != "double"
             if not any(meaning.roles - self.match.layout.subjects for meaning in one.meanings)
         ]
         if not (place and gender and born and numbers and "dinhdanh.tinh" in self.codes):
@@ -257,6 +276,15 @@ def _number_rule(column: Column) -> Mapping[str, Any] | None:
             readable.append(rule | {"thousands": thousands, "decimal_mark": mark})
     marked = column.sampled.avro == "string" and any(not value.lstrip("-").isdigit() for value in values)
     return readable[0] if marked and len(readable) == 1 else None
+
+
+def _decimals(column: Column) -> int:
+    """How many places behind the point the values have; where there are none, as many as are usual."""
+    numbers = [Decimal(value) for value in column.sampled.values if value and value.strip()]
+    exponents = [one.normalize().as_tuple().exponent for one in numbers if one.is_finite()]
+    if not exponents:
+        return _MOST_DECIMALS
+    return min(max(0, *(-one for one in exponents if isinstance(one, int))), _MOST_PLACES)
 
 
 def propose(match: Match, codes: CodeLists) -> TargetDraft:

@@ -160,6 +160,57 @@ def test_binary_columns_are_left_out_and_what_a_column_holds_counts_more_than_it
     assert any("no primary key" in question for question in told["questions"])
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows", "decimals"),
+    [
+        ("id INTEGER PRIMARY KEY, x REAL, ten TEXT", ["(1, 12.5, 'a')", "(2, 3, 'b')"], {"x": 1}),
+        ("id INTEGER PRIMARY KEY, x REAL, ten TEXT", ["(1, NULL, 'a')"], {"x": 6}),
+        ("id INTEGER PRIMARY KEY, x REAL, ten TEXT", [], {"x": 6}),
+        ("x REAL, y REAL, ten TEXT, PRIMARY KEY (x, y)", ["(1.25, 2, 'a')"], {"x": 2, "y": 0}),
+        ("id INTEGER PRIMARY KEY, trang_thai REAL, x TEXT", ["(1, 1, 2)", "(2, 0, 3)"], {"trangThai": 0}),
+        ("id INTEGER PRIMARY KEY, gioi_tinh REAL, ngay REAL", ["(1, 1, 2016)"], {"gioiTinh": 0, "ngay": 0}),
+        ("id INTEGER PRIMARY KEY, x REAL, ten TEXT", ["(1, 1e-30, 'a')", "(2, 1e300, 'b')"], {"x": 18}),
+    ],
+)  # fmt: skip
+def test_numbers_with_fractions_are_read_by_the_only_rule_that_can(
+    tmp_path: Path, columns: str, rows: list[str], decimals: dict[str, int]
+) -> None:
+    address = made(tmp_path, f"CREATE TABLE t ({columns})", *(f"INSERT INTO t VALUES {one}" for one in rows))
+    result = run(
+        tmp_path, "draft", address, "--table", "t", "--name", "a/b", "--into", str(tmp_path), "--json"
+    )
+    (target,) = json.loads(result.stdout)["targets"]
+    for name, places in decimals.items():
+        rule = {key: value for key, value in target["fields"][name]["rule"].items() if key != "from"}
+        assert rule == {"rule": "number", "decimals": places, "thousands": "", "decimal_mark": "."}
+    assert findings(tmp_path) == []
+
+
+def test_a_number_with_a_fraction_is_asked_about_where_a_format_wants_a_code_or_a_date(
+    tmp_path: Path,
+) -> None:
+    address = made(
+        tmp_path,
+        "CREATE TABLE t (so REAL PRIMARY KEY, nks_gioi_tinh REAL, nks_ngay_sinh REAL)",
+        "INSERT INTO t VALUES (1.5, 1, 2016)",
+    )
+    words = ("--table", "t", "--format", "hotich.khaisinh.v1", "--json", "--lang", "en")
+    told = json.loads(run(tmp_path, "draft", address, *words).stdout)
+    assert told["targets"][0]["fields"] == {}
+    asked = {one.partition(":")[0] for one in told["questions"] if "a number with a fraction" in one}
+    assert asked == {"so", "nksGioiTinh", "nksNgaySinh"}
+
+
+def test_what_only_looks_like_a_number_is_a_text(tmp_path: Path) -> None:
+    address = made(
+        tmp_path,
+        "CREATE TABLE t (x REAL, y REAL, z REAL)",
+        "INSERT INTO t VALUES ('1.2.3', .5, 'Inf')",
+        "INSERT INTO t VALUES (4, 5, '-inf')",
+    )
+    assert [column.avro for column in read_table(address, "t").columns] == ["string", "double", "double"]
+
+
 def test_a_view_and_a_unique_index_are_looked_at_too(tmp_path: Path) -> None:
     address = made(
         tmp_path,
