@@ -11,7 +11,7 @@ import polars as pl
 
 from schemas.cleaning import Cleaner, places
 from schemas.contracts import Contract, Only, typed
-from schemas.events import AWAY, LEFT, LIVE, OLD, PASSED, Records
+from schemas.events import AWAY, DELETED, LEFT, LIVE, OLD, PASSED, TOLD, Records
 
 _ROLE, _INSIDE, _WAS_OUTSIDE = pl.col("role"), pl.col("inside"), pl.col("told") & ~pl.col("was_inside")
 _ROLES = (
@@ -64,8 +64,8 @@ class Concern:
                 records.roles.alias("role"),
                 inside.alias("inside"),
                 was_inside.alias("was_inside"),
-                before["told"],
-                before["deleted"],
+                before[TOLD].alias("told"),
+                before[DELETED].alias("deleted"),
             ]
         )
         roles = frame.select(_ROLES).to_series()

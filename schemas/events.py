@@ -21,6 +21,9 @@ LIVE, GONE, OLD, LEFT, AWAY, PASSED = range(6)
 
 _MAIN = pl.Series([LIVE], dtype=pl.UInt8)
 _PROBLEM = "*"  # no column is named so
+#: Columns beside those of a contract, whose names never begin with a dot; TOLD and DELETED: see ``Records``.
+TOLD, DELETED = ".told", ".deleted"
+_OP, _STATUS, _BEFORE = ".op", ".status", ".before."
 _NOT_MOVED = pl.lit(value=False).alias("moved")
 
 
@@ -36,7 +39,7 @@ class Records:
     #: What is wrong with the events themselves: op, status column, set of lines -> rule.
     problems: Mapping[str, pl.Series]
     all_live: bool  #: every role is LIVE
-    #: If a target concerns only some records: ``deleted`` by the event; ``told``: it tells the version
+    #: If a target concerns only some records: DELETED by the event; TOLD: it tells the version
     #: before, or that there was none; and of that version the columns that are asked.
     before: pl.DataFrame | None = None
     origin: pl.DataFrame | None = None  #: inbound: lt_system, lt_dataset, lt_source_key of each
@@ -48,14 +51,14 @@ class EventReader:
     def __init__(self, contract: Contract, key_columns: Collection[str]) -> None:
         self._contract = contract
         self._flags = [
-            pl.col("op").is_in(["c", "u", "r", "d"]).fill_null(value=False).alias("known"),
-            (pl.col("op") == "d").fill_null(value=False).alias("deleted"),
+            pl.col(_OP).is_in(["c", "u", "r", "d"]).fill_null(value=False).alias("known"),
+            (pl.col(_OP) == "d").fill_null(value=False).alias("deleted"),
         ]
         if contract.status is not None:
             self._flags += _status_flags(contract, contract.status)
-        changed = [pl.col(name).ne_missing(pl.col(f"before.{name}")) for name in sorted(key_columns)]
+        changed = [pl.col(name).ne_missing(pl.col(_BEFORE + name)) for name in sorted(key_columns)]
         self._key_columns = sorted(key_columns)
-        self._moved = (pl.col("op") != "d") & pl.col("told") & pl.any_horizontal(changed)
+        self._moved = (pl.col(_OP) != "d") & pl.col(TOLD) & pl.any_horizontal(changed)
         self._asked = sorted({target.only.column for target in contract.targets if target.only})
 
     def records(self, events: pl.DataFrame) -> Records:
@@ -89,14 +92,15 @@ class EventReader:
             problem = source.drop_in_place(f"{name}.{_PROBLEM}")
             refused = (roles == LIVE) & problem.is_not_null()
             if refused.any():
-                problems[name] = problem.set(~refused, None)
+                problems[name] = _first(problems.get(name), problem.set(~refused, None))
         status = self._contract.status
         if status is not None and not flags["live"].all():
             # The status is not asked of deletions, nor of a record as it was before a move.
             gone = (roles == LIVE) & flags["gone"]
             unknown = (roles == LIVE) & ~flags["live"] & ~flags["gone"]
             if unknown.any():
-                problems[status.column] = _problem(unknown, "status_unknown")
+                problem = _problem(unknown, "status_unknown")
+                problems[status.column] = _first(problems.get(status.column), problem)
             roles = pl.select(pl.when(gone).then(pl.lit(GONE, pl.UInt8)).otherwise(roles)).to_series()
             all_live = all_live and not gone.any()
         return Records(source, rows, seq, committed_ms, roles, problems, all_live, was)
@@ -107,21 +111,21 @@ class EventReader:
             before = _columns(pl.DataFrame(), self._contract).clear(len(events))
         more = [name for name in self._contract.on_wire if name not in self._contract.key]
         whole = pl.any_horizontal(pl.col(more).is_not_null()) if more else pl.lit(value=True)
-        told = before.select(whole.alias("told")).to_series() | (events["op"] == "c").fill_null(value=False)
-        deleted = (events["op"] == "d").fill_null(value=False).alias("deleted")
+        told = before.select(whole.alias(TOLD)).to_series() | (events["op"] == "c").fill_null(value=False)
+        deleted = (events["op"] == "d").fill_null(value=False).alias(DELETED)
         return pl.DataFrame([told, deleted, *(before[name] for name in self._asked)])
 
     def _flags_of(
         self, events: pl.DataFrame, before: pl.DataFrame | None, after: pl.DataFrame
     ) -> pl.DataFrame:
         """One row for each event: known, deleted, moved (perhaps), and live and gone by its status."""
-        columns, flags = [events["op"]], [*self._flags, _NOT_MOVED]
+        columns, flags = [events["op"].alias(_OP)], [*self._flags, _NOT_MOVED]
         if self._contract.status is not None:
-            columns.append(after[self._contract.status.column].alias("status"))
+            columns.append(after[self._contract.status.column].alias(_STATUS))
         if before is not None:
-            columns.append(events["before"].is_not_null().alias("told"))
+            columns.append(events["before"].is_not_null().alias(TOLD))
             columns += [after[name] for name in self._key_columns]
-            columns += [before[name].alias(f"before.{name}") for name in self._key_columns]
+            columns += [before[name].alias(_BEFORE + name) for name in self._key_columns]
             flags[-1] = self._moved.alias("moved")
         return pl.DataFrame(columns).select(flags)
 
@@ -129,7 +133,7 @@ class EventReader:
 def _status_flags(contract: Contract, status: Status) -> list[pl.Expr]:
     avro = contract.readable[status.column]
     return [
-        pl.col("status")
+        pl.col(_STATUS)
         .is_in(typed(pl.Series(values, dtype=pl.String), avro).implode())
         .fill_null(value=False)
         .alias(name)
@@ -188,6 +192,11 @@ def _only_line(texts: pl.Series, one: LineSet) -> list[pl.Series]:
 
 def _problem(where: pl.Series, rule: str) -> pl.Series:
     return pl.select(pl.when(where).then(pl.lit(rule))).to_series()
+
+
+def _first(earlier: pl.Series | None, problem: pl.Series) -> pl.Series:
+    """Two problems under one name: a column may be called ``op`` too."""
+    return problem if earlier is None else pl.select(pl.coalesce(earlier, problem)).to_series()
 
 
 def event_frame(

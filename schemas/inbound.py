@@ -8,7 +8,7 @@ the change, and a change that comes from a contract's own system is known and pa
 import polars as pl
 
 from schemas.contracts import Contract
-from schemas.events import AWAY, GONE, LIVE, Records
+from schemas.events import AWAY, DELETED, GONE, LIVE, TOLD, Records
 
 
 class InboundReader:
@@ -25,7 +25,7 @@ class InboundReader:
         self._role = role.fill_null(LIVE).cast(pl.UInt8).alias("role")
         asked = sorted({target.only.column for target in contract.targets if target.only})
         nothing = [pl.lit(None, pl.String).alias(name) for name in asked]
-        self._before = [pl.lit(value=False).alias("told"), *nothing]
+        self._before = [pl.lit(value=False).alias(TOLD), *nothing]
         self._unknown = pl.when(~pl.col("lt_op").is_in(["u", "d"]).fill_null(value=False))
 
     def records(self, changes: pl.DataFrame) -> Records:
@@ -38,9 +38,7 @@ class InboundReader:
         found = changes.select(self._role, self._unknown.then(pl.lit("op_unknown")).alias("problem"))
         roles, problem = found["role"], found["problem"]
         # No national change tells what the record was before.
-        before = changes.select(
-            (pl.col("lt_op") == "d").fill_null(value=False).alias("deleted"), *self._before
-        )
+        before = changes.select((pl.col("lt_op") == "d").fill_null(value=False).alias(DELETED), *self._before)
         return Records(
             source=source,
             rows=changes["__row"],

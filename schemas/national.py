@@ -26,6 +26,9 @@ NO_WARNINGS = pl.DataFrame(schema={"__row": pl.UInt32, "field": pl.String, "rule
 
 _NONE_WARNED = pl.DataFrame(schema={"at": pl.UInt32, "field": pl.String, "rule": pl.String})
 
+#: A column beside national fields; no field has a dot.
+_ROLE = "lt.role"
+
 #: Rows of constant columns made ahead: larger than the usual batch.
 _READY_ROWS = 4096
 
@@ -48,10 +51,10 @@ class National:
         kept = {name: contract.readable[name] for name in kept_columns(contract, target)}
         self._overflow = Overflow(kept) if kept else None
         self._key = JoinedKey(national.key, dict.fromkeys(national.key, "string"))
-        live = pl.col("role") == LIVE
+        live = pl.col(_ROLE) == LIVE
         self._of_deletes = [
             pl.when(live).then(pl.lit("u")).otherwise(pl.lit("d")).alias("lt_op"),
-            (~pl.col("role").is_in([OLD, AWAY])).alias("lt_answers"),
+            (~pl.col(_ROLE).is_in([OLD, AWAY])).alias("lt_answers"),
             *(
                 pl.when(live).then(pl.col(name)).alias(name)
                 for name in (*target.rules, *(["lt_overflow"] if kept else []))
@@ -60,7 +63,7 @@ class National:
         ]
         types = dict(WIRE_FIELDS) | {field.name: field.avro_type for field in national.fields}
         outside = f"{target.only.column}:not_concerned" if target.only else None
-        self._away = pl.when(pl.col("role") == AWAY).then(pl.lit(outside, pl.String))
+        self._away = pl.when(pl.col(_ROLE) == AWAY).then(pl.lit(outside, pl.String))
         self._constants = pl.DataFrame(
             [
                 pl.Series(name, [constants.get(name)], COLUMN_TYPES[avro]).new_from_index(0, _READY_ROWS)
@@ -91,7 +94,7 @@ class National:
             columns += records.origin.select("lt_system", "lt_dataset").get_columns()
         if not records.all_live:
             keep = _moved_or_not_old(keys, records, keep)
-            columns.append(records.roles.alias("role"))
+            columns.append(records.roles.alias(_ROLE))
         warned = _warnings(obtained, records, keep) if obtained.warnings else _NONE_WARNED
         if not warned.is_empty():
             columns.append(_warnings_as_text(warned, len(keys)))
