@@ -162,6 +162,8 @@ def _columns(found: pl.DataFrame, contract: Contract) -> pl.DataFrame:
         column = there.get(name)
         if column is None or column.dtype == pl.Null:
             column = pl.Series(name, [None], dtype).new_from_index(0, len(found))
+        elif column.dtype == pl.Int64 and avro == "double":
+            column = column.cast(dtype)  # written before the column became a double, as Avro lets it
         elif column.dtype != dtype:
             raise ContractError(
                 f"{contract.id}: column {name} comes as {column.dtype}, the contract says {avro}",

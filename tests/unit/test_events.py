@@ -1,5 +1,6 @@
 """Change events as records: what may be written as text, and what columns may be called."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,18 @@ from schemas.library import load_library
 from schemas.mapping import Translator
 from tests.unit.envelopes import event, frame
 from tests.unit.provinces import CONTRACT, write_contract, write_format
+
+
+def test_a_record_from_before_its_column_became_a_double_is_read(tmp_path: Path) -> None:
+    write_format(tmp_path, "thu.hoso.v1", "ma")
+    columns = {"id": "long", "ma": "string", "tien": "double"}
+    write_contract(tmp_path, "thu/hoso", {**CONTRACT, "columns": columns})
+    library = load_library([tmp_path])
+    contract = library.contracts["thu/hoso"]
+    older = replace(contract, columns={**contract.columns, "tien": "long"})
+    events = [event({"id": 1, "ma": "A", "tien": 5}, {"id": 1, "ma": "A", "tien": None}, op="u")]
+    changes = Translator(contract, library).translate(frame(events, older)).national["thu.hoso.v1"]
+    assert changes["lt_overflow"].to_list() == ['{"tien":5.0}']
 
 
 def test_a_boolean_is_written_true_or_false() -> None:
