@@ -49,6 +49,11 @@ class Layout:
         return b"".join((head, *bodies, SYNC)), len(head)
 
 
+def is_name(name: str) -> bool:
+    """Whether a column can have this name on the wire. Two underscores begin the names of our own columns."""
+    return _NAME.fullmatch(name) is not None and not name.startswith("__")
+
+
 def layout_of(schema: object) -> Layout:
     """The layout of an Avro record schema.
 
@@ -88,7 +93,7 @@ def _field_of(
 ) -> Field:
     name = str(field.get("name", ""))
     path = f"{path}.{name}" if path else name
-    if not _NAME.fullmatch(name) or name.startswith("__"):
+    if not is_name(name):
         raise _refused(path, "a name has letters a-z, digits and underscores, and not two underscores first")
     avro: Any = field.get("type")
     null_branch = None

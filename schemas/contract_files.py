@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import polars as pl
 from pydantic import Field
 
+from schemas.avro_layout import is_name
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
 from schemas.contracts import (
@@ -151,8 +152,15 @@ class _Loading:
         self.readable = readable(file.columns, file.lines)
 
     def contract(self, system: str, dataset: str) -> Contract:
+        for name in self.file.columns:
+            if not is_name(name):
+                text = f"a column cannot be named {name!r} on the wire"
+                next_step = "read a view that names it with a-z, 0-9 and _, a letter first"
+                raise self._error(("columns", name), text, next_step)
         for at, name in enumerate(self.file.key):
             self._column(name, ("key", at), among=self.file.columns)
+            if name in self.file.key[:at]:
+                raise self._error(("key", at), f"column {name} is in the key twice", "name it once")
         self._check_lines()
         self._check_status()
         for at, word in enumerate(self.file.missing):

@@ -300,6 +300,8 @@ def _check_names(file: _File, document: Document) -> None:
     for at, name in enumerate(file.key):
         if fields[name].items:
             raise document.error(("key", at), f"{name} is a list of items", "name fields of one text")
+        if name in file.key[:at]:
+            raise document.error(("key", at), f"field {name} is in the key twice", "name it once")
     if file.running and "dd" not in (fields[file.running.day].date_form or ""):
         raise document.error(
             ("running", "day"), f"{file.running.day} has no form of a day", "give it a date_form"
