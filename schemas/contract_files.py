@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from schemas.avro_layout import is_name
-from schemas.cleaning import Cleaner
+from schemas.cleaning import Cleaner, cleaned
 from schemas.codelists import CodeLists
 from schemas.contracts import (
     AvroType,
@@ -33,6 +33,7 @@ from schemas.formats import FormatField, NationalFormat
 from schemas.overflow import without_room
 from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
+from schemas.rules.cases import Condition
 from schemas.rules.lists import lists_in
 from schemas.rules.text import Copy, Form
 
@@ -166,6 +167,9 @@ class _Loading:
         for at, word in enumerate(self.file.missing):
             if word != word.lower():
                 raise self._error(("missing", at), "write it in small letters", "case does not count anyway")
+            if word != cleaned(word):
+                text, next_step = f"no cleaned text is {word!r}", f"write {cleaned(word)!r}, in Unicode NFC"
+                raise self._error(("missing", at), text, next_step)
         contract = Contract(
             system=system,
             dataset=dataset,
@@ -250,12 +254,36 @@ class _Loading:
     def _check_clean(self, words: Sequence[str], place: Place) -> None:
         """Words that are looked for among cleaned texts must be such texts, or none is ever found."""
         found = Cleaner(self.file.missing).clean({"is": pl.Series(words, dtype=pl.String)}).columns["is"]
-        for at, (word, cleaned) in enumerate(zip(words, found, strict=True)):
-            if word != cleaned:
-                text, next_step = f"no cleaned text is {word!r}", f"write {cleaned!r}, in Unicode NFC"
-                if cleaned is None:
+        for at, (word, there) in enumerate(zip(words, found, strict=True)):
+            if word != there:
+                text, next_step = f"no cleaned text is {word!r}", f"write {there!r}, in Unicode NFC"
+                if there is None:
                     text, next_step = f"{word!r} says that nothing is known", "take it out: it is never found"
                 raise self._error((*place, at), text, next_step)
+
+    def _check_conditions(self, part: object, place: Place, columns: Mapping[str, AvroType]) -> None:
+        """The words of every condition within a step. ``columns``: what its conditions ask."""
+        if isinstance(part, Condition):
+            self._check_clean(part.is_, (*place, "is"))
+            avro = columns.get(part.column, "string")  # of items that are no lines, all is text
+            if avro == "double":  # only an item's, which is compared as it is written
+                return
+            said = typed(pl.Series(part.is_, dtype=pl.String), avro, strict=False).cast(pl.String)
+            for at, (word, there) in enumerate(zip(part.is_, said, strict=True)):
+                if word != there:
+                    next_step = "write true or false" if avro == "boolean" else "write it as it stands there"
+                    raise self._error((*place, "is", at), f"no value of type {avro} is {word!r}", next_step)
+        elif isinstance(part, Strict):
+            if isinstance(part, List):
+                columns = self.file.lines[part.from_].columns if part.from_ in self.file.lines else {}
+            for name, field in type(part).model_fields.items():
+                self._check_conditions(getattr(part, name), (*place, field.alias or name), columns)
+        elif isinstance(part, Mapping):
+            for key, one in part.items():
+                self._check_conditions(one, (*place, key), columns)
+        elif isinstance(part, tuple):
+            for at, one in enumerate(part):
+                self._check_conditions(one, (*place, at), columns)
 
     def _rule_places(self, full_id: str, target: _Target, fields: Collection[str]) -> dict[str, Place]:
         """Where the rule of each field is written: in the target or, if not there, in the one it is like."""
@@ -317,6 +345,7 @@ class _Loading:
             step.hold(field, self.codes)
         except Complaint as complaint:
             raise self._error((*place, *complaint.place), complaint.text, complaint.next_step) from None
+        self._check_conditions(step, place, self.readable)
         return step.fitted(field) if isinstance(step, Rule) and field else step
 
     def _check_references(self, rules: Mapping[str, Rule], steps: Mapping[Place, Step]) -> None:

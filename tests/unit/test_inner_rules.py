@@ -1,6 +1,7 @@
 """Rules that hold rules, from the file of a contract to the national change."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ owner: Nobody
 version: 1
 table: t
 key: [id]
-columns: {id: string, ngay: string, loai: string, ten: string, ten_cu: string, phat: string}
+columns: {id: string, ngay: string, loai: string, ten: string, ten_cu: string, phat: string,
+  moi: boolean, so: long}
 missing: [không rõ]
 targets:
   thu.phat.v1:
@@ -52,6 +54,7 @@ targets:
           ma: {rule: code_at, from: xa, list: dvhc.xa, at: Ngay}
           ngay: {rule: date, from: ngay, precision: day}
 """
+NFD = unicodedata.normalize("NFD", "rất cũ")
 ROW = {"id": "1", "ngay": "4/5/2016", "loai": "mới", "ten": "NGUYỄN THỬ", "ten_cu": "LÊ CŨ", "phat": None}
 
 
@@ -173,6 +176,15 @@ def test_many_rows_are_translated_as_few_are(translate: Translate) -> None:
         ("then: {rule: name, from: ten_cu}", "then: {rule: name, from: ten, required: true}",
          "to the field", ""),
         ("is: [cũ, rất cũ]", "is: [cũ, rất  cũ]", "no cleaned text is", "single spaces"),
+        ("is: [cũ, rất cũ]", f"is: [cũ, {NFD}]", "no cleaned text is", "in Unicode NFC"),
+        ("is: [cũ, rất cũ]", "is: [cũ, Không rõ]", "says that nothing is known", "take it out"),
+        ("missing: [không rõ]", "missing: [không  rõ]", "no cleaned text is", "'không rõ'"),
+        ("missing: [không rõ]", f"missing: [{NFD}]", "no cleaned text is", "in Unicode NFC"),
+        ("loai, is: [cũ, rất cũ]", 'moi, is: ["True"]', "of type boolean is 'True'", "true or false"),
+        ("loai, is: [cũ, rất cũ]", 'so, is: ["01"]', "no value of type long is '01'", "as it stands there"),
+        ("soTien: {rule: number, from: tien}",
+         f"soTien: {{rule: when, cases: [{{if: {{column: a, is: [{NFD}]}},"
+         " then: {rule: number, from: tien}}]}", "no cleaned text is", "in Unicode NFC"),
         ("loai, missing: true", "loai", "asks one thing", "write is, or missing: true"),
         ("missing: true", "missing: true, is: [a]", "asks one thing", "write is, or missing: true"),
         ("column: loai, is", "column: loi, is", "no column loi", "did you mean loai?"),
@@ -241,7 +253,7 @@ def test_wrong_items_of_a_format(wrong: dict[str, Any], text: str, next_step: st
 def test_a_list_of_lines_names_columns_of_the_lines(tmp_path: Path) -> None:
     known = "{xa: string, tien: long, ngay: string}"
     lines = f"lines: {{phat: {{table: p, on: {{t_id: id}}, columns: {known}}}}}\n"
-    contract = CONTRACT.replace(", phat: string}", "}").replace("missing: [", f"{lines}missing: [")
+    contract = CONTRACT.replace(", phat: string,", ",").replace("missing: [", f"{lines}missing: [")
     with pytest.raises(ContractError) as caught:
         load_library([folder(tmp_path / "a", contract)])
     assert "the source has no column con" in caught.value.message
