@@ -84,6 +84,8 @@ class FileRegistry:
                 self._load(folder)
             except ContractError as error:
                 report(error)
+            except OSError as error:
+                report(_at_file(error, folder, "check the file and its rights"))
 
     @property
     def subjects(self) -> Sequence[str]:
@@ -207,6 +209,10 @@ class FileRegistry:
         return schema_id
 
 
+def _at_file(error: OSError, folder: Path, next_step: str) -> ContractError:
+    return ContractError(f"{error.filename or folder}:1: {error.strerror}", next_step=next_step)
+
+
 def _ids_of(shipped: bool) -> range:
     return _SHIPPED_IDS if shipped else _PROVINCE_IDS
 
@@ -219,6 +225,10 @@ def _read(avsc: Path, sha256: str, place: str) -> dict[str, Any]:
         raise ContractError(f"{avsc}:{error.lineno}: not JSON: {error.msg}") from None
     except UnicodeDecodeError:
         raise ContractError(f"{avsc}:1: not UTF-8 text") from None
+    except (ValueError, RecursionError):
+        raise ContractError(
+            f"{avsc}:1: nested too deep, or a number too long", next_step="put the file back from the history"
+        ) from None
     if not isinstance(schema, dict):
         raise ContractError(f"{avsc}:1: not an Avro record schema")
     found = _checked(schema, f"{avsc}:1")

@@ -126,6 +126,8 @@ SHA = fingerprint(FIRST)
         (f"id,subject,sha256\n1,a value,{SHA}\n", None, "ids.csv:2: the subject or the SHA-256"),
         (f"id,subject,sha256\n1,a-value,{SHA}\n", SECOND, "1.avsc:1: the schema is"),
         (f"id,subject,sha256\n1,a-value,{SHA}\n", "{\n oops", "1.avsc:2: not JSON"),
+        (f"id,subject,sha256\n1,a-value,{SHA}\n", 100_000 * "[", "1.avsc:1: nested too deep"),
+        (f"id,subject,sha256\n1,a-value,{SHA}\n", 5_000 * "9", "1.avsc:1: nested too deep, or a number too"),
         (f"id,subject,sha256\n1,a-value,{SHA}\n", [], "1.avsc:1: not an Avro record schema"),
         ("id,subject,sha256\n", FIRST, "1.avsc:1: no line of ids.csv gives this file an id"),
         (None, FIRST, "1.avsc:1: no line of ids.csv gives this file an id"),
@@ -144,6 +146,18 @@ def test_a_folder_that_breaks_a_rule_is_not_loaded(
         FileRegistry(folders[:1])
     assert message in error.value.message
     assert error.value.message.startswith(str(registry))
+
+
+@pytest.mark.parametrize("name", ["ids.csv", "1.avsc"])
+def test_a_folder_in_place_of_a_file_is_told(folders: list[Path], name: str) -> None:
+    FileRegistry(folders[:1]).register("a-value", FIRST)
+    path = folders[0] / "registry" / name
+    path.unlink()
+    path.mkdir()
+    told: list[ContractError] = []
+    FileRegistry(folders[:1], told.append)
+    assert [one.message for one in told] == [f"{path}:1: Is a directory"]
+    assert "rights" in told[0].next_step
 
 
 def test_two_province_folders_that_give_one_id_are_told_apart(folders: list[Path], tmp_path: Path) -> None:
