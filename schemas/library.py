@@ -70,11 +70,16 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
     load_added()
     every = [SHIPPED]
     for folder in folders:
-        if folder.is_dir():
-            every.append(folder)
-        else:
+        try:
+            any(folder.iterdir())  # a folder without rights would seem empty
+        except (FileNotFoundError, NotADirectoryError):
             text, next_step = f"{folder}:1: no such folder", "correct LIENTHONG_CONTRACTS, or make the folder"
             report(ContractError(text, next_step=next_step))
+        except OSError as error:
+            next_step = "correct LIENTHONG_CONTRACTS, or the folder's rights"
+            report(ContractError(f"{folder}:1: {error.strerror}", next_step=next_step))
+        else:
+            every.append(folder)
     reading = _Reading(every, report)
     codes = CodeLists(
         reading.load("codes", "*.csv", lambda path, _: load_code_list(path), lambda one: one.name)

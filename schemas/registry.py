@@ -68,9 +68,9 @@ class FileRegistry:
     """The schemas of the given library folders. Reads everything at once; may be used by several threads.
 
     The first folder is the shipped library, the others are a province's. Raises ``ContractError`` with file
-    and line if an id is given twice or out of its folder's range, if a schema is not what its fingerprint
-    says, or if it holds types that do not travel in columns; with ``report``, tells that and does without the
-    rest of the folder.
+    and line if a file cannot be read, if an id is given twice or out of its folder's range, if a schema is
+    not what its fingerprint says, or if it holds types that do not travel in columns; with ``report``, tells
+    that and does without the rest of the folder.
     """
 
     def __init__(self, folders: Sequence[Path], report: Report = raise_it) -> None:
@@ -124,8 +124,9 @@ class FileRegistry:
     def register(self, subject: str, schema: Mapping[str, Any]) -> int:
         """Write a schema into the last folder under a new id, or find its id if it is the subject's newest.
 
-        Raises ``ContractError`` if the schema does not travel in columns or the folder's ids are used up. Not
-        for two processes at once on one folder: the next load would find the id given twice.
+        Raises ``ContractError`` if the schema does not travel in columns, the folder's ids are used up or the
+        folder cannot be written. Not for two processes at once on one folder: the next load would find the id
+        given twice.
         """
         if not _SUBJECT.fullmatch(subject):
             raise ContractError(f"subject {subject!r}: use letters, digits, dot, dash and underscore only")
@@ -143,7 +144,11 @@ class FileRegistry:
         as_written: dict[str, Any] = json.loads(
             json.dumps(schema)
         )  # our own, whatever becomes of the caller's
-        self._write(folder, RegisteredSchema(schema_id, subject, as_written, sha256))
+        try:
+            self._write(folder, RegisteredSchema(schema_id, subject, as_written, sha256))
+        except OSError as error:
+            next_step = "let the account that registers write there, and register again"
+            raise _at_file(error, folder, next_step) from None
         return schema_id
 
     def _write(self, folder: Path, registered: RegisteredSchema) -> None:

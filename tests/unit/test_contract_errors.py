@@ -282,6 +282,13 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert "LIENTHONG_CONTRACTS" in caught.value.next_step
 
 
+def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    folder = tmp_path / (300 * "x")  # as one without rights, which root would have all the same
+    with pytest.raises(ContractError, match=r"x:1: File name too long") as caught:
+        load_library([folder])
+    assert "rights" in caught.value.next_step
+
+
 def test_a_gap_that_the_head_tells_of_is_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "codes" / "x.csv"
     path.parent.mkdir()

@@ -160,6 +160,15 @@ def test_a_folder_in_place_of_a_file_is_told(folders: list[Path], name: str) -> 
     assert "rights" in told[0].next_step
 
 
+def test_a_folder_that_cannot_be_written_gets_no_id(folders: list[Path]) -> None:
+    registry = FileRegistry(folders)
+    folders[1].write_text("no folder")
+    with pytest.raises(ContractError, match=rf"{folders[1]}/registry:1: Not a directory") as error:
+        registry.register("a-value", FIRST)
+    assert "write there" in error.value.next_step
+    assert registry.versions("a-value") == []
+
+
 def test_two_province_folders_that_give_one_id_are_told_apart(folders: list[Path], tmp_path: Path) -> None:
     other = tmp_path / "other"
     FileRegistry(folders).register("a-value", FIRST)
