@@ -177,6 +177,8 @@ def _timeline(one: CodeList, by: Sequence[str]) -> Timeline:
 
 def _steps(timeline: Timeline, take: Inputs) -> Sequence[Mapping[str, pl.Expr]]:
     """From ``text`` and ``at`` to ``known`` and ``mark``: the step of the text that began last by the day."""
+    if timeline.texts.is_empty():  # by name alone, and every name is a hint
+        return [{"known": pl.lit(value=False), "mark": pl.lit(NONE)}]
     text, at, rank, step = (take.step(name) for name in ("text", "at", "rank", "step"))
     texts, last = pl.lit(timeline.texts), len(timeline.texts) - 1
     key = rank.cast(pl.Int64) * 2**DAY_BITS + at.to_physical().cast(pl.Int64) - FIRST_DAY

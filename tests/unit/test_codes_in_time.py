@@ -233,6 +233,18 @@ def test_a_name_of_several_units_is_exact_where_their_times_differ() -> None:
     assert isinstance(CODES.resolve("dvhc.xa", "Xã Không Có"), Unknown)
 
 
+def test_a_list_whose_names_are_all_hints_knows_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "codes" / "x.csv"
+    path.parent.mkdir()
+    path.write_text(f"{HEAD}code,name,valid_from,evidence\n1,a,2020-01-01,U\n")
+    codes, at = load_library([tmp_path]).codes, {"at": pl.Series([TWO_LEVELS] * 3)}
+    given = {"list": "x", "at": "ngay", "by": ["name"]}
+    found = obtained("code_at", ["a", "1", None], codes, at, **given)
+    found += obtained("code_now", ["a", "1", None], codes, at, on=TWO_LEVELS, **given)
+    unknown = (None, "code_unknown")
+    assert [(one.value, one.problem) for one in found] == [unknown, unknown, (None, None)] * 2
+
+
 def test_types_are_read_from_the_head() -> None:
     spelt = spelling("Thành phố=TP TP. | Xã=X.", "Tỉnh=T.")
     assert spelt.key("TP Huế") == spelt.key("thành phố Huế") == "thànhphốhuế"
