@@ -15,6 +15,7 @@ What became of units is in ``codes/successors/<name>.csv``: ``code,successor,on`
 ``on``, and a code its unit has from that day; several lines if it was divided.
 """
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -152,8 +153,9 @@ def read_table(
             text.encode(), skip_lines=start - 1, infer_schema=False, raise_if_empty=False, quote_char='"'
         )
     except pl.exceptions.PolarsError as error:
-        told = str(error).splitlines()[0]
-        raise _wrong(path, start, f"not a CSV table: {told}", "one row, one line") from None
+        line, told = _too_wide(text, start) or (start, str(error).splitlines()[0])
+        next_step = "one row, one line; a text with a comma stands in quotes"
+        raise _wrong(path, line, f"not a CSV table: {told}", next_step) from None
     for column in table.columns:
         if column not in columns:
             raise _wrong(path, start, f"unknown column {column}", "known columns: " + ", ".join(columns))
@@ -165,6 +167,21 @@ def read_table(
     empty = [(pl.col(column).is_null(), f"{column} is empty", "fill it in") for column in needed]
     _Checking(path, start).refuse(table, *empty)
     return head, table, start
+
+
+def _too_wide(text: str, start: int) -> tuple[int, str] | None:
+    """Line of the first row with more fields than the header, and what to say of it. Polars tells no line."""
+    rows = csv.reader(f"{line}\n" for line in text.split("\n")[start - 1 :])
+    width, above = 0, start
+    try:
+        for row in rows:
+            width = width or len(row)
+            if len(row) > width:
+                return above, f"the row has {len(row)} fields, the header {width}"
+            above = start + rows.line_num
+    except csv.Error:
+        pass
+    return None
 
 
 def _head(path: Path, text: str, keys: tuple[str, ...]) -> tuple[Mapping[str, str], int]:

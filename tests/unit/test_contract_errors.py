@@ -204,7 +204,10 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (LIST, HEAD + "code,name\n1,a\n2,\n", 6, "name is empty", "fill"),
         (LIST, HEAD + "code,name\n1,a\n2,b\n2,c\n1,d\n", 7, "already has", "end one"),
         (LIST, HEAD + "code,name\n1 ,a\n", 5, "the code is not clean", "NFC"),
-        (LIST, HEAD + "code,name\n1,a,b\n", 4, "not a CSV table", "one row, one line"),
+        (LIST, HEAD + "code,name\n1,a,b\n", 5, "not a CSV table: the row has 3 fields", "one row, one line"),
+        (LIST, HEAD + 'code,name\n1,"a\nb"\n\n2,a,b\n', 8, "the row has 3 fields, the header 2", "quotes"),
+        (LIST, HEAD + "code,name\n" + "1,a\n" * 5_000 + "2,b,\n", 5_005, "the row has 3 fields", "quotes"),
+        (LIST, HEAD + 'code,name\n1,"a\n', 4, "not a CSV table", "one row"),
         (LIST, HEAD + "code,name,sentinel\n1,a,none\n", 5, "sentinel is none of", "nothing, other"),
         (LIST, HEAD + "code,name,evidence\n1,a,?\n", 5, "evidence is none of", "V, I, U"),
         (
