@@ -2,11 +2,13 @@
 own.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-from itertools import takewhile
+from itertools import product, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +29,12 @@ from schemas.rules.added import load_added
 SHIPPED = Path(str(files(__package__)))
 #: Ends the name of a contract's examples, which lie beside it.
 EXAMPLES = ".examples.yaml"
+#: How the files of a folder end, and endings that people mean the same by.
+_ENDINGS = {
+    "codes": (".csv", re.compile(r"\.csv(\.txt)?$", re.IGNORECASE)),
+    "formats": (".avsc", re.compile(r"\.avsc(\.txt)?$", re.IGNORECASE)),
+    "contracts": (".yaml", re.compile(r"\.ya?ml(\.txt)?$", re.IGNORECASE)),
+}
 
 T = TypeVar("T")
 
@@ -80,6 +88,7 @@ def read_library(folders: Sequence[Path], report: Report) -> Library:
             report(ContractError(f"{folder}:1: {error.strerror}", next_step=next_step))
         else:
             every.append(folder)
+    _check_endings(every, report)
     reading = _Reading(every, report)
     codes = CodeLists(
         reading.load("codes", "*.csv", lambda path, _: load_code_list(path), lambda one: one.name)
@@ -217,6 +226,27 @@ class _Reading:
                 else:
                     found[name(one)] = (path, one)
         return [one for _, one in found.values()]
+
+
+def _check_endings(folders: Iterable[Path], report: Report) -> None:
+    """A file that ends nearly as it should, and a folder without rights, are passed over without a word.
+
+    Anything else may lie there: a README, hidden files, what an editor keeps.
+    """
+
+    def unreadable(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            text, next_step = f"{error.filename}:1: {error.strerror}", "check the folder and its rights"
+            report(ContractError(text, next_step=next_step))
+
+    for folder, (kind, (ending, alike)) in product(folders, _ENDINGS.items()):
+        for place, inner, names in os.walk(folder / kind, onerror=unreadable):
+            inner[:] = sorted(one for one in inner if not one.startswith("."))
+            for name in sorted(one for one in names if not one.startswith(".")):
+                found = alike.search(name)
+                if found and found[0] != ending:
+                    text = f"{Path(place, name)}:1: the name ends with {found[0]}, so nobody reads the file"
+                    report(ContractError(text, next_step=f"let it end with {ending}, or take it away"))
 
 
 def _loaded(load: Callable[[Path, Path], T], path: Path, folder: Path) -> T:

@@ -292,6 +292,39 @@ def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
     assert "rights" in caught.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("contracts/a/b.yml", ".yml", ".yaml"),
+        ("contracts/a/b.YAML", ".YAML", ".yaml"),
+        ("contracts/a/b.yaml.txt", ".yaml.txt", ".yaml"),
+        ("contracts/a/b.examples.yml", ".yml", ".yaml"),
+        ("formats/a/b/v1.AVSC", ".AVSC", ".avsc"),
+        ("codes/successors/x.csv.txt", ".csv.txt", ".csv"),
+    ],
+)
+def test_a_file_that_ends_nearly_as_it_should_is_told(
+    name: str, wrong: str, right: str, tmp_path: Path
+) -> None:
+    error = refused(tmp_path, name, "")
+    assert error.message == f"{tmp_path / name}:1: the name ends with {wrong}, so nobody reads the file"
+    assert error.next_step == f"let it end with {right}, or take it away"
+
+
+def test_what_else_lies_in_a_library_is_nobodys_business(tmp_path: Path) -> None:
+    for name in ("README.md", "a/.b.yml.swp", ".git/x.yml", "a/b.yaml.bak", "a/b.yaml~", "a/ghi chú"):
+        path = tmp_path / "contracts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("not ours")
+    load_library([tmp_path])
+
+
+def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "contracts").write_text("no folder")
+    with pytest.raises(ContractError, match="contracts:1: Not a directory"):
+        load_library([tmp_path])
+
+
 def test_a_gap_that_the_head_tells_of_is_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "codes" / "x.csv"
     path.parent.mkdir()
