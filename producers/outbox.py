@@ -160,6 +160,9 @@ class Outbox(Protocol):
         it returns: a row never gets another number.
         """
 
+    def number_above(self, dataset: str, seq: int) -> None:
+        """Give the dataset's next change a number above this one."""
+
     def pending(self, after: int, limit: int, characters: int) -> list[Change]:
         """Numbered, unacknowledged rows with an id above ``after``, in order of id; as many as ``number``."""
 

@@ -123,6 +123,10 @@ class PostgresOutbox:
         self._floor.reached(rows[-1][0] if rows else None)
         return [of_row(row) for row in rows]
 
+    def number_above(self, dataset: str, seq: int) -> None:
+        query = f"UPDATE {DATASETS} SET next_seq = greatest(next_seq, %s) WHERE dataset = %s"
+        self._session.rows(query, (seq + 1, dataset))
+
     def pending(self, after: int, limit: int, characters: int) -> list[Change]:
         return [of_row(row) for row in self._session.rows(_PENDING, (after, limit, characters))]
 

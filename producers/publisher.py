@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any, Final
@@ -18,6 +18,7 @@ from kafka.errors import (
 )
 
 from producers.envelope import Outgoing
+from producers.topic_numbers import highest_numbers
 from schemas.errors import SettingsError, TryAgain
 
 #: The broker's own limit decides; this is only above every sensible one.
@@ -64,6 +65,14 @@ class Publisher:
             raise self._away(error) from None
         finally:
             admin.close()
+
+    def highest(self, topics: Collection[str]) -> Mapping[str, int]:
+        """The highest number that each topic holds near its ends. ``TryAgain`` if the broker is away."""
+        require_listener(self._broker)
+        try:
+            return highest_numbers(self._broker, topics, client_id=self._client_id)
+        except KafkaError as error:
+            raise self._away(error) from None
 
     def publish(
         self, records: Sequence[Outgoing], *, waiting: Callable[[], None] = lambda: None

@@ -317,10 +317,42 @@ class Relay:
     def _learn(self, states: Sequence[State]) -> None:
         """Prepare encoders. A dataset that gets none is tried again at the next look."""
         try:
-            self._encoders = {**self._encoders, **self._prepare(self._outbox, states)}
+            prepared = self._prepare(self._outbox, states)
+            self._number_above(
+                {one: encoder.topic for one, encoder in prepared.items() if one not in self._encoders}, states
+            )
+            self._encoders = {**self._encoders, **prepared}
         finally:
             wanted = _definitions(states).items()
             self._seen = {dataset: one for dataset, one in wanted if dataset in self._encoders}
+
+    def _number_above(self, topics: Mapping[str, str], states: Sequence[State]) -> None:
+        """Give no number that a topic has already.
+
+        An outbox that was restored from a backup, or made anew, would do so. To the national store that is a
+        change it has, or an older one: it would be answered "applied" or "stale", and never be there.
+
+        Args:
+            topics: by dataset.
+            states: of all datasets.
+        """
+        if not topics:
+            return
+        highest = self._publisher.highest(topics.values())
+        for state in states:
+            dataset = state.capture.dataset
+            last = highest.get(topics.get(dataset, ""), 0)
+            if last >= state.next_seq:
+                self._outbox.number_above(dataset, last)
+                logger.error(
+                    "the outbox counts behind its topic: it was restored from a backup, or made anew; numbers"
+                    " go on above the topic's",
+                    dataset=dataset,
+                    next_seq=state.next_seq,
+                    topic_has=last,
+                    next_step=f"run: lienthong capture snapshot {dataset}; then have the province run:"
+                    f" lienthong reconcile run {dataset} (runbook LienthongNumbersMissing)",
+                )
 
     def _wait(self, problem: TryAgain) -> None:
         """Say what is away, and wait; end the process if it has been away too long."""

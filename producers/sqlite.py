@@ -98,6 +98,10 @@ class SqliteOutbox:
             )
         return sorted(numbered, key=attrgetter("id"))
 
+    def number_above(self, dataset: str, seq: int) -> None:
+        query = f"UPDATE {DATASETS} SET next_seq = max(next_seq, ?) WHERE dataset = ?"
+        self._session.rows(query, (seq + 1, dataset))
+
     def pending(self, after: int, limit: int, characters: int) -> list[Change]:
         return [of_row(row) for row in self._session.rows(_fitting(_PENDING), (after, limit, characters))]
 

@@ -27,6 +27,16 @@ class OutboxLaws:
         lab.insert(11)
         assert [row.seq for row in lab.number()] == [11]
 
+    def test_numbers_go_on_above_one_that_was_given_elsewhere(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1)
+        assert lab.number()[0].seq == 1
+        lab.outbox.number_above(SOHO.dataset, 7)
+        lab.outbox.number_above(SOHO.dataset, 3)
+        lab.insert(2)
+        assert lab.number()[0].seq == 8
+        assert [state.next_seq for state in lab.outbox.states()] == [9]
+
     def test_each_dataset_counts_for_itself(self, lab: CaptureLab) -> None:
         make_pairs(lab)
         lab.install()

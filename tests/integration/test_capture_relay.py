@@ -123,6 +123,20 @@ def test_a_second_relay_waits_and_takes_over(agency: Agency) -> None:
     assert {event.seq for event in agency.events()} == set(range(1, 31))
 
 
+def test_an_outbox_restored_from_a_backup_gives_no_number_twice(agency: Agency) -> None:
+    relay = agency.start()
+    agency.insert(1, 30)
+    agency.drained()
+    agency.end(relay)
+    agency.lab.hand.run("DELETE FROM lienthong_outbox WHERE seq > 20")  # as it was yesterday
+    agency.lab.hand.run("UPDATE lienthong_outbox_dataset SET next_seq = 21")
+    agency.start()
+    agency.insert(31, 35)
+    agency.drained()
+    assert sorted(event.seq for event in agency.events()) == list(range(1, 36))
+    assert agency.log.count("the outbox counts behind its topic") == 1
+
+
 def test_sigterm_while_the_broker_is_away_ends_in_time(on_postgres: Agency) -> None:
     agency = on_postgres
     relay = agency.start()

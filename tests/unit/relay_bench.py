@@ -1,7 +1,7 @@
 """A relay on its bench: an outbox in memory, a broker that obeys, and a clock that does not tick."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
@@ -34,6 +34,7 @@ class MemoryOutbox:
     calls: list[str] = field(default_factory=list)
     captures: dict[str, bool] = field(default_factory=lambda: {A: True, B: True})
     columns: dict[str, str] = field(default_factory=lambda: {"id": "long"})  #: of dataset A
+    floors: dict[str, int] = field(default_factory=dict)  #: numbers are given above these
     connector: str = "memory"
     database: str = "thu"
     leading: bool = False
@@ -60,7 +61,7 @@ class MemoryOutbox:
         return [
             State(
                 capture=replace(capture(dataset), columns=self.columns if dataset == A else {"id": "long"}),
-                captured=True, in_place=in_place, next_seq=1, waiting=2,
+                captured=True, in_place=in_place, next_seq=self.floors.get(dataset, 0) + 1, waiting=2,
                 oldest_seconds=3.0, snapshot="none", snapshot_rows=0,
             )
             for dataset, in_place in self.captures.items()
@@ -71,9 +72,14 @@ class MemoryOutbox:
         self._called("number")
         fresh = [one for one in self.changes if one.seq == 0 and one.dataset in datasets][:limit]
         for one in fresh:
-            last = max(other.seq for other in self.changes if other.dataset == one.dataset)
+            given = max(other.seq for other in self.changes if other.dataset == one.dataset)
+            last = max(given, self.floors.get(one.dataset, 0))
             self.changes[one.id - 1] = replace(one, seq=last + 1)
         return [self.changes[one.id - 1] for one in fresh]
+
+    def number_above(self, dataset: str, seq: int) -> None:
+        self._called(f"number_above {dataset} {seq}")
+        self.floors[dataset] = max(seq, self.floors.get(dataset, 0))
 
     def pending(self, after: int, limit: int, characters: int) -> list[Change]:
         self._called("pending")
@@ -105,10 +111,14 @@ class ObedientPublisher(Publisher):
         super().__init__("nowhere:1", client_id="test")
         self.sent: list[tuple[str, str]] = []
         self.batches: list[int] = []
+        self.numbers: dict[str, int] = {}  #: topic -> highest
         self.verdicts: Callable[[Outgoing], Verdict] = lambda _: ACK
         self.seconds_of_silence = 0
         self.abandoned = 0
         self.failure = "NotEnoughReplicasError"
+
+    def highest(self, topics: Collection[str]) -> Mapping[str, int]:
+        return {topic: self.numbers[topic] for topic in topics if topic in self.numbers}
 
     def publish(
         self, records: Sequence[Outgoing], *, waiting: Callable[[], None] = lambda: None

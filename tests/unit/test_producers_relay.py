@@ -325,6 +325,34 @@ def test_a_dataset_that_is_broken_at_the_start_is_relayed_once_it_is_mended(benc
     assert bench.prepared == 3, "at the start, at the first look, and once it was mended"
 
 
+# --- numbers ---------------------------------------------------------------------------------------
+
+
+def test_an_outbox_restored_from_a_backup_gives_no_number_that_its_topic_has(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.publisher.numbers = {A: 7, B: 0}
+    bench.outbox.write("x", seq=3)
+    bench.outbox.write("y")
+    bench.outbox.write("b", dataset=B)
+    bench.run(bench.write("z"), bench.forward(11), bench.forward(0))
+    assert [one.seq for one in bench.outbox.changes] == [3, 8, 1, 9]
+    said = capsys.readouterr().out
+    assert said.count("the outbox counts behind its topic") == 1
+    assert f"capture snapshot {A}" in said
+
+
+def test_a_dataset_that_was_made_anew_later_goes_on_above_its_topic(bench: Bench) -> None:
+    encoder = bench.encoders.pop(A)
+    bench.publisher.numbers = {A: 7}
+
+    def installed() -> None:
+        bench.encoders[A] = encoder
+
+    bench.run(installed, bench.write("x"), bench.forward(11), bench.forward(0))
+    assert [one.seq for one in bench.outbox.changes] == [8]
+
+
 # --- the end -------------------------------------------------------------------------------------------
 
 
