@@ -34,7 +34,7 @@ from schemas.overflow import without_room
 from schemas.rings import ring
 from schemas.rules import CHECKS, RULES, Check, Complaint, Rule, Step, Unless
 from schemas.rules.cases import Condition
-from schemas.rules.lists import lists_in
+from schemas.rules.lists import List, lists_in
 from schemas.rules.text import Copy, Form
 
 S = TypeVar("S", bound=Step)

@@ -382,7 +382,7 @@ def test_a_topic_made_anew_halts_until_a_person_says_so_however_long_it_grows(
             assert claims.ready([P0])[0] == {}
             await asyncio.sleep(0.01)
         assert "ended before it: it was made anew" in claims.halted[P0].reason
-        store.accept_loss(ROAD, P0, expected=100, offset=0)
+        store.accept_loss(ROAD, P0, expected=100, offset=0, who="thu", why="thử")
         await until_ready(claims, [P0])
         assert log.sought[P0] == 0
 

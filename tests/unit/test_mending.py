@@ -187,7 +187,7 @@ def test_a_log_that_is_read_again_opens_again_what_it_blocks(lab: HopLab) -> Non
     lab.run(bad, lab.change(1))
     lab.store.ask(ALL, "drop", **ME)
     lab.mend()
-    lab.store.accept_loss(ROAD, lab.position, expected=2, offset=0)
+    lab.store.accept_loss(ROAD, lab.position, expected=2, offset=0, **ME)
     lab.epoch, lab.offset = lab.epoch + 1, 0
     lab.worker()
     lab.run(lab.raw(bad.key, bad.value, seq=1))
