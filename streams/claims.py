@@ -411,7 +411,8 @@ class Claims:
             "partition halted",
             why=reason,
             next_step="bring the records back (lienthong capture snapshot), then: "
-            f"lienthong road accept-loss {position.topic} {position.partition}{self._reader()}",
+            f"lienthong road accept-loss {position.topic} {position.partition}{self._reader()}"
+            + ("" if lost else " --anew"),
         )
 
     def _reader(self) -> str:

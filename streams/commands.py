@@ -106,13 +106,17 @@ def accept_loss(
         str | None,
         typer.Option(metavar="SYSTEM/DATASET", help="The inbound contract whose reader the log names."),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="The topic was deleted and made anew: read it from its begin.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this the command only tells.")] = False,
     why: Annotated[str, typer.Option("--why", help="Kept in the audit log with your name.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who does it; default: the user of the machine.")] = "",
 ) -> None:
     """Go on behind records that retention deleted before they were read.
 
-    Bring the records back first (a new snapshot), or their changes stay unknown to the national store. Who
+    Bring the records back first (a new snapshot), or their changes stay unknown to the national store. With
+    --anew a topic that was made anew is read from its begin, also once it has grown past the ledger. Who
     lets the partition go on, and from which offset to which, is noted in the audit log; --yes needs --why.
     """
     from streams.loss import Deed, accept
@@ -122,5 +126,6 @@ def accept_loss(
         raise SettingsError("--yes needs --why", next_step="say why the loss is accepted, and who decided it")
     deed = Deed(who=who(by), why=why) if yes else None
     with closing(open_store(settings.store)) as store:
-        told = accept(store, settings, Position(topic=topic, partition=partition), inbound=inbound, deed=deed)
+        here = Position(topic=topic, partition=partition)
+        told = accept(store, settings, here, inbound=inbound, anew=anew, deed=deed)
     typer.echo(told)

@@ -25,12 +25,14 @@ def accept(
     position: Position,
     *,
     inbound: str | None = None,
+    anew: bool = False,
     deed: Deed | None = None,
 ) -> str:
     """Move the ledger to where the log can be read again; returns what was (or would be) done.
 
     Args:
         inbound: the contract whose reader lost records, and not the road's own.
+        anew: the topic was made anew, and may have grown past the ledger since; nobody can tell from offsets.
         deed: who takes the loss on himself, noted in the audit log; None: it is only told.
 
     Raises:
@@ -48,11 +50,11 @@ def accept(
             next_step="see the names in the worker's log, or: lienthong store status",
         )
     begin, end = _bounds(settings.broker, position)
-    if begin <= stands <= end:
+    if begin <= stands <= end and not anew:
         raise LienthongError(f"nothing is lost in {name}: the ledger's offset {stands} can be read")
     lost = (
         f"{begin - stands} records ({stands} to {begin - 1}) are gone"
-        if stands < begin
+        if stands < begin and not anew
         else "the topic was made anew"
     )
     if deed is not None:

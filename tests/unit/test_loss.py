@@ -71,3 +71,13 @@ def test_whose_word_it_was_and_from_where_to_where_is_kept(store: ProofStore) ->
     assert (deed.who, deed.action, deed.why) == ("lan", "accept_loss", "gửi lại bằng snapshot")
     assert deed.detail == "lienthong: province.thu.so 3: 5 to 9"
     assert len(store.deed_hashes()) == sum(block.whole for block in store.blocks_of(None)) == 1
+
+
+def test_a_topic_made_anew_is_read_from_its_begin_though_it_has_grown_past_the_ledger(
+    store: ProofStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loss, "_bounds", lambda broker, position: (0, 20))
+    assert "nothing is lost" in str(accept("--yes", "--why", "thử").exception)
+    assert "the topic was made anew; --yes moves the ledger from 5 to 0" in accept("--anew").stdout
+    assert accept("--anew", "--yes", "--why", "thử").exit_code == 0
+    assert stands(store) == 0
