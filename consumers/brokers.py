@@ -19,7 +19,7 @@ def require_listener(brokers: str, *, timeout_seconds: float = 5.0) -> None:
 
     Raises ``TryAgain`` if none does, ``SettingsError`` if the text is no list of addresses.
     """
-    for host, port in _addresses(brokers):
+    for host, port in addresses(brokers):
         try:
             with closing(socket.create_connection((host, port), timeout=timeout_seconds)):
                 return
@@ -39,7 +39,8 @@ def told(brokers: str) -> Iterator[None]:
         ) from problem
 
 
-def _addresses(brokers: str) -> list[tuple[str, int]]:
+def addresses(brokers: str) -> list[tuple[str, int]]:
+    """Hosts and ports of bootstrap servers. Raises ``SettingsError`` if the text is no list of addresses."""
     found = []
     for address in brokers.split(","):
         host, colon, port = address.strip().rpartition(":")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from consumers.brokers import require_listener
+from consumers.brokers import addresses
 from consumers.commands import who
 from consumers.opening import open_store
 from consumers.store import Position, inbound_name
@@ -51,7 +51,7 @@ def run(
 
     configure_logs(json_lines=json_logs)
     settings = load_settings(RoadSettings)
-    require_listener(settings.broker)  # a text that is no address would end the process as a fault of ours
+    addresses(settings.broker)  # else a text that is none would end the process as a fault of ours
     hops = [only] if only else list(Hop)
     run_worker(settings, load_library(settings.contract_folders), name=name or default_name(), hops=hops)
 

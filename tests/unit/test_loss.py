@@ -51,8 +51,16 @@ def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
     assert (stands(store), store.deeds(0)) == (5, [])
 
 
-@pytest.mark.parametrize("words", [("accept-loss", HERE.topic, "3"), ("topics",), ("run",)])
-@pytest.mark.parametrize(("broker", "code"), [("localhost:abc", 2), ("127.0.0.1:1", 75)])
+@pytest.mark.parametrize(
+    ("words", "broker", "code"),
+    [
+        (("accept-loss", HERE.topic, "3"), "localhost:abc", 2),
+        (("accept-loss", HERE.topic, "3"), "127.0.0.1:1", 75),
+        (("topics",), "localhost:abc", 2),
+        (("topics",), "127.0.0.1:1", 75),
+        (("run",), "localhost:abc", 2),  # a broker that does not answer is waited for
+    ],
+)
 def test_a_broker_that_cannot_be_asked_is_told(
     store: ProofStore, words: tuple[str, ...], broker: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
