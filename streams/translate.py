@@ -374,14 +374,15 @@ def keys_left(
 ) -> list[Left]:
     """The national keys that the refused updates of a batch had before: their records may have moved.
 
-    ``rows``: those that were refused, for whatever reason, and maybe others.
+    Of a refused row of a snapshot it is the key that it has: the next change, which has it as the key before,
+    may be superseded. ``rows``: those that were refused, for whatever reason, and maybe others.
     ``before`` is translated as if it were deleted; one that has no key then never stood in the store.
     """
-    if contract.source or not rows or frame["before"].null_count() == len(frame):
+    if contract.source or not rows:
         return []
-    refused = frame.filter(
-        pl.col("__row").is_in(list(rows)) & (pl.col("op") == "u") & pl.col("before").is_not_null()
-    )
+    known = pl.when(pl.col("op") == "u").then("before").otherwise("after")
+    refused = frame.filter(pl.col("__row").is_in(list(rows)) & pl.col("op").is_in(["u", "r"]))
+    refused = refused.with_columns(before=known).filter(pl.col("before").is_not_null())
     if refused.is_empty():
         return []
     deleted = translator.translate(refused.with_columns(op=pl.lit("d")))

@@ -51,6 +51,13 @@ def waits(lab: HopLab) -> list[int]:
     return [int(one.seq or 0) for row in lab.store.open_rejects(ALL) for one in lab.store.behind(row.id)]
 
 
+def keys_noted(lab: HopLab) -> list[tuple[str, str]]:
+    """Records of ``FORMAT``, and national keys that they may have left."""
+    query = sa.select(left.c.source_key, left.c.lt_key).where(left.c.format == FORMAT)
+    with sa.create_engine(lab.url).connect() as connection:
+        return [(source_key, key) for source_key, key in connection.execute(query)]
+
+
 def meanwhile(lab: HopLab, monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
     """Let a person do something after the worker has read what is asked for, once."""
 
@@ -300,6 +307,22 @@ def test_the_key_that_a_refused_update_had_before_is_noted(
     lab.run(lab.change(2))
     lab.run(lab.change(2, before={**GOOD, "id": 2, "so_dk": "2/2016"}, so_dk="77/2016", **fault))
     assert [row.reject.rule for row in lab.store.open_rejects(ALL)] == [rule]
-    with sa.create_engine(lab.url).connect() as connection:
-        query = sa.select(left.c.source_key, left.c.lt_key).where(left.c.format == FORMAT)
-        assert connection.execute(query).all() == [("2", "20656|01/2016|2/2016|04.05.2016")]
+    assert keys_noted(lab) == [("2", "20656|01/2016|2/2016|04.05.2016")]
+
+
+def test_the_key_of_a_refused_row_of_a_snapshot_is_noted(lab: HopLab) -> None:
+    """The change that left it may be superseded, and nobody else knows of it."""
+    here = {**GOOD, "id": 2, "so_dk": "2/2016"}
+    moved = {**here, "so_dk": "77/2016"}
+    lab.run(lab.change(2))
+    lab.seq += 1
+    row = encode_row(event({**here, **WRONG}, op="r", seq=lab.seq), lab.registered)
+    lab.run(lab.raw(b"2", row, seq=lab.seq))
+    lab.run(
+        lab.change(2, before=here, so_dk="77/2016"),
+        lab.change(2, before=moved, so_dk="77/2016", ho_ten="Sau"),
+    )
+    lab.store.ask(ALL, "supersede", **ME)
+    lab.mend()
+    assert lab.published() == [("2", 1), ("2", 4)]
+    assert keys_noted(lab) == [("2", "20656|01/2016|2/2016|04.05.2016")]
