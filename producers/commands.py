@@ -115,7 +115,9 @@ def run(
 ) -> None:
     """Publish captured changes until SIGTERM. A second relay of the same database waits for the first.
 
-    Exit status: 0 ended by a signal, 1 or 2 something is missing or wrong, 75 no progress for long.
+    A dataset that lacks something is told, and keeps no other from being relayed.
+
+    Exit status: 0 ended by a signal, 1 or 2 nothing can be relayed as it is, 75 no progress for long.
     """
     from producers.running import run_relay  # Kafka's client takes a moment that --help need not wait for
     from schemas.logs import configure_logs
