@@ -197,7 +197,9 @@ def _updated(sample: Sample) -> str | None:
 
 
 def _is_time(column: Column) -> bool:
-    return column.shape.date > 0.9 or (column.sampled.avro == "long" and not column.shape.filled)
+    return column.shape.date + column.shape.unread > 0.9 or (
+        column.sampled.avro == "long" and not column.shape.filled
+    )
 
 
 def fits(draft: Draft) -> str:

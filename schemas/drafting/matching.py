@@ -20,6 +20,8 @@ from schemas.formats import FormatField, NationalFormat
 PROPOSED = 0.45
 #: Fewer filled rows tell nothing about the form of the values.
 ENOUGH = 5
+#: What is like a date but unread speaks for a date so far that the column is proposed, and doubted.
+_UNREAD = 0.45
 #: A field with these words expects values of this kind; the first that fits.
 _EXPECTED: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(words.split()), kind)
@@ -229,8 +231,10 @@ def value_evidence(sample: Sample, column: Column, wanted: Wanted) -> float | No
         assert wanted.field.code_list
         known = sample.known(column, wanted.field.code_list)
         return min(1.0, known.share)
-    if wanted.kind == "date" and wanted.field.date_form and "|" not in wanted.field.date_form:
-        return column.shape.whole_days
+    if wanted.kind == "date":
+        whole = wanted.field.date_form and "|" not in wanted.field.date_form
+        read = column.shape.whole_days if whole else column.shape.date
+        return min(1.0, read + _UNREAD * column.shape.unread)
     if wanted.kind == "id12":
         return column.shape.of("id12")
     if wanted.kind == "book":

@@ -129,17 +129,24 @@ def _code_list(sample: Sample, column: Column, codes: CodeLists) -> str | None:
 
 def _date_form(column: Column) -> str | None:
     shape = column.shape
-    if column.sampled.avro == "double" or shape.date < _MOSTLY or shape.dates.get("yyyy", 0) > _MOSTLY:
+    if column.sampled.avro == "double" or _dates(column) < _MOSTLY or shape.dates.get("yyyy", 0) > _MOSTLY:
         return None
-    if shape.dates.get("moment", 0) > 1 - _MOSTLY:
+    # A time of day that is told of few records is told of them.
+    if shape.moments > (0 if shape.whole_days >= 0.995 else 1 - _MOSTLY):
         return _EVERY_MOMENT
     return "dd.MM.yyyy" if shape.whole_days >= 0.995 else _EVERY_DATE
+
+
+def _dates(column: Column) -> float:
+    """The share of dates; 1.2005 is the first book of a year and no month, if the name does not say a day."""
+    months = 0.0 if column.means("ngay") else column.shape.dates.get("M/yyyy", 0.0)
+    return column.shape.date - months
 
 
 def _sensitivity(column: Column, code_list: str | None, *, is_key: bool) -> Sensitivity:
     """What is not clear is personal; but a key that looks like no one's number is a number of records."""
     if column.means("dan", "toc") or column.means("ton", "giao"):
         return "sensitive"
-    told = column.sampled.avro != "string" or (column.shape.date > _MOSTLY and not column.means("sinh"))
+    told = column.sampled.avro != "string" or (_dates(column) > _MOSTLY and not column.means("sinh"))
     told |= is_key and all(column.shape.of(kind) < 1 - _MOSTLY for kind in _PERSONS)
     return "public" if told or (code_list and not column.means("gioi", "tinh")) else "personal"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.codelists import CodeLists
+from schemas.date_forms import date_forms
 from schemas.drafting.matching import ENOUGH, Column, Evidence, Match, Wanted
 from schemas.drafting.phrases import Phrase, say
 from schemas.formats import FormatField, NationalFormat
@@ -14,11 +15,11 @@ from schemas.formats import FormatField, NationalFormat
 #: Below this a person should look.
 DOUBTFUL = 0.65
 
-#: If more dates than this have a time of day, all are read as moments, which may have none.
-_MOMENTS = 0.2
 _MOST_DECIMALS = 6
 _MOST_PLACES = 18  #: that rule number takes
 
+#: A number of a book and its year, which loses the zero of 2010 if it is read as one number.
+_OF_A_YEAR = re.compile(r"[0-9]{1,3}[.](19|20)[0-9]{2}")
 _DIGITS_12, _DIGITS_9 = "[0-9]{12}", "[0-9]{9}"
 
 
@@ -129,12 +130,16 @@ class _Drafting:
         }  # fmt: skip
 
     def _date_rule(self, field: FormatField, form: str, column: Column) -> Mapping[str, Any]:
-        shape = column.shape
-        if shape.filled >= ENOUGH and shape.date < 0.995:
-            self._ask("ask_dates", field, column, percent=percent(1 - shape.date))
-        if "HH" in form or shape.dates.get("moment", 0) > _MOMENTS:
-            return {"rule": "moment", "from": column.name}
-        return {"rule": "date", "from": column.name, "precision": "kept" if "|" in form else "day"}
+        shape, levels = column.shape, [one.level for one in date_forms(form)]
+        rule = "moment"
+        if "HH" not in form:  # date where both read as much
+            rule = max(("date", "moment"), key=lambda one: shape.read(one, levels))
+        read = shape.read(rule, levels)
+        if shape.filled >= ENOUGH and read < 0.995:
+            self._ask("ask_dates", field, column, percent=percent(1 - read), rule=rule)
+        if rule == "moment":
+            return {"rule": rule, "from": column.name}
+        return {"rule": rule, "from": column.name, "precision": "kept" if "|" in form else "day"}
 
     def _code_rule(self, field: FormatField, code_list: str, column: Column) -> Mapping[str, Any] | None:
         known = self.match.sample.known(column, code_list)
@@ -266,6 +271,8 @@ def _numbered(column: Column) -> bool | None:
 def _number_rule(column: Column) -> Mapping[str, Any] | None:
     """The rule of a text column of numbers with marks in them, if they can be read in one way only."""
     values = [value.strip() for value in column.sampled.values if value and value.strip()]
+    if all(_OF_A_YEAR.fullmatch(value) for value in values):
+        return None
     readable = []
     for thousands, mark in ((".", ","), (",", ".")):
         form = re.compile(rf"-?([1-9]\d{{0,2}}(\{thousands}\d{{3}})+|0|[1-9]\d*)(\{mark}(\d+))?")

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -40,20 +40,44 @@ _NAME = re.compile(r"[a-z'’]{1,8}([ -][a-z'’]{1,9}){1,5}")
 #: What stands between a name and a title in one column.
 SEPARATORS = (" - ", ", ")
 
-#: Date texts: how each looks, and which of day, month and year it knows.
-DATE_FORMS: Mapping[str, re.Pattern[str]] = {
-    "d/M/yyyy": re.compile(r"\d{1,2}([/.-])\d{1,2}\1(1[89]|20)\d\d"),
-    "yyyy-MM-dd": re.compile(r"(1[89]|20)\d\d-\d{1,2}-\d{1,2}"),
-    "yyyyMMdd": re.compile(r"(1[89]|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])"),
-    "M/yyyy": re.compile(r"\d{1,2}[/.-](1[89]|20)\d\d"),
-    "yyyy": re.compile(r"(1[89]|20)\d\d"),
-    "moment": re.compile(
-        r"((1[89]|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"
-        r"|\d{1,2}/\d{1,2}/\d{4} \d\d?:\d\d(:\d\d)?"
-        r"|(19|20)\d{12})"
-    ),
-}
-_WHOLE_DAYS = ("d/M/yyyy", "yyyy-MM-dd", "yyyyMMdd")
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One way to write dates."""
+
+    pattern: re.Pattern[str]
+    level: int  #: how many of year, month, day, hour, minute and second it tells
+    rules: tuple[str, ...] = ("date", "moment")  #: that read it
+
+
+_Y, _M, _D = "(?:1[89]|20)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_DAY_FIRST = f"(?:{_D}|[1-9])([/.-])(?:{_M}|[1-9])\\1{_Y}"
+_H, _SIXTY, _SECONDS = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]", "[0-5][0-9](?:[.][0-9]{1,9})?"
+
+#: Date texts that a rule reads, as the rules say it themselves: ``schemas.rules.dates``.
+DATE_FORMS: Mapping[str, Written] = {
+    name: Written(re.compile(pattern), *more)
+    for name, pattern, *more in (
+        ("d/M/yyyy", _DAY_FIRST, 3),
+        ("yyyy-MM-dd", f"{_Y}-{_M}-{_D}", 3),
+        ("yyyyMMdd", f"{_Y}{_M}{_D}", 3),
+        ("M/yyyy", f"(?:{_M}|[1-9])[/.-]{_Y}", 2, ("date",)),
+        ("yyyy-MM", f"{_Y}-{_M}", 2, ("date",)),
+        ("yyyy", _Y, 1, ("date",)),
+        ("yyyy-MM-dd HH:mm:ss", f"{_Y}-{_M}-{_D}[T ]{_H}:{_SIXTY}:{_SECONDS}", 6),
+        ("yyyy-MM-dd HH:mm", f"{_Y}-{_M}-{_D}[T ]{_H}:{_SIXTY}", 5),
+        ("yyyy-MM-dd H:mm:ss", f"{_Y}-{_M}-{_D} [0-9]:{_SIXTY}:{_SECONDS}", 6, ("moment",)),
+        ("yyyy-MM-dd H:mm", f"{_Y}-{_M}-{_D} [0-9]:{_SIXTY}", 5, ("moment",)),
+        ("d/M/yyyy H:mm:ss", f"{_DAY_FIRST}(?:[T ]{_H}| [0-9]):{_SIXTY}:{_SECONDS}", 6, ("moment",)),
+        ("d/M/yyyy H:mm", f"{_DAY_FIRST}(?:[T ]{_H}| [0-9]):{_SIXTY}", 5, ("moment",)),
+        ("yyyyMMddHHmmss", f"{_Y}{_M}{_D}{_H}{_SIXTY}{_SIXTY}", 6, ("moment",)),
+    )
+}  # fmt: skip
+_DAY = 3
+#: What people take for a date or a time, whether a rule reads it or not.
+_LIKE_A_DATE = re.compile(
+    rf"{_Y}[/.-]\d{{1,2}}[/.-]\d{{1,2}}([T ]\d.*)?|\d{{1,2}}([/.-])\d{{1,2}}\2{_Y}([T ]\d.*)?|(19|20)\d{{12}}"
+)
 _YEAR = re.compile(r"(1[89]|20)\d\d")
 
 #: What a whole text without accents, in small letters, may be.
@@ -98,6 +122,7 @@ class Shape:
     longest: int  #: characters
     shares: Mapping[str, float]  #: kind -> share of the filled values
     dates: Mapping[str, float]  #: form of ``DATE_FORMS`` -> share
+    unread: float  #: share of what is like a date or a time and that no rule reads
     year: float | None  #: median year of what looks like a date
     joined: Mapping[str, float]  #: separator -> share of texts with a title of office behind it
     women: float  #: share of names with Thị less share of names with Văn: from -1 to 1
@@ -112,7 +137,18 @@ class Shape:
     @property
     def whole_days(self) -> float:
         """Share of dates that know the day."""
-        return sum(self.dates.get(form, 0.0) for form in (*_WHOLE_DAYS, "moment"))
+        return sum(share for form, share in self.dates.items() if DATE_FORMS[form].level >= _DAY)
+
+    @property
+    def moments(self) -> float:
+        """Share of dates with a time of day."""
+        return sum(share for form, share in self.dates.items() if DATE_FORMS[form].level > _DAY)
+
+    def read(self, rule: str, levels: Collection[int]) -> float:
+        """Share of dates that a rule takes where the format has forms of these levels."""
+        best = max(levels)
+        forms = ((DATE_FORMS[form], share) for form, share in self.dates.items())
+        return sum(share for form, share in forms if rule in form.rules and min(form.level, best) in levels)
 
     def of(self, kind: str) -> float:
         """Share of a kind."""
@@ -129,13 +165,17 @@ def shape(values: Sequence[str | None]) -> Shape:
     count = max(len(kept), 1)
     kinds: Counter[str] = Counter()
     dates: Counter[str] = Counter()
+    unread = 0
     years = []
     for text in plains:
         kinds.update(kind for kind, fits in _KINDS.items() if fits(text))
-        form = next((form for form, pattern in DATE_FORMS.items() if pattern.fullmatch(text.upper())), None)
+        upper = text.upper()
+        form = next((form for form, one in DATE_FORMS.items() if one.pattern.fullmatch(upper)), None)
         if form:
             dates[form] += 1
             years += [int(found[0]) for found in [_YEAR.search(text)] if found]
+        elif _LIKE_A_DATE.fullmatch(upper):
+            unread += 1
     names, women = _names(kept, plains)
     kinds["name"] = round(names * count)
     return Shape(
@@ -145,6 +185,7 @@ def shape(values: Sequence[str | None]) -> Shape:
         longest=max(map(len, kept), default=0),
         shares={kind: found / count for kind, found in kinds.items()},
         dates={form: found / count for form, found in dates.items()},
+        unread=unread / count,
         year=median(years) if years else None,
         joined={
             separator: sum(1 for text in plains if _TITLE.search(text.partition(separator)[2])) / count

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from producers.introspection import read_table
+from schemas.date_forms import date_forms
 from schemas.drafting.drafts import Draft, draft_of
 from schemas.drafting.own_format import format_text
 from schemas.drafting.pages import contract_text, quoted
+from schemas.drafting.shapes import shape
 from tests.layouts import entries
 from tests.layouts.entries import Entry
 from tests.layouts.held_out import COMMENTED, HELD_OUT, MARRIAGES, TERSE
@@ -17,6 +20,7 @@ from tests.layouts.layout import Layout, layout
 from tests.layouts.tuned import ABBREVIATED, ENGLISH, NUMBERED, TUNED
 from tests.unit.drafts import PROMISED, drafted, library, made, right
 from tests.unit.gates import findings, write
+from tests.unit.rule_bench import obtained
 
 BIRTHS, MARRIED = "hotich.khaisinh.v1", "hotich.kethon.v1"
 
@@ -121,6 +125,71 @@ def test_moments_numbers_and_personal_numbers_get_their_own_rules(tmp_path: Path
     assert rules["moHo"]["rule"] == "copy"  # 1500, or 1.5?
     assert rules["soDinhDanh"]["rule"] == "personal_id"
     assert rules["soMay"]["rule"] == "copy"
+    assert checked(tmp_path, draft) == []
+
+
+DATES = [
+    "1/5/2016", "01.05.2016", "1-5-2016", "01/05-2016", "31/12/1999", "32/12/1999", "12/25/1999", "1/5/16",
+    "2016-01-05", "2016-1-5", "2016/01/05", "20160105", "20161305",
+    "2016-05", "2016-5", "5/2016", "13/2016", "2016",
+    "2016-01-10T03:04:05", "2016-01-10 03:04:05.123", "2016-01-10 03:04", "2016-01-10 3:04",
+    "2016-01-10T24:04",
+    "2016-01-10T03:04:05Z", "2016-01-10T03:04:05+07:00", "2016-01-10 03:04:05+07",
+    "5/6/1990 10:00", "5/6/1990 9:00", "05.06.1990 10:00:30", "5-6-1990T10:00", "5/6/1990 25:00",
+    "20160110030405", "20160110250405", "hôm qua", "1.5", "12",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DATES)
+@pytest.mark.parametrize("rule", ["date", "moment"])
+@pytest.mark.parametrize(
+    "form",
+    ["dd.MM.yyyy", "dd.MM.yyyy|MM.yyyy|yyyy", "dd.MM.yyyy|yyyy", "yyyyMMddHHmmss|yyyyMMdd"],
+)
+def test_a_date_is_what_the_rule_takes_for_one(text: str, rule: str, form: str) -> None:
+    if rule == "date" and "HH" in form:
+        return
+    more: dict[str, Any] = {"precision": "kept" if "|" in form else "day"} if rule == "date" else {}
+    (found,) = obtained(rule, [text], library().codes, form=form, **more)
+    taken = shape([text]).read(rule, [one.level for one in date_forms(form)])
+    assert bool(taken) == (found.value is not None), found
+
+
+def dated(folder: Path, *days: str) -> Draft:
+    """A draft for births of a table with these days of birth."""
+    rows = [f"INSERT INTO so VALUES ({at}, '{day}')" for at, day in enumerate(days)]
+    address = made(folder, "CREATE TABLE so (ma INTEGER PRIMARY KEY, ngay_sinh TEXT)", *rows)
+    return draft_of(read_table(address, "so"), library(), name=("thu", "bang"), wanted=BIRTHS)
+
+
+@pytest.mark.parametrize("day", ["2016-1-5", "2016-01-10T03:04:05Z", "2016-01-10 03:04:05+07"])
+def test_dates_that_no_rule_reads_are_proposed_with_doubt_and_asked_about(tmp_path: Path, day: str) -> None:
+    draft = dated(tmp_path, *[day] * 40)
+    proposal = draft.targets[0].proposals["nksNgaySinh"]
+    assert proposal.doubtful
+    asked = [one.text("en") for one in draft.questions if one.key == "ask_dates"]
+    assert asked[0].startswith("nksNgaySinh: rule date refuses 100 % of the values of ngay_sinh.")
+
+
+@pytest.mark.parametrize(("years", "asked"), [(0, []), (4, ["rule moment refuses 9 %"])])
+def test_some_dates_with_a_time_of_day_are_read_and_the_rest_is_asked_about(
+    tmp_path: Path, years: int, asked: list[str]
+) -> None:
+    draft = dated(tmp_path, *["5/6/1990"] * 33, *["5/6/1990 10:00"] * 7, *["1990"] * years)
+    assert draft.targets[0].proposals["nksNgaySinh"].rule["rule"] == "moment"
+    questions = [one.text("en") for one in draft.questions if one.key == "ask_dates"]
+    assert [one[13:36] for one in questions] == asked
+
+
+def test_numbers_of_books_are_no_months(tmp_path: Path) -> None:
+    texts = [(f"{at % 9 + 1}.{2005 + at % 15}", f"0{at % 9 + 1}/2016") for at in range(40)]
+    rows = [f"INSERT INTO phien VALUES ({at}, '{book}', '{day}')" for at, (book, day) in enumerate(texts)]
+    address = made(tmp_path, "CREATE TABLE phien (ma INTEGER PRIMARY KEY, quyen TEXT, ngay_mo TEXT)", *rows)
+    draft = draft_of(read_table(address, "phien"), library(), name=("thu", "bang"))
+    assert draft.proposal is not None
+    forms = {one.name: one.date_form for one in draft.proposal.fields}
+    assert forms == {"ma": None, "quyen": None, "ngayMo": "dd.MM.yyyy|MM.yyyy|yyyy"}
+    assert draft.targets[0].proposals["quyen"].rule == {"rule": "copy", "from": "quyen"}
     assert checked(tmp_path, draft) == []
 
 
