@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from schemas.cleaning import places
 from schemas.contracts import COLUMN_TYPES, AvroType, Contract, LineSet, Status, typed
 from schemas.errors import ContractError
 from schemas.rules.lists import items_of
@@ -178,18 +179,20 @@ def _columns(found: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 
 def _only_line(texts: pl.Series, one: LineSet) -> list[pl.Series]:
     """The columns of the one line of each record, and what is wrong with its set: never a value guessed."""
-    read = [None if text is None else items_of(text) for text in texts.to_list()]
+    read = [[] if text is None else items_of(text) for text in texts.to_list()]
+    problems = [
+        "list_unreadable" if lines is None else "lines_several" if len(lines) > 1 else None for lines in read
+    ]
     first = [lines[0] if lines else {} for lines in read]
-    several = pl.Series([len(lines) > 1 if lines else False for lines in read], dtype=pl.Boolean)
-    unreadable = texts.is_not_null() & pl.Series([lines is None for lines in read], dtype=pl.Boolean)
     columns = []
     for column, avro in one.columns.items():
         said = pl.Series(f"{texts.name}.{column}", [line.get(column) for line in first], pl.String)
         value = typed(said, avro, strict=False)
-        unreadable |= said.is_not_null() & value.is_null()
+        if value.null_count() > said.null_count():
+            for at in places(value.is_null() & said.is_not_null()):
+                problems[at] = "list_unreadable"
         columns.append(value)
-    problem = pl.when(unreadable).then(pl.lit("list_unreadable")).when(several).then(pl.lit("lines_several"))
-    return [*columns, pl.select(problem.alias(f"{texts.name}.{_PROBLEM}")).to_series()]
+    return [*columns, pl.Series(f"{texts.name}.{_PROBLEM}", problems, pl.String)]
 
 
 def _problem(where: pl.Series, rule: str) -> pl.Series:
