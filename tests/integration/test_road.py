@@ -286,6 +286,7 @@ def test_what_a_transactional_source_took_back_is_no_backlog_and_its_deletion_no
     ("change", "status", "told"),
     [
         ({"LIENTHONG_BROKER": ""}, 2, "LIENTHONG_BROKER"),
+        ({"LIENTHONG_BROKER": "localhost:abc"}, 2, "LIENTHONG_BROKER"),
         ({"LIENTHONG_STORE": "nonsense"}, 2, "LIENTHONG_STORE"),
         ({"LIENTHONG_BROKER": "127.0.0.1:9"}, 75, "127.0.0.1:9"),
         ({"LIENTHONG_CONTRACTS": "no/such/folder"}, 1, "LIENTHONG_CONTRACTS"),

@@ -59,6 +59,7 @@ def test_a_slow_step_of_a_client_is_no_alarm(caplog: pytest.LogCaptureFixture) -
     selector = logging.getLogger("kafka.net.selector")
     selector.warning("Task x ran for 0.354s (>0.100s threshold). It is blocking the event loop -- likely …")
     selector.warning("Task x left RUNNING after step; demoting to UNSCHEDULED")
-    assert [one.getMessage() for one in caplog.records] == [
+    told = [one.getMessage() for one in caplog.records]  # clients of other tests may tell something, too
+    assert [text for text in told if text.startswith("Task x")] == [
         "Task x left RUNNING after step; demoting to UNSCHEDULED"
     ]

@@ -58,7 +58,6 @@ def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
         (("accept-loss", HERE.topic, "3"), "127.0.0.1:1", 75),
         (("topics",), "localhost:abc", 2),
         (("topics",), "127.0.0.1:1", 75),
-        (("run",), "localhost:abc", 2),  # a broker that does not answer is waited for
     ],
 )
 def test_a_broker_that_cannot_be_asked_is_told(

@@ -221,6 +221,9 @@ def test_weights_that_are_none_are_told_before_anything_is_watched(monkeypatch: 
     monkeypatch.setenv("LIENTHONG_STORE", "sqlite:////nowhere/national.db")
     monkeypatch.setenv("LIENTHONG_ORPHAN_WEIGHTS", "coverage=abc")
     monkeypatch.setattr(monitor_commands, "Observer", lambda *_, **__: pytest.fail("it watches"))
+    monkeypatch.setattr(
+        monitor_commands, "configure_logs", lambda **_: None
+    )  # its stream ends with the runner
     error = CliRunner().invoke(app, ["monitor", "run"]).exception
     assert isinstance(error, SettingsError)
     assert "LIENTHONG_ORPHAN_WEIGHTS" in error.message
