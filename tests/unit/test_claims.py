@@ -77,6 +77,12 @@ def worker(store: Any, log: PlayedLog, threads: ThreadPoolExecutor, name: str = 
     return Claims(store=store, deployment=ROAD, owner=name, log=log, executor=threads)
 
 
+def stepping(claims: Claims, store: NationalStore, threads: ThreadPoolExecutor) -> Stepper:
+    return Stepper(
+        claims=claims, store=store, deployment=ROAD, executor=threads, stop_the_line=lambda _: None
+    )
+
+
 def play(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(300):
@@ -245,9 +251,7 @@ def test_what_nobody_sees_at_the_end_is_stepped_over_when_nothing_follows(
 
     async def test() -> None:
         claims = worker(store, PlayedLog(), threads)
-        stepper = Stepper(
-            claims=claims, store=store, deployment=ROAD, executor=threads, stop_the_line=lambda _: None
-        )
+        stepper = stepping(claims, store, threads)
         await until_ready(claims, [P0, P1])
         batch = fetch(claims, P0, 0, 1)
         claims.entered(batch)
@@ -273,9 +277,7 @@ def test_a_step_over_what_nobody_sees_that_comes_too_late_is_not_taken(
 ) -> None:
     async def test() -> None:
         claims = worker(store, PlayedLog(), threads)
-        stepper = Stepper(
-            claims=claims, store=store, deployment=ROAD, executor=threads, stop_the_line=lambda _: None
-        )
+        stepper = stepping(claims, store, threads)
         await until_ready(claims, [P0])
         assert claims.batch(P0, claims.held[P0], fetched(before=0, after=5)) is None
         await stepper.look()
