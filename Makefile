@@ -52,7 +52,7 @@ test: check ## check, then integration and acceptance tests on the local stack, 
 	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/acceptance
 
 .PHONY: test-more
-test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, thirteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
+test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, fifteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
 	$(PYTHON) -m pytest tests/more
 
 .PHONY: campaign
