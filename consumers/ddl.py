@@ -142,15 +142,16 @@ sa.Index(
     postgresql_where=reject.c.asked.is_not(None),
     sqlite_where=reject.c.asked.is_not(None),
 )
-#: Looked for whenever a national key is let go of; hardly ever is there one.
-_held_back = sa.and_(reject.c.rule == sa.literal_column("'national_key_taken'"), reject.c.became.is_(None))
+#: A newcomer whose national key others hold: looked for whenever a key is let go of, and hardly ever there.
+#: With a literal in it: a statement with a parameter there could not use the partial index.
+HELD_BACK = sa.and_(reject.c.rule == sa.literal_column("'national_key_taken'"), reject.c.became.is_(None))
 sa.Index(
     "lienthong_reject_held_back",
     reject.c.deployment,
     reject.c.topic,
     reject.c.record_key,
-    postgresql_where=_held_back,
-    sqlite_where=_held_back,
+    postgresql_where=HELD_BACK,
+    sqlite_where=HELD_BACK,
 )
 for _outbox in (receipt, reject):
     _waiting = _outbox.c.published_at.is_(None)

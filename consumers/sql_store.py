@@ -344,9 +344,7 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
         if not tally.lets_go():
             return
         r = ddl.reject.c
-        # Literals, for the sake of the partial index.
-        held_back = sa.and_(r.rule == sa.literal_column("'national_key_taken'"), r.became.is_(None))
-        mine = (r.deployment == deployment, r.topic == tally.prepared.batch.topic, held_back)
+        mine = (r.deployment == deployment, r.topic == tally.prepared.batch.topic, ddl.HELD_BACK)
         if not connection.execute(sa.select(sa.exists().where(*mine))).scalar_one():
             return
         free = tally.let_go()
@@ -359,7 +357,7 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
                 if (one.system, one.dataset) == (system, dataset) and one.seq > version:
                     newcomers.append(one.id)
         if newcomers:
-            asked = sa.update(ddl.reject).where(r.id.in_(sorted(newcomers)), r.asked.is_(None), held_back)
+            asked = sa.update(ddl.reject).where(r.id.in_(sorted(newcomers)), r.asked.is_(None), ddl.HELD_BACK)
             connection.execute(asked.values(asked="retry"))
 
     def _bisect(
