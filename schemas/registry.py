@@ -94,7 +94,8 @@ class FileRegistry:
 
     def versions(self, subject: str) -> Sequence[RegisteredSchema]:
         """Every schema of a subject whose file is there, the oldest first."""
-        return [one for _, one in sorted(self._schemas.items()) if one.subject == subject]
+        mine = (one for one in self._schemas.values() if one.subject == subject)
+        return sorted(mine, key=lambda one: one.id)
 
     def schema(self, schema_id: int) -> RegisteredSchema:
         """The schema of an id. Raises ``UnknownSchema``."""

@@ -15,11 +15,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import structlog
 
 from consumers.preparing import NOBODY, WHOSE
 from consumers.repairs import RepairStore
-from consumers.store import Applied, OriginalOf, Position, Prepared, Reject, SyncBatch
+from consumers.store import Applied, OriginalOf, Prepared, Reject, SyncBatch
 from schemas.codec import decode
 from schemas.contracts import Promise
 from schemas.formats import NationalFormat
@@ -27,7 +26,6 @@ from schemas.library import Library
 from streams.batch import Batch, Record, fingerprint_header, header, slices_of
 from streams.metrics import RoadMetrics
 
-logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 Milliseconds = npt.NDArray[np.int64]  # since 1970
@@ -64,24 +62,20 @@ class SyncHop:
         self._promises = {contract.id: contract.promise for contract in library.contracts.values()}
         wanted = {target.format for contract in library.contracts.values() for target in contract.targets}
         self._formats = {library.formats[full_id].topic: library.formats[full_id] for full_id in wanted}
-        self._claimed: dict[Position, int] = {}  # with the epochs
 
     @property
     def topics(self) -> list[str]:
         """The national topics of all formats in use."""
         return sorted(self._formats)
 
+    @property
+    def known(self) -> list[int]:
+        """The ids of all schemas that its topics' records may have, as far as the library knows."""
+        subjects = {national.subject for national in self._formats.values()}
+        return [one.id for subject in sorted(subjects) for one in self._registry.versions(subject)]
+
     async def begin(self, batches: Sequence[Batch]) -> None:
-        """When partitions are claimed, have sent again what a worker with an older library could not read."""
-        claimed = {batch.position: batch.epoch for batch in batches}
-        if all(self._claimed.get(position) == epoch for position, epoch in claimed.items()):
-            return
-        subjects = [national.subject for national in self._formats.values()]
-        ids = [one.id for subject in subjects for one in self._registry.versions(subject)]
-        count = await self._in_store(lambda: self._store.ask_unread_again(self.topics, ids))
-        if count:
-            logger.info("national records are sent again: their schema is known now", records=count)
-        self._claimed |= claimed
+        """Nothing: to prepare a lot needs no service."""
 
     def prepare(self, lot: Sequence[Batch]) -> Load:
         """Decode a lot of one topic and choose what the store must see."""

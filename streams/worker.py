@@ -42,6 +42,7 @@ from streams.sync import SyncHop
 from streams.topics import plan_topics
 from streams.translate import TranslateHop
 from streams.transport import BatchConsumer, PassThrough
+from streams.unread import Unread
 from streams.watchdog import Watchdog, end_process
 
 logger = structlog.get_logger(__name__)
@@ -215,6 +216,16 @@ class Worker:
                 if isinstance(hop, TranslateHop):
                     beside += await parts(
                         hop, mill, deployment=name, settings=settings, claims=claims, log=log, **common
+                    )
+                else:
+                    beside.append(
+                        Unread(
+                            claims=claims,
+                            store=store,
+                            hop=hop,
+                            executor=store_threads,
+                            stop_the_line=self._end,
+                        )
                     )
         watchdog = Watchdog(settings.stall_seconds, lambda: _reason(lanes))
         port = serve_metrics(self._registry, settings.metrics_port)

@@ -1,17 +1,20 @@
-"""The sync hop: what it does with records of a schema that its library does not know yet."""
+"""The sync hop and records of a schema that its library does not know yet."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from consumers.store import Position, RejectRow
 from schemas.registry import FileRegistry, RegisteredSchema, UnknownSchema
 from streams.batch import Batch
+from streams.claims import Claims
 from streams.sync import SyncHop
+from streams.unread import Unread
 from tests.hop_lab import FORMAT, ROAD, Event, HopLab
 
 
@@ -56,8 +59,16 @@ def test_what_an_older_worker_could_not_read_is_sent_again_once_a_newer_one_clai
         stop = start + len(records)
         batch = Batch(position=position, records=records, start=start, next=stop, epoch=claim.epoch)
 
+        unread = Unread(
+            claims=cast(Claims, SimpleNamespace(held={position: claim})),
+            store=lab.store,
+            hop=hop,
+            executor=lab.threads,
+            stop_the_line=lambda error: pytest.fail(str(error)),
+        )
+
         async def work() -> None:
-            await hop.begin([batch])
+            await unread.look()
             await hop.commit(hop.prepare([batch]))
 
         asyncio.run(work())
