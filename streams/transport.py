@@ -15,7 +15,7 @@ import aiokafka.consumer.consumer
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 from faust import Schema
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
@@ -205,8 +205,6 @@ class BatchConsumer(driver.Consumer):
             fetched = await self._thread.call_thread(
                 self._thread.fetch, set(ready), wait, self.claims.at_most(ready)
             )
-        except NoOffsetForPartitionError:
-            return {}  # raised for what was assigned and is now sought to the ledger's offset
         except OffsetOutOfRangeError as error:
             self.claims.forget(_positions(error.args[0] if error.args else ready))
             return {}
