@@ -139,7 +139,7 @@ class GapWatch(Looker):
         return all(at.get(position, 0) >= end for position, end in ends.items())
 
     async def _at(self) -> Ends:
-        """How far the ledger is; read once a look, for it has 1,500 rows and as many as 141 datasets ask."""
+        """How far the ledger is; read once a look: it has hundreds of rows, and up to 141 datasets ask."""
         if self._ledger is None:
             rows = await self._in_store(lambda: self._store.ledger(self._deployment))
             self._ledger = {row.position: row.next_offset or 0 for row in rows}

@@ -11,7 +11,7 @@ from consumers.brokers import require_listener
 from schemas.errors import LienthongError, TryAgain
 from schemas.library import Library
 
-PARTITIONS = 6  # as many workers can share one dataset; changing it later would break order per key
+PARTITIONS = 3  # as many workers can share one dataset; changing it later would break order per key
 HEARSAY_SECONDS = 60.0  # until the broker we ask knows of a topic that was just made
 WEEK_MS = 7 * 24 * 3600 * 1000
 

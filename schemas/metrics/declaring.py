@@ -24,7 +24,7 @@ LABELS: Mapping[str, Label] = {
     "format": Label("full id of a national format; most datasets feed one", 1),
     "hop": Label("`translate` or `sync`", 2),
     "topic": Label("a Kafka topic of the contract library", 282),
-    "partition": Label("a partition of the topic", 6),
+    "partition": Label("a partition of the topic", 3),
     "consumergroup": Label("a Kafka group that reads the topic", 2),
     "rule": Label("a rule code of a refusal or doubt; few at a time", 5),
     "reason": Label("an error of Kafka, or a rule code; few at a time", 3),
@@ -69,7 +69,7 @@ class Metric:
 
     @property
     def cardinality(self) -> int:
-        """Series of a whole province at most: 141 systems of one dataset, six partitions a topic."""
+        """Series of a whole province at most: 141 systems of one dataset, three partitions a topic."""
         each = len(self.buckets) + 3 if self.kind == "histogram" else 1
         return each * prod(LABELS[name].bound for name in self.labels if name not in self.once)
 
@@ -103,7 +103,7 @@ def page(catalogue: Sequence[Metric]) -> str:
         "# Metrics",
         "",
         "Made from `schemas/metrics` by `python -m schemas.metrics`; a test compares them. *Series* is",
-        "the most that a whole province has: 141 systems of one dataset each, six partitions a topic. No",
+        "the most that a whole province has: 141 systems of one dataset each, three partitions a topic. No",
         "label carries a personal value.",
     ]
     for process, title in titles.items():
