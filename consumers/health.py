@@ -17,7 +17,7 @@ from kafka.admin import KafkaAdminClient
 from consumers.audit_key import load_keys, there
 from consumers.brokers import require_listener
 from consumers.observing import libraries, reads, with_another_library
-from consumers.opening import open_store
+from consumers.opening import open_store, store_url
 from schemas.errors import LienthongError, TryAgain
 from schemas.formats import NationalFormat
 from schemas.library import Library, fingerprint_of, fingerprints, load_library
@@ -267,7 +267,7 @@ def audit_sealed(url: str, key_file: Path) -> str:
 @_finding("clock", "set both clocks by NTP: lag in seconds and receipts' times are wrong until then")
 def clock_agrees(url: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> str:
     """The store's clock and ours agree within ``CLOCK_SKEW_SECONDS``."""
-    parsed = sqlalchemy.make_url(url)
+    parsed = store_url(url)
     if parsed.get_backend_name() == "sqlite":
         return "SQLite uses this machine's clock"
     engine = sqlalchemy.create_engine(

@@ -18,11 +18,7 @@ def open_store(url: str, *, effect_log: bool = False, audit_key: AuditKey | None
     Raises:
         SettingsError: the URL is none, or of a database that cannot be a national store.
     """
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
-        # Without its text: a mistyped URL may still hold a password.
-        raise _wrong("is not an SQLAlchemy URL") from None
+    parsed = store_url(url)
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         from consumers.postgres import PostgresStore  # each driver only where it is needed
@@ -37,6 +33,15 @@ def open_store(url: str, *, effect_log: bool = False, audit_key: AuditKey | None
         parsed = parsed.set(drivername="sqlite")
         return SqliteStore(parsed, effect_log=effect_log, audit_key=audit_key)
     raise _wrong(f"names a {backend} database")
+
+
+def store_url(url: str) -> sa.URL:
+    """What the address of a store says. Raises ``SettingsError`` if it is none."""
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
+        # Without its text: a mistyped URL may still hold a password.
+        raise _wrong("is not an SQLAlchemy URL") from None
 
 
 def _wrong(what: str) -> SettingsError:

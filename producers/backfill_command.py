@@ -55,12 +55,12 @@ def backfill(
     with closing(open_rows(settings.source)) as rows:
         if dry_run:
             found = len(rows.look(capture, key).frame.rows) if key else _count(rows, capture, choice)
-            typer.echo(f"{dataset}: {found:,} records would be sent", err=True)
-            return
-        sent = _send(rows, capture, key or [], choice)
-    typer.echo(f"{dataset}: {sent:,} records are in the outbox", err=True)
-    if key and sent < len(set(key)):
-        typer.echo(f"{len(set(key)) - sent:,} keys name no record of {capture.table}", err=True)
+        else:
+            found = _send(rows, capture, key or [], choice)
+    became = "would be sent" if dry_run else "are in the outbox"
+    typer.echo(f"{dataset}: {found:,} records {became}", err=True)
+    if key and found < len(set(key)):
+        typer.echo(f"{len(set(key)) - found:,} keys name no record of {capture.table}", err=True)
         raise typer.Exit(1)
 
 

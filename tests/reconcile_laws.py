@@ -292,7 +292,10 @@ class ReconcileLaws:
     def test_backfill_says_what_it_does_not_understand(self, road: ShortRoad) -> None:
         road.people(1, 3)
         road.install()
-        assert road.run("backfill", DATASET, "--key", "99").exit_code == 1
+        for words in ([], ["--dry-run"]):
+            done = road.run("backfill", DATASET, "--key", "99", *words)
+            assert done.exit_code == 1
+            assert "1 keys name no record of so_nguoi" in done.stderr
         for words in (
             [], ["--key", "1", "--all"], ["--where", "id = 1; DELETE FROM so_nguoi"], ["--since", "hôm qua"],
             ["--where", "khong_co = 1"], ["--since", "2020-01-01"],

@@ -111,6 +111,13 @@ def test_a_password_is_never_shown() -> None:
         assert "s3cret" not in found.detail + found.next_step
 
 
+@pytest.mark.parametrize("url", ["postgresql+psycopg://road:s3cret@127.0.0.1:cong/national", "s3cret@here"])
+def test_a_store_that_is_no_address_is_told_by_the_settings_name(url: str) -> None:
+    for found in (health.store_ready(url, []), health.clock_agrees(url)):
+        assert found.detail == "LIENTHONG_STORE is not an SQLAlchemy URL"
+        assert "postgresql+psycopg://user" in found.next_step
+
+
 @pytest.mark.parametrize("brokers", ["127.0.0.1:", ":9092", "host:port", "h:70000", "h:0", "a:b:c", ","])
 def test_an_address_that_is_none_is_told_by_the_settings_name(brokers: str) -> None:
     with pytest.raises(SettingsError, match="LIENTHONG_BROKER"):
