@@ -5,6 +5,7 @@ each fetch names all of them, and so does each answer, many times a second: that
 of the consumer did, and a good part of the broker's work.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from aiokafka.protocol.fetch import FetchRequest
 Place = tuple[str, int]  #: topic and partition; aiokafka's ``TopicPartition`` is one
 Offsets = Mapping[Place, int]  #: where to read next
 
+LEADER_SECONDS = 1.0
 NOBODY = -1  #: leads a partition of which no broker is known to
 _WAIT_MS_EACH = 0.25  #: of a partition; a fetch of which nothing comes costs the broker some 7 us for each
 _SINCE_VERSION = 7  # of the protocol; brokers since Kafka 1.1
@@ -120,6 +122,7 @@ class SessionFetcher(Fetcher):  # type: ignore[misc]
     def __init__(self, client: Any, *args: Any, **kwargs: Any) -> None:
         self._sessions: dict[int, Session] = {}
         self._led: tuple[Any, Any, dict[int, list[tuple[Any, Any]]]] = None, None, {}
+        self._next_asked = 0.0
         super().__init__(_Client(client), *args, **kwargs)
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
@@ -142,7 +145,16 @@ class SessionFetcher(Fetcher):  # type: ignore[misc]
             if wanted:
                 session = self._sessions.setdefault(node_id, Session())
                 requests.append((node_id, _Fetch(self, session, wanted)))
-        return requests, {}, min(waits.values(), default=self._fetcher_timeout), NOBODY in led, []
+        pause = min(waits.values(), default=self._fetcher_timeout)
+        return requests, {}, pause, NOBODY in led and self._ask_who_leads(), []
+
+    def _ask_who_leads(self) -> bool:
+        """Now and then: aiokafka would ask without a pause for as long as a partition has no leader."""
+        now = time.monotonic()
+        due = now >= self._next_asked
+        if due:
+            self._next_asked = now + LEADER_SECONDS
+        return due
 
     def _by_leader(self, assignment: Any) -> dict[int, list[tuple[Any, Any]]]:
         """Partitions with their states by the broker that leads them, or ``NOBODY``."""

@@ -1,7 +1,7 @@
 """What a broker knows of a fetch session is what is wanted, whatever was answered, lost or forgotten."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from aiokafka.protocol.fetch import FetchRequest_v6, FetchRequest_v11
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.fetch_sessions import Offsets, Place, Session, SessionFetcher, _Client, _Fetch
+from streams.fetch_sessions import LEADER_SECONDS, Offsets, Place, Session, SessionFetcher, _Client, _Fetch
 
 LIMITS = SimpleNamespace(
     _fetch_max_wait_ms=100,
@@ -125,3 +125,51 @@ def test_epochs_begin_anew_before_they_are_too_large_and_never_with_0() -> None:
     session.epoch = 2**31 - 1
     session.answered(9)
     assert session.epoch == 1
+
+
+def fetcher(leaders: Mapping[Place, int | None]) -> SessionFetcher:
+    """One that no loop runs, as a client would make it that knows these leaders."""
+    made = SessionFetcher.__new__(SessionFetcher)
+    cluster = SimpleNamespace(_partitions={}, leader_for_partition=leaders.get)
+    made.__dict__.update(
+        vars(LIMITS),
+        _records={},
+        _in_flight=set(),
+        _sessions={},
+        _led=(None, None, {}),
+        _next_asked=0.0,
+        _fetcher_timeout=0.2,
+        _client=SimpleNamespace(cluster=cluster),
+    )
+    return made
+
+
+def asked(one: SessionFetcher, positions: Mapping[Place, int | None]) -> tuple[dict[int, Offsets], bool]:
+    """What each broker is asked for now, and whether to ask who leads."""
+    states = {place: SimpleNamespace(_position=offset) for place, offset in positions.items()}
+    requests, resets, _, leaders, resumed = one._get_actions_per_node(SimpleNamespace(_tp_state=states))
+    assert not resets
+    assert not resumed
+    return {node: request._wanted for node, request in requests}, leaders
+
+
+def test_what_was_not_sought_is_left_alone() -> None:
+    one = fetcher({("a", 0): 1, ("a", 1): 1, ("b", 0): 2})
+    assert asked(one, {("a", 0): None, ("a", 1): 7, ("b", 0): None}) == ({1: {("a", 1): 7}}, False)
+
+
+def test_a_partition_without_a_leader_keeps_nothing_waiting_and_is_asked_about_now_and_then() -> None:
+    one = fetcher({("a", 0): 1, ("a", 1): -1, ("b", 0): None})
+    positions = {("a", 0): 5, ("a", 1): 7, ("b", 0): 0}
+    looks = [asked(one, positions) for _ in range(50)]
+    assert [places for places, _ in looks] == [{1: {("a", 0): 5}}] * 50
+    assert [leaders for _, leaders in looks] == [True, *[False] * 49]
+    one._next_asked -= LEADER_SECONDS
+    assert asked(one, positions)[1]
+
+
+@pytest.mark.parametrize(("partitions", "wait_ms"), [(1, 100), (400, 100), (1000, 250)])
+def test_a_fetch_of_many_partitions_waits_longer(partitions: int, wait_ms: int) -> None:
+    places = {("a", number): 0 for number in range(partitions)}
+    request = _Fetch(cast(SessionFetcher, LIMITS), Session(), places)
+    assert request.build(FetchRequest_v11).max_wait_time == wait_ms
