@@ -46,10 +46,18 @@ def addresses(brokers: str) -> list[tuple[str, int]]:
         host, colon, port = address.strip().rpartition(":")
         if not colon:
             host, port = address.strip(), str(_DEFAULT_PORT)
-        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        if not _is_name(host) or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise SettingsError(
                 f"LIENTHONG_BROKER: {address.strip()!r} is not host:port",
                 next_step="write host:port, several separated by commas",
             )
         found.append((host.strip("[]"), int(port)))
     return found
+
+
+def _is_name(host: str) -> bool:
+    """Whether a resolver can be asked for it: not for ``kafka..vn``, which Python refuses to send."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False

@@ -1,5 +1,6 @@
 """Which partitions a member of a group holds, as kafka-python tells it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, TopicPartition
@@ -36,11 +37,12 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
         self._lost |= {tp.partition for tp in (self._before | assigned) - kept}
         self._generation = generation
         self._before = self.assigned = set(assigned)
-        if self._again_from_start:
-            fresh = self._before - self._begun
-            self._begun |= fresh
-            if fresh:
-                self.kafka.seek_to_beginning(*fresh)
+        if self._again_from_start and (fresh := self._before - self._begun):
+            self.kafka.seek_to_beginning(*fresh)
+
+    def committed(self, partitions: Iterable[TopicPartition]) -> None:
+        """The group stands where we came from the start; until it does, its old offset would skip records."""
+        self._begun |= set(partitions)
 
     def take_lost(self) -> set[int]:
         lost, self._lost = self._lost, set()

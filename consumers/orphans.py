@@ -50,15 +50,17 @@ def read_weights(text: str) -> Weights:
     """
     if not text.strip():
         return Weights()
-    given: dict[str, float] = dict.fromkeys(PARTS, 0.0)
+    given: dict[str, float] = {}
     for word in text.split(","):
         found = re.fullmatch(r"\s*([a-z]+)\s*=\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*", word)
-        if found is None or found[1] not in given:
+        if found is None or found[1] not in PARTS:
             raise _unweighed("a weight is written name=number")
+        if found[1] in given:
+            raise _unweighed(f"{found[1]} is weighed twice")
         given[found[1]] = float(found[2])
     if not any(given.values()):
         raise _unweighed("all weights are 0")
-    return Weights(**given)
+    return Weights(**dict.fromkeys(PARTS, 0.0) | given)
 
 
 def _unweighed(what: str) -> SettingsError:

@@ -282,6 +282,7 @@ class TopicReader:
         except TryAgain as problem:
             logger.warning("%s; the commit is owed", problem.message, extra={"action": "commit_owed"})
             return False
+        self._holding.committed(offsets)
         self._owed.clear()
         return True
 

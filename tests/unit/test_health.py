@@ -118,7 +118,9 @@ def test_a_store_that_is_no_address_is_told_by_the_settings_name(url: str) -> No
         assert "postgresql+psycopg://user" in found.next_step
 
 
-@pytest.mark.parametrize("brokers", ["127.0.0.1:", ":9092", "host:port", "h:70000", "h:0", "a:b:c", ","])
+@pytest.mark.parametrize(
+    "brokers", ["127.0.0.1:", ":9092", "host:port", "h:70000", "h:0", "a:b:c", ",", "kafka..vn:9092"]
+)
 def test_an_address_that_is_none_is_told_by_the_settings_name(brokers: str) -> None:
     with pytest.raises(SettingsError, match="LIENTHONG_BROKER"):
         require_listener(brokers)

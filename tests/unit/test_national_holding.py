@@ -66,6 +66,17 @@ def test_a_member_that_was_thrown_out_has_lost_everything() -> None:
 def test_from_start_means_once_for_each_partition() -> None:
     found, kafka = holding(again_from_start=True)
     assign(found, kafka, 1, A)
+    found.committed([A])
     assign(found, kafka, 2, A, B)
+    found.committed([B])
     assign(found, kafka, 3, B)
     assert kafka.begun_at_start == [A, B]
+
+
+def test_what_is_lost_before_its_first_commit_begins_at_the_start_again() -> None:
+    """The group still stands at its old offset, perhaps at the end: to go on there would skip the log."""
+    found, kafka = holding(again_from_start=True)
+    assign(found, kafka, 1, A)
+    found.on_partitions_lost({A})
+    assign(found, kafka, 3, A)
+    assert kafka.begun_at_start == [A, A]

@@ -132,7 +132,8 @@ def test_only_the_proportions_of_weights_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["coverage", "coverage=-1", "hope=3", "coverage=0,proof=0", "coverage=1;proof=2"]
+    "text",
+    ["coverage", "proof=1,proof=2", "coverage=-1", "hope=3", "coverage=0,proof=0", "coverage=1;proof=2"],
 )
 def test_weights_that_are_none_are_told_with_their_setting(text: str) -> None:
     with pytest.raises(SettingsError, match="LIENTHONG_ORPHAN_WEIGHTS") as caught:
