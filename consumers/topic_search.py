@@ -64,7 +64,7 @@ class TopicSearch:
             where = TopicPartition(topic, partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)])
             begin = int(self._kafka.beginning_offsets([where])[where])
             end = int(self._kafka.end_offsets([where])[where])
-            start = max(begin, end - self._last, self._since(where, since, end))
+            start = max(begin, end - self._last, self._since(where, since))
             self._kafka.assign([where])
             self._kafka.seek(where, start)
             records = tuple(one for one in self._read(where, start, end) if one.key == key)
@@ -72,11 +72,11 @@ class TopicSearch:
             topic=topic, partition=where.partition, begin=begin, start=start, stop=end, records=records
         )
 
-    def _since(self, where: TopicPartition, since: datetime | None, end: int) -> int:
+    def _since(self, where: TopicPartition, since: datetime | None) -> int:
         if since is None:
             return 0
         told = self._kafka.offsets_for_times({where: int(since.timestamp() * 1000)}).get(where)
-        return int(told.offset) if told is not None else end  # nothing is so new
+        return int(told.offset) if told is not None else 0
 
     def _read(self, where: TopicPartition, start: int, end: int) -> Iterator[Any]:
         began = talked = time.monotonic()
