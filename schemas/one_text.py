@@ -52,9 +52,10 @@ class OneText:
         number = self._number
         if len(_remembered) > _REMEMBERED:
             _remembered.clear()
-        answers: dict[str | None, Answer] = {None: (None, None)}
+        answers: dict[str | None, Answer] = {}
         new = []
-        for text in {text for texts in columns for text in texts} - answers.keys():
+        # A missing text is asked for as well: a rule may have a word for it.
+        for text in {text for texts in columns for text in texts}:
             answer = _remembered.get((number, text))
             if answer is None:
                 new.append(text)

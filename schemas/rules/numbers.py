@@ -39,7 +39,8 @@ class Number(ColumnRule):
 
     def columns(self, take: Inputs, given: Given) -> Columns:
         group, mark = re.escape(self.thousands), re.escape(self.decimal_mark)
-        whole = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]+" if group else "[0-9]+"
+        # "0.125" has no group: it is an eighth, written with the other mark.
+        whole = f"[1-9][0-9]{{0,2}}(?:{group}[0-9]{{3}})+|[0-9]+" if group else "[0-9]+"
         fraction = f"(?:{mark}[0-9]+)?" if mark else ""
         plain, bare = take.x, take.step("bare")
         if self.thousands:

@@ -191,7 +191,8 @@ def _number(rule: Said, text: str) -> str:
         text.removeprefix("-").partition(mark) if mark else (text.removeprefix("-"), "", "")
     )
     groups = whole.split(thousands) if thousands else [whole]
-    grouped = len(groups) == 1 or (len(groups[0]) in (1, 2, 3) and all(len(one) == 3 for one in groups[1:]))
+    led = len(groups[0]) in (1, 2, 3) and not groups[0].startswith("0")
+    grouped = len(groups) == 1 or (led and all(len(one) == 3 for one in groups[1:]))
     if not grouped or not all(map(digits, groups)) or (marked and not digits(fraction)):
         raise Problem("number_unreadable")
     whole, fraction = "".join(groups).lstrip("0") or "0", fraction.rstrip("0")

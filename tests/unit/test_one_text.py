@@ -41,6 +41,15 @@ def test_each_column_gets_its_answers_and_a_missing_text_none() -> None:
     ]
 
 
+def test_a_rule_that_has_a_word_for_a_missing_text_is_asked_for_it() -> None:
+    """As in a large batch: what a record becomes must not hang on how many come with it."""
+    x = pl.col("column.x")
+    word = OneText(Columns(value=pl.when(x.is_null()).then(pl.lit("none")).otherwise(x)), "column.x", ["f"])
+    few = word.of_few([["a", None]])
+    assert few == [[("a", None), ("none", None)]]
+    assert word.of_column(pl.Series("x", ["a", None])).rows() == few[0]
+
+
 def test_what_was_answered_is_not_worked_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rule, asked = digits("f"), []
     worked_out = OneText._worked_out

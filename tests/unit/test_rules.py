@@ -170,6 +170,9 @@ def test_moments(text: str | None, value: str | None, problem: str | None, codes
         ("-0,00", "0", None),
         ("12,345", None, "number_too_precise"),
         ("15.00", None, "number_unreadable"),  # fifteen hundred, or fifteen?
+        ("0.125", None, "number_unreadable"),  # an eighth, not a hundred and twenty-five
+        ("-00.500", None, "number_unreadable"),
+        ("0012", "12", None),
         ("1.500 đồng", None, "number_unreadable"),
         ("1e6", None, "number_unreadable"),
         (None, None, None),
