@@ -161,6 +161,8 @@ def json_object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise ContractError(f"{path}:{number}: not JSON: {error.msg}", next_step=_LINES) from None
     except RecursionError:
         raise ContractError(f"{path}:{number}: nested too deep", next_step=_LINES) from None
+    except ValueError:  # of more digits than Python takes
+        raise ContractError(f"{path}:{number}: a number of too many digits", next_step=_LINES) from None
     if not isinstance(said, dict):
         raise ContractError(f"{path}:{number}: not a JSON object", next_step=_LINES)
     return said

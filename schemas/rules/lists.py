@@ -223,11 +223,11 @@ def items_of(text: str) -> list[Item] | None:
         found = _DECODER.decode(text)
         if "\\u" in text:
             _quoted(found).encode()  # half a character is none
-    except (ValueError, RecursionError):
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            return None
+        return [{key: _text(value) for key, value in one.items()} for one in found]
+    except (ValueError, RecursionError):  # to write a value may go deeper than to read it
         return None
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        return None
-    return [{key: _text(value) for key, value in one.items()} for one in found]
 
 
 def _text(value: Any) -> str | None:

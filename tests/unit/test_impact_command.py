@@ -251,6 +251,7 @@ def test_a_date_between_two_forms_of_the_new_layout_is_refused_as_the_rule_does(
     ("text", "line", "said"),
     [
         ('{"so": "1"}\nx\n', 2, "not JSON"),
+        (f'{{"so": {5_000 * "9"}}}\n', 1, "a number of too many digits"),
         ("[]\n", 1, "not a JSON object"), ('{"fields": 1}\n', 1, "no JSON"),
         ('{"type": "record"}\n', 1, "no field of hotich.khaisinh.v1 is in it"),
     ],

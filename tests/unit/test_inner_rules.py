@@ -1,6 +1,7 @@
 """Rules that hold rules, from the file of a contract to the national change."""
 
 import json
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from schemas.errors import ContractError
 from schemas.library import load_library
 from schemas.mapping import Translated, Translator
+from schemas.rules.lists import items_of
 from tests.unit.envelopes import event, frame
 
 ITEMS: list[dict[str, Any]] = [
@@ -260,3 +262,11 @@ def test_a_list_of_lines_names_columns_of_the_lines(tmp_path: Path) -> None:
     contract = contract.replace(known, known.replace("xa:", "con: string, xa:"))
     library = load_library([folder(tmp_path / "b", contract)])
     assert library.contracts["thu/phat"].targets[0].rules["Phat"].lists
+
+
+def test_one_text_of_many_levels_is_told_and_raises_nothing() -> None:
+    """To write a value may go some levels deeper than to read it; the other rows are not to be lost."""
+    limit = sys.getrecursionlimit()
+    for depth in range(limit // 2, limit + 50):
+        found = items_of(f'[{{"z": {"[" * depth}{"]" * depth}}}]')
+        assert found is None or len(found) == 1
