@@ -198,15 +198,13 @@ class Worker:
                 executor=store_threads,
                 library=fingerprint_of(self._taken),
             )
-            beside.append(
-                Stepper(
-                    claims=claims,
-                    store=store,
-                    deployment=name,
-                    executor=store_threads,
-                    stop_the_line=self._end,
-                )
-            )
+            looking: dict[str, Any] = {
+                "claims": claims,
+                "store": store,
+                "executor": store_threads,
+                "stop_the_line": self._end,
+            }
+            beside.append(Stepper(deployment=name, **looking))
             lane = Lane(app=app, claims=claims, mills=[])
             lanes.append(lane)
             for hop in hops:
@@ -218,15 +216,7 @@ class Worker:
                         hop, mill, deployment=name, settings=settings, claims=claims, log=log, **common
                     )
                 else:
-                    beside.append(
-                        Unread(
-                            claims=claims,
-                            store=store,
-                            hop=hop,
-                            executor=store_threads,
-                            stop_the_line=self._end,
-                        )
-                    )
+                    beside.append(Unread(hop=hop, **looking))
         watchdog = Watchdog(settings.stall_seconds, lambda: _reason(lanes))
         port = serve_metrics(self._registry, settings.metrics_port)
         logger.info("worker starting", worker=self._name, metrics=f"http://127.0.0.1:{port}/metrics")
