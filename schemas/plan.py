@@ -12,7 +12,7 @@ import polars as pl
 from schemas.cleaning import Cleaned, places, spread
 from schemas.contracts import Target, columns_of
 from schemas.formats import NationalFormat
-from schemas.one_text import OneText
+from schemas.one_text import OneText, of_few
 from schemas.rules import Columns, Given, Of, Rule, Unless
 from schemas.rules.running import evaluated, in_waves, inputs, told_by
 
@@ -80,9 +80,9 @@ class Plan:
     def _remembered(self, frame: pl.DataFrame, wave: _Wave) -> pl.DataFrame:
         frame = evaluated(frame, wave.rest)
         found = []
-        for alike in wave.remembered:
-            texts = [frame[self._column_of(name)].to_list() for name in alike.fields]
-            for name, answers in zip(alike.fields, alike.of_few(texts), strict=True):
+        texts = [[frame[self._column_of(name)].to_list() for name in rule.fields] for rule in wave.remembered]
+        for rule, columns in zip(wave.remembered, of_few(wave.remembered, texts), strict=True):
+            for name, answers in zip(rule.fields, columns, strict=True):
                 found.append(pl.Series(name, [value for value, _ in answers], pl.String))
                 problems = [problem for _, problem in answers]
                 if any(problems):
