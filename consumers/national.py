@@ -67,7 +67,8 @@ class NationalBatch:
 
         True: parked records are on disk and the group's offsets stand behind this batch. False: the
         offsets could not be committed now, and the batch may come again, here or at another member.
-        Raises ``TryAgain`` if the park file cannot be written.
+        Called again, or when the batch is no longer in hand, it only tells whether they stand behind it by
+        now. Raises ``TryAgain`` if the park file cannot be written.
         """
         return self._finish(self)
 
@@ -198,7 +199,7 @@ class NationalConsumer:
             stale=admitted.stale,
             parked=tuple(sorted(parked, key=lambda one: (one.partition, one.offset))),
             offsets={part.partition: (part.start, part.next) for part in fetched},
-            _finish=self._finish,
+            _finish=partial(self._finish, reader),
         )
 
     def _read(self, raw: list[Any]) -> tuple[list[NationalRecord], list[ParkedRecord]]:
@@ -235,10 +236,10 @@ class NationalConsumer:
             value=original.value,
         )
 
-    def _finish(self, batch: NationalBatch) -> bool:
-        reader = self._reader
-        if batch is not self._in_hand or reader is None:
-            return True  # the loop or the caller has finished it already
+    def _finish(self, reader: TopicReader, batch: NationalBatch) -> bool:
+        following = {partition: end for partition, (_, end) in batch.offsets.items()}
+        if batch is not self._in_hand or reader is not self._reader:
+            return reader.stands_behind(following)  # finished already, or given up
         self.park.write(batch.parked)
         for one in batch.parked:
             logger.warning(
@@ -255,9 +256,7 @@ class NationalConsumer:
         # the gate keeps them back.
         self._gate.learn(batch.records)
         self._in_hand = None
-        committed = reader.commit(
-            {partition: following for partition, (_, following) in batch.offsets.items()}
-        )
+        committed = reader.commit(following)
         if self._metrics is not None:
             self._metrics.finished(
                 self.format.topic,

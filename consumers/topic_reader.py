@@ -114,6 +114,7 @@ class TopicReader:
             "max_poll_interval_ms": int(longest_work_seconds * 1000),
         }
         self._owed: dict[int, int] = {}
+        self._stands: dict[int, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._holding = Holding(again_from_start=from_start and group is not None)
         self._kafka = self._connected()
@@ -283,8 +284,13 @@ class TopicReader:
             logger.warning("%s; the commit is owed", problem.message, extra={"action": "commit_owed"})
             return False
         self._holding.committed(offsets)
+        self._stands |= self._owed
         self._owed.clear()
         return True
+
+    def stands_behind(self, offsets: Mapping[int, int]) -> bool:
+        """Whether Kafka has taken these offsets, or later ones, of us. Asks nobody."""
+        return self.group is None or all(self._stands.get(p, -1) >= offset for p, offset in offsets.items())
 
     def take_lost(self) -> set[int]:
         """Partitions that another member may have worked on since the last call."""
