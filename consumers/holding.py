@@ -1,4 +1,4 @@
-"""Which partitions a member of a group holds, as kafka-python tells it."""
+"""Which partitions a member of a group holds, as kafka-python tells it, and what it still owes of them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,24 +20,27 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
         self._generation = -1
         self._before: set[TopicPartition] = set()
         self._lost: set[int] = set()
-        self._revoked: set[int] = set()
+        #: Offsets that could not be committed yet. A partition that stays here is read on from where we were,
+        #: so nothing else may ever bring the group there; of any other they are not ours to commit.
+        self.owed: dict[TopicPartition, int] = {}
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self.assigned = None
-        self._revoked |= {tp.partition for tp in revoked}
 
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
-        self.on_partitions_revoked(lost)
+        self.assigned = None
         self._generation = -1
+        self.owed = {}
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         generation = self.kafka.group_metadata().generation_id
         # Only from one generation to the very next can nobody else have worked on a partition we keep.
         kept = self._before & assigned if generation == self._generation + 1 else set()
         self._lost |= {tp.partition for tp in (self._before | assigned) - kept}
+        self.owed = {tp: offset for tp, offset in self.owed.items() if tp in assigned}
         self._generation = generation
         self._before = self.assigned = set(assigned)
-        if self._again_from_start and (fresh := self._before - self._begun):
+        if self._again_from_start and (fresh := self._before - self._begun - set(self.owed)):
             self.kafka.seek_to_beginning(*fresh)
 
     def committed(self, partitions: Iterable[TopicPartition]) -> None:
@@ -47,7 +50,3 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
     def take_lost(self) -> set[int]:
         lost, self._lost = self._lost, set()
         return lost
-
-    def take_revoked(self) -> set[int]:
-        revoked, self._revoked = self._revoked, set()
-        return revoked

@@ -113,7 +113,6 @@ class TopicReader:
             "allow_auto_create_topics": False,
             "max_poll_interval_ms": int(longest_work_seconds * 1000),
         }
-        self._owed: dict[int, int] = {}
         self._stands: dict[int, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._holding = Holding(again_from_start=from_start and group is not None)
@@ -175,9 +174,6 @@ class TopicReader:
             logger.warning("%s; waiting", problem.message, extra={"action": "broker_away"})
             time.sleep(max(0.0, deadline - time.monotonic()))
             return []
-        finally:
-            for partition in self._holding.take_revoked():
-                self._owed.pop(partition, None)
         return [
             Fetched(
                 partition=tp.partition,
@@ -254,26 +250,27 @@ class TopicReader:
     def commit(self, offsets: Mapping[int, int]) -> bool:
         """Tell Kafka how far the group has come; True when it has taken it.
 
-        False: the partitions were given to another member (the records come again there), or the broker
-        is away (they are committed with the next batch). Raises when nothing would help.
+        False: the partitions are being given out anew, or the broker is away. What stays ours is committed
+        with the next batch; of what another member is given, the records come again there. Raises when
+        nothing would help.
         """
         if self.group is None:
             return True
-        self._owed.update(offsets)
+        self._holding.owed |= {TopicPartition(self.topic, p): offset for p, offset in offsets.items()}
         return self._commit_owed()
 
     def _commit_owed(self) -> bool:
-        if not self._owed:
+        owed = self._holding.owed
+        if not owed:
             return True
-        offsets = {TopicPartition(self.topic, p): OffsetAndMetadata(o, "", -1) for p, o in self._owed.items()}
+        offsets = {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in owed.items()}
         try:
             with self._told():
                 self._kafka.commit(offsets, timeout_ms=_ANSWER_MS)
         except _MOVED as problem:
-            self._owed.clear()
             logger.warning(
                 "The partitions of %s are being given out anew in group %s, too late to commit (%s); "
-                "their records come again",
+                "it is owed for those that stay here, the records of the others come again",
                 self.topic,
                 self.group,
                 type(problem).__name__,
@@ -284,8 +281,8 @@ class TopicReader:
             logger.warning("%s; the commit is owed", problem.message, extra={"action": "commit_owed"})
             return False
         self._holding.committed(offsets)
-        self._stands |= self._owed
-        self._owed.clear()
+        self._stands |= {tp.partition: offset for tp, offset in owed.items()}
+        owed.clear()
         return True
 
     def stands_behind(self, offsets: Mapping[int, int]) -> bool:

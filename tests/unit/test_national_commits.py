@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import CommitFailedError, KafkaTimeoutError
 
 from consumers.national import NationalBatch, NationalConsumer
 from tests.shipped import shipped
@@ -140,3 +140,34 @@ def test_a_batch_in_hand_when_the_consumer_was_left_is_not_said_to_be_committed(
         batch = next(loop(consumer))
     assert not batch.commit()
     assert client.stands == {}
+
+
+@pytest.mark.parametrize("trouble", [KafkaTimeoutError(), CommitFailedError()])
+def test_what_is_owed_is_committed_after_a_rebalance_of_the_partitions_that_stay(
+    client: Kafka, consumer: NationalConsumer, trouble: Exception
+) -> None:
+    """kafka-python reads on where it was, so that nothing comes which would be committed instead."""
+    batches = loop(consumer)
+    batch = next(batches)
+    client.trouble = trouble
+    assert not batch.commit()
+    client.trouble, client.next = None, {A}
+    assert next(batches).commit()
+    assert client.stands == {A: 1}
+    assert not batch.commit(), "the records of the other partition come again"
+
+
+def test_what_is_owed_by_a_member_that_was_thrown_out_is_never_committed(
+    client: Kafka, consumer: NationalConsumer
+) -> None:
+    batches = loop(consumer)
+    batch = next(batches)
+    client.trouble = CommitFailedError()
+    assert not batch.commit()
+    client.throw_out()
+    client.trouble, client.next = None, {A}
+    client.log[A] = 5
+    client.stands = {A: 5, B: 1}  # by another member
+    assert next(batches).commit()
+    assert client.stands == {A: 5, B: 1}
+    assert not batch.commit()

@@ -57,10 +57,22 @@ def test_a_member_that_was_thrown_out_has_lost_everything() -> None:
     assign(found, kafka, 1, A)
     found.on_partitions_lost({A})
     assert found.assigned is None
-    assert found.take_revoked() == {0}
     kafka.generation = 2
     found.on_partitions_assigned({A})
     assert found.take_lost() == {0}
+
+
+def test_what_is_owed_of_a_partition_stays_as_long_as_the_partition_does() -> None:
+    found, kafka = holding(again_from_start=True)
+    assign(found, kafka, 1, A, B)
+    found.owed = {A: 7, B: 9}
+    assign(found, kafka, 2, A)
+    assert found.owed == {A: 7}
+    assign(found, kafka, 3, A, B)
+    assert found.owed == {A: 7}
+    assert sorted(kafka.begun_at_start) == [A, B, B], "A is read on from where it was"
+    found.on_partitions_lost({A, B})
+    assert found.owed == {}
 
 
 def test_from_start_means_once_for_each_partition() -> None:
