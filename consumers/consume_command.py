@@ -33,7 +33,11 @@ def consume(
         bool, typer.Option("--until-end", help="Stop where the topic ends now, instead of waiting.")
     ] = False,
     park: Annotated[
-        Path | None, typer.Option(help="File for records that cannot be read; default <topic>.park.jsonl.")
+        Path | None,
+        typer.Option(
+            help="File to which records are appended that cannot be read or whose key another record holds; "
+            "each look without --group appends them again. Default <topic>.park.jsonl."
+        ),
     ] = None,
 ) -> None:
     """Print national records as JSON lines, the newest version of each key only.

@@ -98,7 +98,8 @@ class NationalConsumer:
         ``group``: the members of one group share the partitions and go on where the group stopped; a new
         group begins at the log's start. None only looks: all partitions from the start, nothing committed.
         ``from_start``: the group reads everything again.
-        ``park``: the park file; ``<topic>.park.jsonl`` in the working folder if not given.
+        ``park``: the park file; ``<topic>.park.jsonl`` in the working folder if not given. Each look without
+        a group parks again what it meets: a line is one by topic, partition and offset.
         ``remember_keys``: bound of the newest-only memory, about 300 bytes each.
         ``longest_work_seconds``: a caller that works longer on one batch loses its partitions.
         ``kafka_options``: passed to kafka-python, for TLS and SASL.

@@ -1,6 +1,7 @@
-"""What the national-sync consumer says of its commits, and what it still owes after a rebalance."""
+"""What the national-sync consumer says of its commits and parks, and what it owes after a rebalance."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,11 +40,14 @@ class Kafka:
     def assignment(self) -> set[TopicPartition]:
         return set(self.places)
 
+    def assign(self, parts: Sequence[TopicPartition]) -> None:
+        self.next, self.places = None, dict.fromkeys(parts, 0)
+
     def seek(self, part: TopicPartition, offset: int) -> None:
         self.places[part] = offset
 
     def seek_to_beginning(self, *parts: TopicPartition) -> None:
-        self.places |= dict.fromkeys(parts, 0)
+        self.places |= dict.fromkeys(parts or self.places, 0)
 
     def position(self, part: TopicPartition, timeout_ms: float) -> int:
         return self.places[part]
@@ -171,3 +175,17 @@ def test_what_is_owed_by_a_member_that_was_thrown_out_is_never_committed(
     assert next(batches).commit()
     assert client.stands == {A: 5, B: 1}
     assert not batch.commit()
+
+
+def test_a_look_parks_each_record_once_and_the_next_look_parks_it_again(
+    client: Kafka, tmp_path: Path
+) -> None:
+    park = tmp_path / "park.jsonl"
+    for look in (1, 2):
+        with NationalConsumer(TOPIC, broker="nowhere:1", library=shipped(), park=park) as consumer:
+            next(loop(consumer))  # the work on it fails
+            batches = loop(consumer)
+            next(batches)
+            assert next(batches).offsets == {}
+        lines = [json.loads(line) for line in park.read_text(encoding="utf-8").splitlines()]
+        assert [(line["partition"], line["offset"]) for line in lines] == [(0, 0), (1, 0)] * look
