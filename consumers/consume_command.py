@@ -15,6 +15,7 @@ from consumers.metrics import ConsumeMetrics, serve_metrics
 from consumers.national import NationalConsumer
 from consumers.records import NationalRecord
 from consumers.settings import BrokerSettings
+from schemas.errors import TryAgain
 from schemas.library import load_library
 from schemas.settings import load_settings
 
@@ -67,22 +68,29 @@ def consume(
             signal.signal(signum, lambda *_: consumer.stop())
         try:
             written, parked = _write(consumer, max_records, until_end)
-        except BrokenPipeError:
-            # Whoever read us has gone. Nothing of the batch in hand was committed. Python would complain
-            # once more when it flushes at exit, so standard output ends here.
+        except OSError as problem:
+            # Nothing of the batch in hand was committed. Python would complain once more when it flushes at
+            # exit, so standard output ends here.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return
+            if isinstance(problem, BrokenPipeError):
+                return  # whoever read us has gone
+            raise TryAgain(
+                f"could not write to standard output: {problem.strerror}",
+                next_step="free some space or write elsewhere, and cut off a last line that is not whole; "
+                "what was not written was not committed and comes again",
+            ) from problem
     told = f"; {parked} parked in {consumer.park.path}" if parked else ""
     typer.echo(f"{written} records{told}", err=True)
 
 
 def _write(consumer: NationalConsumer, max_records: int | None, until_end: bool) -> tuple[int, int]:
     """Print until stopped; how many records were printed, and how many parked."""
+    lines = sys.stdout.buffer  # always UTF-8, whatever the locale says
     written = parked = 0
     for batch in consumer.batches(until_end=until_end, at_most=max_records):
         for record in batch.records:
-            sys.stdout.write(json.dumps(_line(record), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+            lines.write(json.dumps(_line(record), ensure_ascii=False).encode() + b"\n")
+        lines.flush()
         written += len(batch.records)
         parked += len(batch.parked)
     return written, parked
