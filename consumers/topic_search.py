@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import OffsetOutOfRangeError
 from kafka.partitioner.default import murmur2
 
 from consumers.brokers import require_listener, told
@@ -47,6 +48,7 @@ class TopicSearch:
                 client_id="lienthong-trace",
                 group_id=None,
                 enable_auto_commit=False,
+                auto_offset_reset="none",  # who jumped to the end would tell that a record was never there
                 allow_auto_create_topics=False,
                 isolation_level="read_committed",
             )
@@ -55,7 +57,8 @@ class TopicSearch:
     def find(self, topic: str, key: bytes, *, since: datetime | None) -> Search | None:
         """The records of a key, from this time on if the last part of its partition reaches back so far.
 
-        None if the topic does not exist. ``TryAgain`` if the broker is away or too slow.
+        None if the topic does not exist. ``TryAgain`` if the broker is away or too slow, or if retention
+        deleted records before they were read.
         """
         with told(self._brokers):
             partitions = sorted(self._kafka.partitions_for_topic(topic) or ())
@@ -67,7 +70,13 @@ class TopicSearch:
             start = max(begin, end - self._last, self._since(where, since))
             self._kafka.assign([where])
             self._kafka.seek(where, start)
-            records = tuple(one for one in self._read(where, start, end) if one.key == key)
+            try:
+                records = tuple(one for one in self._read(where, start, end) if one.key == key)
+            except OffsetOutOfRangeError as problem:
+                raise TryAgain(
+                    f"retention has deleted records of {topic}-{where.partition} before they were read",
+                    next_step="look once more",
+                ) from problem
         return Search(
             topic=topic, partition=where.partition, begin=begin, start=start, stop=end, records=records
         )
