@@ -41,11 +41,12 @@ def consume(
         ),
     ] = None,
 ) -> None:
-    """Print national records as JSON lines, the newest version of each key only.
+    """Print national records as JSON lines; older and repeated versions are kept back if remembered.
 
     The lines hold personal values: they are the data. Send them only where such data may go. A group's
     offsets are committed after its lines were written, so after a crash some lines may come again: keep
-    "seq" beside your row. Without --group all partitions are read from their start and nothing is committed.
+    "system", "dataset", "source_key", "seq" and "deleted" beside your row. Without --group all partitions are
+    read from their start and nothing is committed.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")

@@ -1,7 +1,9 @@
 """The documents tell the truth: every setting, every metric and every command is where it should be."""
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.core import TyperGroup
@@ -64,3 +66,16 @@ def test_the_readme_names_only_targets_and_files_that_exist(document: str) -> No
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.vi.md"])
+def test_who_follows_the_readme_does_not_save_a_delete_as_a_living_record(
+    monkeypatch: pytest.MonkeyPatch, document: str
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    gone = SimpleNamespace(key="K", seq=2, deleted=True, fields={})
+    consumer = SimpleNamespace(batches=lambda: [SimpleNamespace(records=[gone])])
+    monkeypatch.setattr("consumers.national.NationalConsumer", lambda topic, **how: nullcontext(consumer))
+    saved: list[SimpleNamespace] = []
+    exec(block, {"save": saved.append})
+    assert saved == [gone]
