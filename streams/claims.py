@@ -17,19 +17,19 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
 from consumers.store import Claim, NationalStore, Position, Slice
 from schemas.errors import LienthongError
 from streams.batch import Batch, Record
+from streams.threads import in_thread
 
 logger = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 CLAIM_DEADLINE_SECONDS = 10.0  # far below Faust's broker_request_timeout (30 s), far above a healthy claim
 RETRY_SECONDS = 0.5
@@ -342,14 +342,15 @@ class Claims:
                 await asyncio.sleep(0.02)
 
     async def _claim_now(self, wanted: Collection[Position], generation: int) -> None:
-        claims = await self._in_thread(
+        claims = await in_thread(
+            self._executor,
             lambda: self._store.claim(
                 self._deployment,
                 list(wanted),
                 generation=generation,
                 owner=self._owner,
                 library=self._library,
-            )
+            ),
         )
         for position in wanted:
             self._held.pop(position, None)
@@ -384,8 +385,9 @@ class Claims:
         begin, end = bounds
         position = claim.position
         if claim.next_offset is None:
-            await self._in_thread(
-                lambda: self._store.start_at(self._deployment, position, epoch=claim.epoch, offset=begin)
+            await in_thread(
+                self._executor,
+                lambda: self._store.start_at(self._deployment, position, epoch=claim.epoch, offset=begin),
             )
             return begin
         halt = self.halted.get(position)
@@ -419,6 +421,3 @@ class Claims:
         """The option that names this reader, if it is an inbound contract's: see ``inbound_name``."""
         _, _, inbound = self._deployment.partition("/")
         return f" --inbound {inbound}" if inbound else ""
-
-    def _in_thread(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)

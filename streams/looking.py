@@ -10,6 +10,7 @@ import structlog
 
 from consumers.store import Fenced
 from schemas.errors import TryAgain
+from streams.threads import in_thread
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -72,4 +73,4 @@ class Looker(ABC):
         self._trouble = trouble
 
     def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
+        return in_thread(self._executor, call)

@@ -4,13 +4,11 @@ Rows, receipts, rejects and the ledger's step are one transaction of the store, 
 exactly once in effect, however often it is delivered.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +23,7 @@ from schemas.formats import NationalFormat
 from schemas.library import Library
 from streams.batch import Batch, Record, fingerprint_header, header, slices_of
 from streams.metrics import RoadMetrics
-
-T = TypeVar("T")
+from streams.threads import in_thread
 
 Milliseconds = npt.NDArray[np.int64]  # since 1970
 
@@ -139,11 +136,10 @@ class SyncHop:
 
     async def commit(self, prepared: Load) -> None:
         """Apply the lot in one transaction."""
-        applied = await self._in_store(lambda: self._store.apply(prepared.prepared, self._deployment))
+        applied = await in_thread(
+            self._executor, lambda: self._store.apply(prepared.prepared, self._deployment)
+        )
         self._count(prepared, applied)
-
-    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def _count(self, prepared: Load, applied: Applied) -> None:
         metrics, name = self._metrics, prepared.format.full_id

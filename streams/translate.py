@@ -7,14 +7,12 @@ them, their receipts and the ledger's step. A crash in between publishes the sam
 gate makes that harmless.
 """
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -32,9 +30,9 @@ from streams.breaker import NOTHING_JUDGED, Breakers, Judged, judged
 from streams.metrics import RoadMetrics
 from streams.parking import Blocks, Head, Placed, behind, block, parked
 from streams.publisher import Outgoing, Publisher, publish_all
+from streams.threads import in_thread
 
 logger = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 MAX_RECORD_BYTES = 900_000  # key and value; below the broker's default for a message batch
 MAX_KEY_CHARACTERS = 600  # a longer key fits no index, so it never stood in a store
@@ -129,7 +127,7 @@ class TranslateHop:
     async def begin(self, batches: Sequence[Batch]) -> None:
         """Learn which records wait in the partitions that were claimed since, of all datasets at once."""
         if new := self._blocks.unknown(batches):
-            found = await self._in_store(lambda: self._store.blocked(self._deployment, list(new)))
+            found = await in_thread(self._executor, lambda: self._store.blocked(self._deployment, list(new)))
             self._blocks.learn(new, found)
 
     # --- prepare: touches no service ---------------------------------------------------------------
@@ -295,7 +293,8 @@ class TranslateHop:
         """Publish, then settle in the store; see the module's text for why in this order."""
         contract = prepared.contract
         await self.publish(prepared)
-        await self._in_store(
+        await in_thread(
+            self._executor,
             lambda: self._store.settle(
                 self._deployment,
                 slices_of(prepared.batches),
@@ -303,7 +302,7 @@ class TranslateHop:
                 parked=prepared.parked,
                 formats=[target.format for target in contract.targets],
                 receipts=prepared.receipts,
-            )
+            ),
         )
         self._count(prepared)
         if self.breakers is not None:
@@ -314,7 +313,7 @@ class TranslateHop:
         if prepared.published:
             return
         if prepared.left:
-            await self._in_store(lambda: self._store.note_left(prepared.left))
+            await in_thread(self._executor, lambda: self._store.note_left(prepared.left))
         started = time.perf_counter()
         await publish_all(self._publisher, prepared.outgoing)
         prepared.published = True
@@ -339,9 +338,6 @@ class TranslateHop:
     def fingerprint(self, topic: str) -> str:
         """Of all that the translation of a topic follows."""
         return self._fingerprints[topic]
-
-    def _in_store(self, call: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def _count(self, prepared: Translation) -> None:
         contract, metrics = prepared.contract, self._metrics
