@@ -37,7 +37,7 @@ demo: $(STAMP) ## the whole road on real Kafka and PostgreSQL, checked by an ora
 	@KEEP="$(KEEP)" $(PYTHON) -m deploy.demo
 
 .PHONY: check
-check: $(STAMP) ## lint, format, types, import direction, contracts, unit and contract tests; no broker
+check: $(STAMP) ## the inner loop, under a minute: lint, format, types, import direction, contracts, unit and contract tests
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -46,7 +46,8 @@ check: $(STAMP) ## lint, format, types, import direction, contracts, unit and co
 	$(PYTHON) -m pytest -q -n auto tests/unit tests/contracts
 
 .PHONY: test
-test: check ## check, then integration and acceptance tests on the local stack, and the wheel from an empty folder
+test: check ## check, then the offline tests, then integration and acceptance on the local stack, and the wheel from an empty folder
+	$(PYTHON) -m pytest -q -n auto tests/offline
 	@$(PYTHON) -m deploy.local fetch
 	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/integration
 	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/acceptance

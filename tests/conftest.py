@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from deploy.local.kafka import QUICK_START, KafkaNode
 from deploy.local.postgres import WITHOUT_SYNC, PostgresNode
 
-#: These rings need nothing but Python, so that `make check` runs anywhere in seconds.
-WITHOUT_SERVERS = {"unit", "contracts"}
+#: These rings need nothing but Python.
+WITHOUT_SERVERS = {"unit", "contracts", "offline"}
 SERVERS = ("kafka", "postgres")
 
 #: The same examples each time and no clock: a change is judged by what it changes, on any machine. Other

@@ -22,8 +22,8 @@ from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Outgoing, Publisher
 from streams.translate import TranslateHop, Translation
+from tests.envelopes import GOOD, Row, event
 from tests.shipped import shipped
-from tests.unit.envelopes import GOOD, Row, event
 
 SYSTEM, DATASET, FORMAT = "hotich_qnam", "khaisinh", "hotich.khaisinh.v1"
 ROAD = "thu"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.unit import oracle
+from tests import oracle
 
 Row = Mapping[str, Any]
 

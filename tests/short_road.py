@@ -29,7 +29,7 @@ from schemas.differences import Difference
 from schemas.library import Library, load_library
 from schemas.mapping import Translator
 from streams.cli import app
-from tests.unit.provinces import write_contract, write_format
+from tests.provinces import write_contract, write_format
 
 DATASET = "thu_qnam/nguoi"
 FORMAT, TABLE = "thu.nguoi.v1", "thu_nguoi_v1"

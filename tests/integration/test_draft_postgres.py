@@ -10,7 +10,7 @@ from schemas.drafting.drafts import draft_of
 from schemas.errors import LienthongError
 from tests.layouts import entries
 from tests.layouts.held_out import COMMENTED
-from tests.unit.drafts import PROMISED, library, right
+from tests.offline.drafts import PROMISED, library, right
 
 
 def connect(database: str) -> psycopg.Connection:

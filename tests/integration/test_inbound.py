@@ -11,9 +11,9 @@ import pytest
 
 from deploy.local.kafka import KafkaNode
 from schemas.library import load_library
+from tests.provinces import CONTRACT, write_contract, write_format
 from tests.road import Road, end_offsets, road, wait_for
 from tests.topics import every_record
-from tests.unit.provinces import CONTRACT, write_contract, write_format
 
 NATIONAL, PROVINCE, CENTRE = "thu.dan.v1", "tinh.dan.v1", "trungtam.dan.v1"
 FIELDS = {"ma": {"rule": "copy", "from": "ma"}, "ten": {"rule": "copy", "from": "ten"}}

@@ -12,9 +12,9 @@ from deploy.local.kafka import KafkaNode
 from schemas.codec import encode_row
 from schemas.library import load_library
 from streams.cli import app
+from tests.envelopes import GOOD, event
+from tests.gates import OTHER, run, write
 from tests.topics import new_topic
-from tests.unit.envelopes import GOOD, event
-from tests.unit.gates import OTHER, run, write
 
 # kafka-python 3.0 does not always close a socket that is connecting when its client is closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

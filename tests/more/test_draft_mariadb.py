@@ -11,7 +11,7 @@ from tests.layouts import entries
 from tests.layouts.held_out import COMMENTED, GLUED
 from tests.layouts.layout import Layout
 from tests.more.mariadb import PASSWORD, MariadbNode
-from tests.unit.drafts import PROMISED, library, right
+from tests.offline.drafts import PROMISED, library, right
 
 
 @pytest.mark.timeout(600)

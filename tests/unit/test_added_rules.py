@@ -10,8 +10,8 @@ from schemas.errors import LienthongError
 from schemas.library import load_library
 from schemas.rules import RULES
 from schemas.rules.added import load_added
-from tests.unit.rule_bench import Found, obtained
-from tests.unit.test_contract_errors import CONTRACT
+from tests.offline.test_contract_errors import CONTRACT
+from tests.rule_bench import Found, obtained
 
 MODULE = "tinh_thu_rules"
 REVERSED = """\

@@ -18,9 +18,9 @@ from streams.answers import AnswersPublisher
 from streams.metrics import RoadMetrics
 from streams.publisher import Publisher
 from tests.hop_lab import FORMAT, SYSTEM, Remembered
+from tests.provinces import CONTRACT, write_contract, write_format
 from tests.shipped import shipped
 from tests.store_lab import BOOK, a_reject
-from tests.unit.provinces import CONTRACT, write_contract, write_format
 
 PATIENCE_SECONDS = 10.0
 

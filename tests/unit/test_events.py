@@ -9,8 +9,8 @@ import pytest
 from schemas.events import event_frame, misfit
 from schemas.library import load_library
 from schemas.mapping import Translator
-from tests.unit.envelopes import event, frame
-from tests.unit.provinces import CONTRACT, write_contract, write_format
+from tests.envelopes import event, frame
+from tests.provinces import CONTRACT, write_contract, write_format
 
 
 def test_a_record_from_before_its_column_became_a_double_is_read(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from schemas.errors import ContractError
 from schemas.library import SHIPPED, Library, load_library
 from schemas.mapping import Translated, Translator
+from tests.envelopes import GOOD, event, frame
 from tests.shipped import shipped
-from tests.unit.envelopes import GOOD, event, frame
 
 TARGET = "hotich.khaisinh.v1"
 CONTRACT = "hotich_qnam/khaisinh"

@@ -18,8 +18,8 @@ from streams import mending
 from streams.claims import Held
 from streams.parking import Placed
 from streams.translate import Translation
+from tests.envelopes import GOOD, event
 from tests.hop_lab import FORMAT, ROAD, SYSTEM, HopLab
-from tests.unit.envelopes import GOOD, event
 
 BAD = {"ngay_dk": "31/02/2016"}
 WRONG = {"dan_toc": "Sao Hỏa"}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.cleaning import Cleaner
 from schemas.codelists import CodeLists
+from tests.rule_bench import MISSING, Found, fact, obtained, obtained_of, usual, warned
 from tests.shipped import shipped
-from tests.unit.rule_bench import MISSING, Found, fact, obtained, obtained_of, usual, warned
 
 GENDER: dict[str, Any] = {"list": "hotich.gioiTinh", "by": ["name", "code"]}
 LETTERS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cn", "Co"))

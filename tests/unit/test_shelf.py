@@ -16,7 +16,7 @@ from consumers.store import Position
 from schemas.library import changed_since, fingerprint_of, fingerprints, load_library
 from streams.metrics import RoadMetrics
 from streams.shelf import Shelf
-from tests.unit.provinces import CONTRACT, write_contract, write_format
+from tests.provinces import CONTRACT, write_contract, write_format
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from schemas.drafting.drafts import Draft, draft_of
 from schemas.drafting.own_format import format_text
 from schemas.drafting.pages import contract_text, quoted
 from schemas.drafting.shapes import shape
+from tests.gates import findings, write
 from tests.layouts import entries
 from tests.layouts.entries import Entry
 from tests.layouts.held_out import COMMENTED, HELD_OUT, MARRIAGES, TERSE
 from tests.layouts.layout import Layout, layout
 from tests.layouts.tuned import ABBREVIATED, ENGLISH, NUMBERED, TUNED
-from tests.unit.drafts import PROMISED, drafted, library, made, right
-from tests.unit.gates import findings, write
-from tests.unit.rule_bench import obtained
+from tests.offline.drafts import PROMISED, drafted, library, made, right
+from tests.rule_bench import obtained
 
 BIRTHS, MARRIED = "hotich.khaisinh.v1", "hotich.kethon.v1"
 

@@ -10,9 +10,9 @@ from typer.testing import Result
 
 from consumers.opening import open_store
 from schemas.errors import ContractError, SettingsError
+from tests.gates import FORMAT, OTHER, line_of, run, write
 from tests.shipped import shipped
 from tests.store_lab import Lab, upsert
-from tests.unit.gates import FORMAT, OTHER, line_of, run, write
 
 Fields = dict[str, dict[str, Any]]
 ID = "hotich_qnam/khaisinh"

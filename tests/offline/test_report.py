@@ -22,7 +22,7 @@ from schemas.errors import SettingsError
 from schemas.library import load_library
 from schemas.printing import number
 from streams.cli import app
-from tests.unit.provinces import CONTRACT, write_contract, write_format
+from tests.provinces import CONTRACT, write_contract, write_format
 
 HOSTILE = "<script>alert('1')</script> & \"Sở\" <b>Thử</b>"
 VOID = {"meta", "input", "br"}

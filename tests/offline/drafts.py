@@ -11,9 +11,9 @@ import pytest
 from producers.introspection import read_table
 from schemas.drafting.drafts import Draft, draft_of
 from schemas.library import Library, load_library
+from tests.gates import LIBRARY
 from tests.layouts.entries import Entry
 from tests.layouts.layout import Layout
-from tests.unit.gates import LIBRARY
 
 #: The share of right fields that issue 4 asks of every civil-status layout that was not tuned on.
 PROMISED = 0.7

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_contract_errors import CONTRACT, refused, told
+from tests.offline.test_contract_errors import CONTRACT, refused, told
 
 WRITTEN = "trangSo: {rule: copy, from: trang_so}"
 DAY = "ngayDangKy:\n        rule: date\n        from: ngay_dk\n        precision: day\n"

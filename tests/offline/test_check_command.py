@@ -13,7 +13,7 @@ from schemas.library import SHIPPED
 from schemas.registry import FileRegistry
 from schemas.rules import Of, text
 from streams import cli
-from tests.unit.gates import CONTRACT, EXAMPLES, FORMAT, OTHER, findings, line_of, run, shipping, write
+from tests.gates import CONTRACT, EXAMPLES, FORMAT, OTHER, findings, line_of, run, shipping, write
 
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
 ONE, LIST, AVSC = "contracts/a/b.yaml", "codes/x.csv", "formats/a/b/v1.avsc"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from schemas import plan
 from schemas.library import Library
 from schemas.mapping import Translator
+from tests import oracle
+from tests.envelopes import GOOD, Row, event, frame
 from tests.shipped import shipped
-from tests.unit import oracle
-from tests.unit.envelopes import GOOD, Row, event, frame
 
 CONTRACT = "hotich_qnam/khaisinh"
 TARGET, BESIDE = "hotich.khaisinh.v1", "hotich.khaisinh.v2"

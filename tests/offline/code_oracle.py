@@ -12,7 +12,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from tests.unit.oracle import CODES, Problem, _bare
+from tests.oracle import CODES, Problem, _bare
 
 Said = Mapping[str, Any]  #: a rule's parameters
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ContractError, LienthongError, SettingsError
-from tests.unit.gates import CONTRACT, EXAMPLES, FORMAT, line_of, run, write
+from tests.gates import CONTRACT, EXAMPLES, FORMAT, line_of, run, write
 
 ID = "hotich_qnam/khaisinh"
 SPELLING = ("nksHoTen: {rule: name", "nksHoTen: {rule: copy")

@@ -14,8 +14,8 @@ from schemas.codelists import Answer, Exact, NotThen, Unknown, Untold
 from schemas.codenames import fold, folded, spelling
 from schemas.errors import ContractError
 from schemas.library import load_library
+from tests.rule_bench import Found, fact, obtained
 from tests.shipped import shipped
-from tests.unit.rule_bench import Found, fact, obtained
 
 CODES = shipped().codes
 TWO_LEVELS = date(2025, 7, 1)

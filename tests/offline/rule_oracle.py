@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.unit import oracle
-from tests.unit.oracle import Problem, clean, digits
+from tests import oracle
+from tests.oracle import Problem, clean, digits
 
 Row = Mapping[str, str | None]
 Said = Mapping[str, Any]  #: a rule's parameters

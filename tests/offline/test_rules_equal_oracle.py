@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.codelists import CodeLists
 from schemas.rules import RULES
+from tests.offline import code_oracle, rule_oracle
+from tests.oracle import Problem, clean
+from tests.rule_bench import Found, obtained_of, usual
 from tests.shipped import shipped
-from tests.unit import code_oracle, rule_oracle
-from tests.unit.oracle import Problem, clean
-from tests.unit.rule_bench import Found, obtained_of, usual
 
 Rule = dict[str, Any]
 

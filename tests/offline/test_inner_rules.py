@@ -14,7 +14,7 @@ from schemas.errors import ContractError
 from schemas.library import load_library
 from schemas.mapping import Translated, Translator
 from schemas.rules.lists import items_of
-from tests.unit.envelopes import event, frame
+from tests.envelopes import event, frame
 
 ITEMS: list[dict[str, Any]] = [
     {"name": "ma", "label": "Mã xã", "required": True, "code_list": "dvhc.xa", "evidence": "I"},

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 from consumers.corrections import masked
 from consumers.rejects_commands import MANY, rejects
 from schemas.errors import LienthongError, SettingsError
+from tests.envelopes import GOOD
 from tests.hop_lab import SYSTEM, HopLab
-from tests.unit.envelopes import GOOD
 
 BAD = {"ngay_dk": "31/02/2016"}
 NAME = GOOD["ho_ten"]

@@ -7,10 +7,10 @@ import pytest
 
 from producers.introspection import read_table
 from schemas.errors import LienthongError, SettingsError
+from tests.gates import findings, run, write
 from tests.layouts import entries
 from tests.layouts.tuned import ENGLISH
-from tests.unit.drafts import fill, made
-from tests.unit.gates import findings, run, write
+from tests.offline.drafts import fill, made
 
 
 def refused(address: str, table: str) -> LienthongError:

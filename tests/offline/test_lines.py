@@ -8,8 +8,8 @@ import pytest
 from schemas.errors import ContractError
 from schemas.library import load_library
 from schemas.mapping import Translated, Translator
-from tests.unit.envelopes import event, frame
-from tests.unit.provinces import CONTRACT, write_contract, write_format
+from tests.envelopes import event, frame
+from tests.provinces import CONTRACT, write_contract, write_format
 
 LINES: dict[str, Any] = {
     "phi": {"table": "hs_phi", "on": {"hoso_id": "id"}, "order": ["stt"], "columns": {"tien": "long"}},

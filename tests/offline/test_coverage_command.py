@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.unit.gates import CONTRACT, FORMAT, OTHER, run, write
+from tests.gates import CONTRACT, FORMAT, OTHER, run, write
 
 
 def rows(folder: Path, *words: str) -> dict[str, dict[str, Any]]:

@@ -11,8 +11,8 @@ from schemas.gates.words import RULES as WORDS
 from schemas.gates.words import in_words
 from schemas.library import SHIPPED
 from schemas.rules import RULES, Rule
+from tests.gates import EXAMPLES, LIBRARY, OTHER, run, write
 from tests.shipped import shipped
-from tests.unit.gates import EXAMPLES, LIBRARY, OTHER, run, write
 
 ID = "hotich_qnam/khaisinh"
 

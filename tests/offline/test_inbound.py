@@ -13,8 +13,8 @@ from schemas.examples import check_examples
 from schemas.gates.checking import check_library
 from schemas.library import Library, fingerprints, load_library
 from schemas.mapping import Translated, Translator
-from tests.unit.gates import shipping
-from tests.unit.provinces import CONTRACT, write_contract, write_format
+from tests.gates import shipping
+from tests.provinces import CONTRACT, write_contract, write_format
 
 BACK: dict[str, Any] = {
     "title": "Dữ liệu về tỉnh",

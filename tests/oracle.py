@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-CODES = Path(__file__).parents[2] / "schemas" / "codes"
+CODES = Path(__file__).parents[1] / "schemas" / "codes"
 
 #: Everything Unicode calls white space.
 WHITE = (

@@ -17,9 +17,9 @@ from schemas.gates.coverage import beyond
 from schemas.library import Library, load_library
 from schemas.mapping import Translated, Translator
 from schemas.overflow import Overflow, kept_columns, lossy_columns, without_room
+from tests.envelopes import GOOD, event, frame
+from tests.provinces import CONTRACT, write_contract, write_format
 from tests.shipped import shipped
-from tests.unit.envelopes import GOOD, event, frame
-from tests.unit.provinces import CONTRACT, write_contract, write_format
 
 FORMAT = "thu.hoso.v1"
 LINES: dict[str, Any] = {

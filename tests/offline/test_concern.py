@@ -9,8 +9,8 @@ import pytest
 from schemas.errors import ContractError
 from schemas.library import load_library
 from schemas.mapping import Translated, Translator
-from tests.unit.envelopes import Row, event, frame
-from tests.unit.provinces import CONTRACT, write_contract, write_format
+from tests.envelopes import Row, event, frame
+from tests.provinces import CONTRACT, write_contract, write_format
 
 ONE, ALL = "thu.hoso.v1", "thu.tatca.v1"
 

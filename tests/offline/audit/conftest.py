@@ -9,8 +9,8 @@ from consumers.audit_key import load_key, make_key
 from consumers.opening import open_store
 from schemas.library import load_library
 from tests.audit_lab import seal
+from tests.provinces import write_format
 from tests.store_lab import BOOK, Lab, delete, numbered, upsert
-from tests.unit.provinces import write_format
 
 
 @pytest.fixture
