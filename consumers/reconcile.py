@@ -76,6 +76,7 @@ class Comparison:
         self._gone: set[str] = set()
         self._translated_rows = 0
         self._refused_rows = 0
+        self._in_flight = 0
 
     # --- comparing -----------------------------------------------------------------------------------
 
@@ -91,9 +92,11 @@ class Comparison:
                 self.in_flight_since_ms = min(
                     [self.in_flight_since_ms, *since], key=lambda ms: ms or sys.maxsize
                 )
-                # A refused record was counted with its bucket.
-                self._refused_rows += sum(one.kind == "refused" and not one.rule for one in found)
-                self._refused_rows -= len({o.source_key for o in found if o.rule and o.kind != "refused"})
+                # Records, and not what differs of them format by format; a record is in one part only.
+                self._in_flight += len({one.source_key for one in found if one.kind == "in_flight"})
+                self._refused_rows += len({one.source_key for one in found if one.kind == "refused"})
+                # Those that the contract refuses were counted with their bucket.
+                self._refused_rows -= len({one.source_key for one in found if one.rule})
                 if found:
                     yield found
 
@@ -111,7 +114,7 @@ class Comparison:
             extra=self._counts["extra"],
             different=self._counts["different"],
             refused=self._refused_rows,
-            in_flight=self._counts["in_flight"],
+            in_flight=self._in_flight,
         )
         known = [self._known[name] for name in self._new - self._unanswered if name in self._known]
         self._store.keep(proof, self._fingerprint, known, self._unanswered | self._gone)

@@ -26,6 +26,7 @@ from producers.outbox import Capture
 from producers.side import open_side
 from schemas.codec import decode
 from schemas.differences import Difference
+from schemas.formats import NationalFormat
 from schemas.library import Library, load_library
 from schemas.mapping import Translator
 from streams.cli import app
@@ -44,16 +45,14 @@ CONTRACT: Mapping[str, object] = {
         "trang_thai": "long",
     },
     "status": {"column": "trang_thai", "live": [1], "gone": [0]},
-    "targets": {
-        FORMAT: {
-            "fields": {
-                "so": {"rule": "copy", "from": "so"},
-                "ten": {"rule": "name", "from": "ten"},
-                "ngay": {"rule": "date", "from": "ngay", "precision": "day"},
-            }
-        }
-    },
 }  # fmt: skip
+TARGET: Mapping[str, object] = {
+    "fields": {
+        "so": {"rule": "copy", "from": "so"},
+        "ten": {"rule": "name", "from": "ten"},
+        "ngay": {"rule": "date", "from": "ngay", "precision": "day"},
+    }
+}
 
 
 #: The agency's table, in words that every database takes.
@@ -72,12 +71,14 @@ def people(first: int, count: int) -> str:
 
 
 @cache
-def made_library() -> tuple[Path, Library]:
-    """A province's folder with one register, made once."""
+def made_library(formats: tuple[str, ...] = (FORMAT,)) -> tuple[Path, Library]:
+    """A province's folder with one register that feeds these formats alike, made once."""
     folder = Path(tempfile.mkdtemp(prefix="lienthong-short-road-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    write_format(folder, FORMAT, "so", "ten", "ngay")
-    write_contract(folder, DATASET, CONTRACT)
+    for full_id in formats:
+        write_format(folder, full_id, "so", "ten", "ngay")
+    targets = {FORMAT: TARGET, **{full_id: {"like": FORMAT} for full_id in formats if full_id != FORMAT}}
+    write_contract(folder, DATASET, {**CONTRACT, "targets": targets})
     done = CliRunner().invoke(app, ["contracts", "register"], env={"LIENTHONG_CONTRACTS": str(folder)})
     assert done.exit_code == 0, done.output
     return folder, load_library([folder])
@@ -90,15 +91,16 @@ class ShortRoad:
     source: str
     store_url: str
     topic: str = f"province.{DATASET.replace('/', '.')}"
+    formats: tuple[str, ...] = (FORMAT,)
     _offset: int = 0
 
     def __post_init__(self) -> None:
-        self.folder, self.library = made_library()
+        self.folder, self.library = made_library(self.formats)
         self.contract = self.library.contracts[DATASET]
         self.agency = sa.create_engine(self.source)
         self.national = sa.create_engine(self.store_url)
         self.store = open_store(self.store_url)
-        self.store.migrate([self.library.formats[FORMAT]])
+        self.store.migrate([self.library.formats[full_id] for full_id in self.formats])
         self.write(CREATE)
 
     def close(self) -> None:
@@ -193,18 +195,23 @@ class ShortRoad:
             ).rows()
         ]  # fmt: skip
         self.store.settle(
-            "thu", [self._slice(self.topic, start, len(values))], rejects=rejects, formats=[FORMAT]
+            "thu",
+            [self._slice(self.topic, start, len(values))],
+            rejects=rejects,
+            formats=list(self.formats),
         )
-        rows = result.national[FORMAT].drop("__row")
+        for full_id in self.formats:
+            self._sync(self.library.formats[full_id], result.national[full_id].drop("__row"), start)
+
+    def _sync(self, national: NationalFormat, rows: pl.DataFrame, start: int) -> None:
         if rows.is_empty():
             return
-        national = self.library.formats[FORMAT]
         places = pl.Series(range(start, start + len(rows)), dtype=pl.Int64)
         rows = rows.with_columns(pl.lit(0, pl.Int32).alias("__partition"), places.alias("__offset"))
         batch = SyncBatch(
             format=national,
             topic=national.topic,
-            slices=[self._slice(national.topic, start, len(values))],
+            slices=[self._slice(national.topic, start, len(rows))],
             rows=rows,
             original_of=lambda *_: (b"k", b"v"),
         )

@@ -5,14 +5,54 @@ from pathlib import Path
 
 import pytest
 
-from tests.reconcile_laws import ReconcileLaws
-from tests.short_road import ShortRoad
+from consumers.store import Reject
+from tests.reconcile_laws import ReconcileLaws, found
+from tests.short_road import DATASET, FORMAT, ShortRoad
 
 
 class TestSqlite(ReconcileLaws):
     @pytest.fixture
     def road(self, tmp_path: Path) -> Iterator[ShortRoad]:
-        (tmp_path / "agency.db").touch()
-        made = ShortRoad(f"sqlite:///{tmp_path}/agency.db", f"sqlite:///{tmp_path}/national.db")
-        yield made
-        made.close()
+        yield from short_road(tmp_path)
+
+
+def short_road(folder: Path, *formats: str) -> Iterator[ShortRoad]:
+    (folder / "agency.db").touch()
+    made = ShortRoad(
+        f"sqlite:///{folder}/agency.db", f"sqlite:///{folder}/national.db", formats=(FORMAT, *formats)
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[ShortRoad]:
+    """A road into two formats."""
+    yield from short_road(tmp_path, "thu.dan.v1")
+
+
+def test_a_record_of_two_formats_is_refused_or_on_its_way_once(two: ShortRoad) -> None:
+    two.install()
+    two.people(1, 20)
+    two.bring()
+    assert found(two) == {}
+    two.write("UPDATE so_nguoi SET ngay = '31/02/2016' WHERE id <= 3")
+    two.bring()
+    two.write("UPDATE so_nguoi SET ten = 'x' WHERE id > 15", "UPDATE so_nguoi SET ngay = NULL WHERE id = 3")
+    # The contract would take record 7 by now: it is refused by its reject alone.
+    refuse(two, "7", seq=7)
+    two.spoil("DELETE FROM thu_nguoi_v1 WHERE lt_key = 'S7'", "DELETE FROM thu_dan_v1 WHERE lt_key = 'S7'")
+    for _ in range(2):
+        proof, differences = two.compare()
+        assert (proof.refused, proof.in_flight, proof.drift) == (3, 6, 0)
+        assert len(differences) == 18
+
+
+def refuse(road: ShortRoad, key: str, seq: int) -> None:
+    """Plant a reject of a change that the road brought."""
+    system, dataset = DATASET.split("/")
+    reject = Reject(
+        system=system, dataset=dataset, seq=seq, source_key=key, topic=road.topic, partition=0, offset=seq,
+        rule="code_unknown", field="", detail="", key=key.encode(), original=b"", blocks=False,
+    )  # fmt: skip
+    road.store.settle("thu", [], rejects=[reject], formats=list(road.formats))
