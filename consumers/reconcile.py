@@ -192,7 +192,8 @@ class Comparison:
         for rows in self._side.rows(set(buckets)):
             keys += rows.keys
             parts.append(made_of(rows, self._translator, self._formats))
-        self._translated_rows += len(keys)
+        # Those of new buckets were counted when they were translated for their sums.
+        self._translated_rows += sum(bucket_of(key) not in self._new for key in keys)
         made = together(parts, self._formats)
         found: dict[str, None] = {}
         for national in self._formats:

@@ -89,6 +89,16 @@ class ReconcileLaws:
         assert set(stored) == {f"S{n}" for n in range(1, 301)}
         assert stored["S5"] == ("5", "Nguyễn Văn Thử", "01.02.2016")
 
+    def test_a_bucket_that_differs_is_told_as_translated_once(self, road: ShortRoad) -> None:
+        road.install()
+        road.people(1, 50)
+        road.bring()
+        road.spoil(f"DELETE FROM {TABLE}")
+        proof, _ = road.compare()
+        assert (proof.rows, proof.translated, proof.missing) == (50, 50, 50)
+        road.write("UPDATE so_nguoi SET ten = 'x' WHERE id = 1")
+        assert road.compare()[0].translated == 50
+
     def test_changes_on_their_way_are_no_drift(self, road: ShortRoad) -> None:
         road.install()
         road.people(1, 50)
