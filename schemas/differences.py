@@ -14,7 +14,8 @@ from schemas.sides import SourceRows
 #: ``refused``: it has an answer, rejected or parked. ``in_flight``: a change of it is on its way.
 Kind = Literal["missing", "extra", "different", "refused", "in_flight"]
 
-_HELD, _MADE = "held", "made"
+#: Which side has a record. No field of a format begins with ``lt_``.
+_HELD, _MADE = "lt_held", "lt_made"
 
 
 def compared(national: NationalFormat) -> list[str]:

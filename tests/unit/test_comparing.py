@@ -14,7 +14,7 @@ from schemas.national import parts_of
 from schemas.sides import Unfit
 from schemas.sums import Sum, lots, unequal, wrapped
 from tests.short_road import FORMAT, made_library
-from tests.store_lab import BOOK
+from tests.store_lab import BOOK, national_format
 
 CAPTURE = Capture(
     dataset="thu/so",
@@ -97,6 +97,18 @@ def test_a_missing_value_is_not_an_empty_one() -> None:
     found = differences([("p1", "K1", "K1", None, "a")], [("p1", "K1", 3, "K1", "", "a")])
     assert found == [("different", "p1", ("hoTen",), "K1")]
     assert differences([("p1", "K1", "K1", None, "a")], [("p1", "K1", 3, "K1", None, "a")]) == []
+
+
+@pytest.mark.parametrize("name", ["held", "made"])
+def test_a_field_may_have_any_name_that_a_format_allows(name: str) -> None:
+    book = national_format("so", name, "ghiChu")
+    made = Made(
+        {book.full_id: national(("p1", "K1", "K1", "a", None), stored=False).rename({"hoTen": name})}, {}
+    )
+    stored = national(("p1", "K1", 3, "K1", "a", None), stored=True).rename({"hoTen": name})
+    assert compare(book, made, ["p1"], stored) == []
+    (one,) = compare(book, made, ["p1"], stored.with_columns(pl.lit("b").alias(name)))
+    assert (one.kind, one.fields) == ("different", (name,))
 
 
 def test_a_record_that_stands_elsewhere_and_one_that_also_stands_elsewhere() -> None:
