@@ -77,7 +77,9 @@ def _proved(standing: Standing, proofs: Sequence[proven.Proof], rows: Sequence[C
     """What stands, with the last proof of each dataset: one proof is about all formats that it feeds."""
     last = {
         # An emptied source counts no records, and what the store still has of it differs.
-        (one.system, one.dataset): Proof(at=one.at, rows=max(one.rows, one.drift), differing=one.drift)
+        (one.system, one.dataset): Proof(
+            at=one.at, rows=max(one.rows, one.differing), differing=one.differing
+        )
         for one in proofs
     }
     keys = {(row.system, row.dataset, row.fed.format) for row in rows}

@@ -29,6 +29,7 @@ class Proof:
         int  #: source records that have an answer, but no national record as they are now: rejected or parked
     )
     in_flight: int  #: source records with a change on its way; they are not drift
+    differing: int  #: source records with drift, in however many formats
 
     @property
     def drift(self) -> int:

@@ -34,6 +34,7 @@ _LOOK_AT_ONCE = 10_000
 #: A source without an outbox does not tell what is on its way, nor do answers of another format: what differs
 #: is looked at once more.
 LOOK_AGAIN_SECONDS = 10.0
+DRIFT: tuple[Kind, ...] = ("missing", "extra", "different")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Comparison:
         self._translated_rows = 0
         self._refused_rows = 0
         self._in_flight = 0
+        self._differing_rows = 0
 
     # --- comparing -----------------------------------------------------------------------------------
 
@@ -93,8 +95,9 @@ class Comparison:
                     [self.in_flight_since_ms, *since], key=lambda ms: ms or sys.maxsize
                 )
                 # Records, and not what differs of them format by format; a record is in one part only.
-                self._in_flight += len({one.source_key for one in found if one.kind == "in_flight"})
-                self._refused_rows += len({one.source_key for one in found if one.kind == "refused"})
+                self._in_flight += _records(found, "in_flight")
+                self._differing_rows += _records(found, *DRIFT)
+                self._refused_rows += _records(found, "refused")
                 # Those that the contract refuses were counted with their bucket.
                 self._refused_rows -= len({one.source_key for one in found if one.rule})
                 if found:
@@ -115,6 +118,7 @@ class Comparison:
             different=self._counts["different"],
             refused=self._refused_rows,
             in_flight=self._in_flight,
+            differing=self._differing_rows,
         )
         known = [self._known[name] for name in self._new - self._unanswered if name in self._known]
         self._store.keep(proof, self._fingerprint, known, self._unanswered | self._gone)
@@ -249,7 +253,7 @@ class Comparison:
             deletes: also what takes a record out of force.
             send: False: only count.
         """
-        drift = [one for one in found if one.kind in ("missing", "different", "extra")]
+        drift = [one for one in found if one.kind in DRIFT]
         wanted = [one for one in drift if one.kind != "extra" or deletes]
         records = list(dict.fromkeys(one.source_key for one in wanted if one.there))
         gone: dict[str, list[Difference]] = {}
@@ -285,3 +289,7 @@ class Comparison:
         ]
         if left:
             self._store.note_left(left)
+
+
+def _records(found: Sequence[Difference], *kinds: Kind) -> int:
+    return len({one.source_key for one in found if one.kind in kinds})

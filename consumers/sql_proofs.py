@@ -27,6 +27,7 @@ proven = sa.Table(
         sa.Column(name, sa.BigInteger, nullable=False)
         for name in ("took_ms", "rows", "translated", "missing", "extra", "different", "refused", "in_flight")
     ),
+    sa.Column("differing", sa.BigInteger),  # null in lines of earlier versions
     comment="Kết quả các lần đối soát: nguồn và kho quốc gia bằng nhau hay lệch ở đâu",
 )
 sa.Index("lienthong_proof_by_system", proven.c.system, proven.c.dataset, proven.c.id)
@@ -168,11 +169,11 @@ class ProvingStore(LookingStore, ABC):
     def proofs(self) -> list[Proof]:
         c = proven.c
         last = sa.select(sa.func.max(c.id)).group_by(c.system, c.dataset)
-        query = sa.select(proven).where(c.id.in_(last)).order_by(c.system, c.dataset)
+        differing = sa.func.coalesce(c.differing, c.missing + c.extra + c.different).label("differing")
+        told = [differing if name == "differing" else c[name] for name in _PROOF]
+        query = sa.select(*told).where(c.id.in_(last)).order_by(c.system, c.dataset)
         with self._transaction() as connection:
-            return [
-                Proof(**{name: getattr(row, name) for name in _PROOF}) for row in connection.execute(query)
-            ]
+            return [Proof(**row) for row in connection.execute(query).mappings()]
 
     def revealed_keys(self, dataset: str, *, who: str, why: str) -> None:
         with self._transaction() as connection:

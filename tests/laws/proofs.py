@@ -20,6 +20,7 @@ def a_proof(dataset: str = DATASET, **more: Any) -> Proof:
     known: dict[str, Any] = {
         "system": SYSTEM, "dataset": dataset, "at": datetime(2026, 11, 26, 3, tzinfo=UTC), "took_ms": 1500,
         "rows": 9, "translated": 8, "missing": 1, "extra": 2, "different": 3, "refused": 4, "in_flight": 5,
+        "differing": 4,
     }  # fmt: skip
     return Proof(**known | more)
 
@@ -118,3 +119,8 @@ class ProofLaws:
             lab.store.keep(one, "f", [], [])
         assert lab.store.proofs() == [a_proof("khac"), a_proof(rows=2)]
         assert a_proof().drift == 6
+
+    def test_a_proof_of_an_earlier_version_tells_all_that_differed(self, lab: Lab) -> None:
+        lab.store.keep(a_proof(), "f", [], [])
+        lab.execute("UPDATE lienthong_proof SET differing = NULL")
+        assert lab.store.proofs() == [a_proof(differing=6)]

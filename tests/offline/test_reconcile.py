@@ -48,6 +48,18 @@ def test_a_record_of_two_formats_is_refused_or_on_its_way_once(two: ShortRoad) -
         assert len(differences) == 18
 
 
+def test_a_record_that_differs_in_two_formats_differs_once(two: ShortRoad) -> None:
+    two.install()
+    two.people(1, 20)
+    two.bring()
+    for table in ("thu_nguoi_v1", "thu_dan_v1"):
+        two.spoil(f"DELETE FROM {table} WHERE lt_key IN ('S3', 'S4')")
+    two.spoil("UPDATE thu_dan_v1 SET ten = 'x' WHERE lt_key = 'S5'")
+    proof, _ = two.compare()
+    assert (proof.rows, proof.drift, proof.differing) == (20, 5, 3)
+    assert two.store.proofs() == [proof]
+
+
 def refuse(road: ShortRoad, key: str, seq: int) -> None:
     """Plant a reject of a change that the road brought."""
     system, dataset = DATASET.split("/")

@@ -31,7 +31,7 @@ from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observati
 ME = {"system": "ho_tich", "dataset": "khai_sinh"}
 PROOF = Proof(
     system="ho_tich", dataset="khai_sinh", at=NOW - timedelta(hours=1), took_ms=1, rows=9, translated=0,
-    missing=1, extra=0, different=2, refused=4, in_flight=5,
+    missing=1, extra=0, different=2, refused=4, in_flight=5, differing=3,
 )  # fmt: skip
 POSITION = Position(topic=NATIONAL, partition=0)
 
