@@ -63,8 +63,9 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         """Compare the source, translated by its contract, with the national store; change nothing.
 
         A record may be missing in the store, extra, or different by field. A change on its way is no drift,
-        nor is a record that was rejected or waits behind a reject: both are only counted, by cause
-        (--json tells each). Exit status 0 equal, 1 drift, 2 not compared.
+        nor is a record that was rejected or waits behind a reject: both are only counted, by cause.
+        --json tells the first 1,000 of each kind one by one, and of how many more (left_out) it only knows
+        the count. Exit status 0 equal, 1 drift, 2 not compared.
         """
         settings = load_settings(StoreSettings)
         if reveal and not why:
@@ -79,7 +80,8 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         tongue = language or settings.language
         if as_json:
             since = {"in_flight_since": _moment(comparison.in_flight_since_ms)}
-            print_json({**_as_json(proof), **since, "differences": [_told(one, reveal) for one in told.each]})
+            each = [_told(one, reveal) for one in told.each]
+            print_json({**_as_json(proof), **since, "differences": each, "left_out": told.left_out})
         else:
             _print(told, proof, tongue, reveal)
             _say(proof, tongue, _moment(comparison.in_flight_since_ms))
@@ -172,6 +174,11 @@ class _Found:
             if self._by_kind[one.kind] <= MANY:
                 self.each.append(one)
 
+    @property
+    def left_out(self) -> dict[Kind, int]:
+        """How many of each kind are not told one by one."""
+        return {kind: count - MANY for kind, count in self._by_kind.items() if count > MANY}
+
 
 def _cause(one: Difference) -> _Cause:
     return one.kind, one.format, one.fields, one.rule
@@ -192,6 +199,9 @@ def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
     ]
     if rows:
         print_table("", COLUMNS[tongue], rows)
+    if more := sum(count for kind, count in told.left_out.items() if kind not in _SETTLED):
+        words = {"more": number(more, tongue), "count": number(MANY, tongue)}
+        typer.echo(SAID[tongue]["left out"].format(**words), err=True)
     causes = [
         (
             KINDS[tongue][kind],
@@ -206,7 +216,8 @@ def _print(told: _Found, proof: Proof, tongue: Language, reveal: bool) -> None:
     ]
     if causes:
         print_table("", GROUPED[tongue], causes)
-        typer.echo(ALL_OF_THEM[tongue].format(system=proof.system, dataset=proof.dataset), err=True)
+        words = {"system": proof.system, "dataset": proof.dataset, "count": number(MANY, tongue)}
+        typer.echo(ALL_OF_THEM[tongue].format(**words), err=True)
 
 
 def _examples(told: _Found, cause: _Cause, reveal: bool) -> list[str]:
@@ -226,8 +237,6 @@ def _moment(ms: int) -> str | None:
 
 def _say(proof: Proof, tongue: Language, in_flight_since: str | None = None) -> None:
     words = SAID[tongue]
-    if proof.drift > MANY:
-        typer.echo(words["first"].format(count=number(MANY, tongue)), err=True)
     numbers = {name: number(getattr(proof, name), tongue) for name in _COUNTS}
     typer.echo(
         words["proof"].format(

@@ -14,8 +14,10 @@ GROUPED: Mapping[Language, tuple[str, ...]] = {
     "en": ("no drift", "format", "records", "for example", "fields", "reason"),
 }
 ALL_OF_THEM: Mapping[Language, str] = {
-    "vi": "xem từng bản: lienthong rejects list {system} --dataset {dataset} --each (hoặc --json ở đây)",
-    "en": "to see each: lienthong rejects list {system} --dataset {dataset} --each (or --json here)",
+    "vi": "xem từng bản: lienthong rejects list {system} --dataset {dataset} --each (hoặc --json ở đây:"
+    " {count} bản đầu của mỗi loại)",
+    "en": "to see each: lienthong rejects list {system} --dataset {dataset} --each (or --json here:"
+    " the first {count} of each kind)",
 }
 KINDS: Mapping[Language, Mapping[Kind, str]] = {
     "vi": {
@@ -42,7 +44,7 @@ SAID: Mapping[Language, Mapping[str, str]] = {
         "drift": "{missing} thiếu, {extra} thừa, {different} khác",
         "equal": "bằng nhau",
         "since": " từ {moment}",
-        "first": "chỉ kể từng bản cho {count} bản đầu của mỗi loại",
+        "left out": "còn {more} chỗ lệch không liệt kê: chỉ liệt kê {count} chỗ đầu của mỗi loại",
         "would": "{records} bản ghi và {deletes} lệnh xóa sẽ được gửi",
         "sent": "đã gửi {records} bản ghi và {deletes} lệnh xóa qua outbox",
         "kept_back": "{kept_back} bản ghi thừa cần --yes: chúng sẽ bị xóa",
@@ -55,7 +57,7 @@ SAID: Mapping[Language, Mapping[str, str]] = {
         "drift": "{missing} missing, {extra} extra, {different} different",
         "equal": "equal",
         "since": " since {moment}",
-        "first": "the first {count} of each kind are told one by one",
+        "left out": "{more} more that differ are not listed: only the first {count} of each kind are",
         "would": "{records} records and {deletes} deletes would be sent",
         "sent": "{records} records and {deletes} deletes sent through the outbox",
         "kept_back": "{kept_back} extra records need --yes: they would be deleted",

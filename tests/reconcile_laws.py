@@ -268,6 +268,26 @@ class ReconcileLaws:
         told = json.loads(road.run("reconcile", "run", DATASET, "--json").stdout)["differences"]
         assert Counter(one["kind"] for one in told) == {"refused": 9, "in_flight": 5, "different": 1}
 
+    def test_the_command_says_how_many_it_leaves_out(
+        self, road: ShortRoad, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("consumers.reconcile_commands.MANY", 3)
+        road.install()
+        road.people(1, 20)
+        road.bring()
+        road.write("UPDATE so_nguoi SET ten = 'x' WHERE id > 15")
+        road.spoil(f"DELETE FROM {TABLE} WHERE lt_key IN ('S1', 'S2', 'S3', 'S4', 'S5')")
+        road.spoil(f"UPDATE {TABLE} SET ten = 'Khác' WHERE lt_key IN ('S7', 'S8')")
+        done = road.run("reconcile", "run", DATASET)
+        assert done.stdout.count("missing in the store") == 3
+        assert "2 more that differ are not listed: only the first 3 of each kind are" in done.stderr
+        told = json.loads(road.run("reconcile", "run", DATASET, "--json").stdout)
+        assert Counter(one["kind"] for one in told["differences"]) == {
+            "missing": 3, "in_flight": 3, "different": 2,
+        }  # fmt: skip
+        assert told["left_out"] == {"missing": 2, "in_flight": 2}
+        assert "not listed" not in road.run("reconcile", "repair", DATASET).stderr
+
     @pytest.mark.parametrize("dataset", ["thu_qnam/khong", "hotich_qnam/khaisinh"])
     def test_what_cannot_be_compared_ends_with_2(self, road: ShortRoad, dataset: str) -> None:
         error = road.run("reconcile", "run", dataset).exception
