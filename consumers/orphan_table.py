@@ -35,7 +35,7 @@ def tell_unkept(outlook: Outlook) -> None:
     """On standard error, if today's index could not be kept: it will lack in the trend."""
     if outlook.unkept is not None:
         typer.echo(f"today's index was not kept: {outlook.unkept}", err=True)
-        typer.echo("next step: run it once a day with an account that may write to the store", err=True)
+        typer.echo(f"next step: {outlook.next_step}", err=True)
 
 
 def as_json(outlook: Outlook) -> dict[str, Any]:

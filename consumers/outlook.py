@@ -1,6 +1,6 @@
 """Every database of the province as it stands now, for people: what is known, and what could not be asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,13 +9,14 @@ from consumers import proofs as proven
 from consumers.opening import open_store
 from consumers.orphans import Proof, Seen, SystemIndex, Weights, read_weights, systems
 from consumers.settings import OrphanSettings
-from consumers.standing import History, Standing, StandingStore
+from consumers.standing import History, Standing
 from consumers.store import StoreError
 from schemas.date_forms import VIETNAM
 from schemas.errors import TryAgain
 from schemas.gates.coverage import Coverage, coverages
 from schemas.library import Library
 
+_MAY_WRITE = "run it once a day with an account that may write to the store"
 #: How far back a trend is told.
 TREND = timedelta(days=90)
 
@@ -28,16 +29,18 @@ class Outlook:
     weights: Weights
     library: Library
     systems: Sequence[SystemIndex]  #: those in danger first
-    history: History | None  #: without today; None: not known
+    history: History | None  #: without today; None: not known, see ``problem`` or ``unkept``
     problem: str | None  #: why the store could not be asked, without a password or a personal value
     unkept: str | None  #: why today's index could not be kept, in the same words; all else is known
+    next_step: str  #: what helps against either; empty: nothing hinders
 
 
 def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
     """Ask the store, keep today's index in it, and say where everything stands.
 
     A store that is away or not migrated is a ``problem`` and no error: what it would tell is not known then.
-    Who may only read it is told all the same; the trend has no point of that day then.
+    Who may only read it is told all the same; the trend has no point of that day then, and there is none
+    where only the table of past days is missing.
     Raises ``SettingsError`` for wrong settings.
     """
     weights = read_weights(settings.orphan_weights)
@@ -47,21 +50,24 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
     history: History | None = None
     problem: str | None = None
     unkept: str | None = None
+    next_step = ""
     today = now.astimezone(VIETNAM).date()
     with closing(open_store(settings.store)) as store:
         try:
             standing = _proved(store.standing(), store.proofs(), rows)
         except (TryAgain, StoreError) as error:
             problem = error.message
+            next_step = _next_step(error)
         found = systems(rows, standing, now=now, weights=weights)
         if standing is not None:
             try:
                 past = store.indices(today - TREND)
-            except (TryAgain, StoreError) as error:
-                problem = error.message
-            else:
                 history = {name: [one for one in days if one[0] < today] for name, days in past.items()}
-                unkept = note(store, found, now)
+                # What is not known is not kept.
+                store.note_indices(today, {one.system: one.value for one in found if one.value is not None})
+            except (TryAgain, StoreError) as error:
+                unkept = error.message
+                next_step = _next_step(error) if history is None else _MAY_WRITE
     return Outlook(
         at=now,
         weights=weights,
@@ -70,6 +76,7 @@ def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:
         history=history,
         problem=problem,
         unkept=unkept,
+        next_step=next_step,
     )
 
 
@@ -88,11 +95,6 @@ def _proved(standing: Standing, proofs: Sequence[proven.Proof], rows: Sequence[C
     }
 
 
-def note(store: StandingStore, found: Sequence[SystemIndex], now: datetime) -> str | None:
-    """Keep the index of a day; what is not known is not kept. Tells why it could not be kept, if so."""
-    values: Mapping[str, int] = {one.system: one.value for one in found if one.value is not None}
-    try:
-        store.note_indices(now.astimezone(VIETNAM).date(), values)
-    except (TryAgain, StoreError) as error:
-        return error.message
-    return None
+def _next_step(error: TryAgain | StoreError) -> str:
+    """Of a store that is away doctor tells more."""
+    return error.next_step if isinstance(error, StoreError) else "lienthong doctor"

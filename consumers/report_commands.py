@@ -38,5 +38,5 @@ def report(
     typer.echo(f"{to}: {len(outlook.systems)} databases", err=True)
     if outlook.problem is not None:
         typer.echo(f"not known: freshness, drift, trend ({outlook.problem})", err=True)
-        typer.echo("next step: lienthong doctor, then make the report anew", err=True)
+        typer.echo(f"next step: {outlook.next_step}, then make the report anew", err=True)
     tell_unkept(outlook)

@@ -70,18 +70,18 @@ def page(outlook: Outlook, *, deployment: str, language: Language) -> str:
 def _parts(outlook: Outlook, deployment: str) -> list[Html]:
     parts = [_header(outlook)]
     if outlook.problem is not None:
-        parts.append(
-            tag(
-                "div",
-                tag("strong", _say("problem")),
-                together(tag("span", outlook.problem), ". ", _say("problem means")),
-                class_="problem",
-            )
-        )
+        parts.append(_problem("problem", outlook.problem, "problem means", outlook.next_step))
+    elif outlook.history is None:
+        parts.append(_problem("no past", outlook.unkept or "", "no past means", outlook.next_step))
     parts += [_summary(outlook), tag("h2", _say("every")), _table(outlook)]
     parts += [*_inbound(outlook), tag("h2", _say("method")), _method(outlook)]
     words = {"version": version("lienthong"), "deployment": deployment}
     return [*parts, tag("footer", _say("footer", **words))]
+
+
+def _problem(head: str, what: str, means: str, step: str) -> Html:
+    told = together(tag("span", what), ". ", _say(means), " ", _say("step", step=step))
+    return tag("div", tag("strong", _say(head)), told, class_="problem")
 
 
 def _say(word: str, **values: object) -> Html:

@@ -16,6 +16,10 @@ PAGE: Mapping[Language, Mapping[str, str]] = {
         "problem means": "Cập nhật, lệch và xu hướng vì vậy là chưa biết; không số cũ nào được đưa ra"
         " thay. Phần đáp ứng định dạng đọc từ hợp đồng dữ liệu và vẫn đúng. Chỉ số ghi"
         " “≥” là phần đã biết.",
+        "no past": "Không đọc được chỉ số các ngày trước",
+        "no past means": "Xu hướng vì vậy là chưa biết, và chỉ số hôm nay không được giữ lại; mọi phần khác"
+        " vẫn đúng.",
+        "step": "Việc cần làm: {step}",
         "systems": "cơ sở dữ liệu",
         "datasets": "tập dữ liệu theo định dạng",
         "owners": "đơn vị giữ dữ liệu",
@@ -65,6 +69,9 @@ PAGE: Mapping[Language, Mapping[str, str]] = {
         "problem means": "Freshness, drift and trend are therefore not known; no old figure stands in"
         " their place. Coverage is read from the contracts and holds. An index with"
         " “≥” is the part that is known.",
+        "no past": "The indices of past days could not be read",
+        "no past means": "The trend is therefore not known, and today's index was not kept; all else holds.",
+        "step": "Next step: {step}",
         "systems": "databases",
         "datasets": "datasets by format",
         "owners": "owners",

@@ -95,7 +95,7 @@ def _show_orphans(lang: Language | None, *, json_wanted: bool) -> None:
     orphan_table.tell_unkept(outlook)
     if outlook.problem is not None:
         typer.echo(f"not known: {outlook.problem}", err=True)
-        typer.echo("next step: lienthong doctor", err=True)
+        typer.echo(f"next step: {outlook.next_step}", err=True)
         raise typer.Exit(1)
 
 

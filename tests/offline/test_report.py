@@ -2,6 +2,8 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -132,8 +134,29 @@ def test_a_store_that_is_away_makes_things_unknown_and_keeps_what_the_contracts_
 
 
 def test_a_store_that_is_not_migrated_is_told_as_it_is(folder: Path, url: str) -> None:
-    page, _, _ = report(folder, url)
+    page, _, result = report(folder, url)
     assert "a table or column is missing" in page.said[""]
+    assert "Next step: lienthong store migrate" in page.said["en"]
+    assert "next step: lienthong store migrate, then make the report anew" in result.stderr
+
+
+def test_a_store_that_lacks_only_the_table_of_past_days_tells_all_but_the_trend(
+    folder: Path, url: str
+) -> None:
+    migrate(folder, url)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as spoiled:
+        spoiled.execute("DROP TABLE lienthong_orphan_index")
+    page, _, result = report(folder, url)
+    assert "not known" not in result.stderr
+    assert "today's index was not kept: national store: a table or column is missing" in result.stderr
+    assert "next step: lienthong store migrate" in result.stderr
+    for language, words in PAGE.items():
+        assert words["problem"] not in page.said[language]
+        assert words["trend unknown"] in page.said[language]
+        assert words["no past"] in page.said[language]
+        assert "lienthong store migrate" in page.said[language]
+        assert WORDS[language]["never applied"] in page.said[language]
+    assert run(folder, url, "status", "--orphans").exit_code == 0
 
 
 def test_who_may_only_read_the_store_is_told_all_but_that_nothing_was_kept(
