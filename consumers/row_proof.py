@@ -37,26 +37,37 @@ class _Lines:
     """What should be in force, by the lines of the keys."""
 
     versions: dict[_Version, tuple[bytes, str]] = field(default_factory=dict)  #: hash, and the source's name
-    replaced: defaultdict[tuple[str, bytes], set[int]] = field(default_factory=lambda: defaultdict(set))
-    """By format and handle, numbers that were replaced and that no line of the same key had made."""
+    replaced: defaultdict[tuple[str, bytes], set[tuple[int, str]]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    """By format and handle, numbers of a source that were replaced and no line of the same key had made."""
     since: datetime | None = None
 
     def add(self, block: Block) -> None:
         if self.since is None or block.at < self.since:
             self.since = block.at
+        source = f"{block.system}/{block.dataset}"
         for seq, op, handle, before, after in block.each():
             if self.versions.pop((block.format, handle, before), None) is None and before != NO_VERSION:
-                self.replaced[block.format, handle].add(before)
+                self.replaced[block.format, handle].add((before, source))
             if op == b"u":
-                source = f"{block.system}/{block.dataset}"
                 self.versions[block.format, handle, seq] = (after, source)
 
     def settle(self, full_id: str, handles: Sequence[bytes]) -> None:
         """A record has these handles, one by each key: what lines of one key replaced is gone from all."""
         for one in handles:
-            for number in self.replaced.pop((full_id, one), ()):
+            for number, _ in self.replaced.pop((full_id, one), ()):
                 for other in handles:
                     self.versions.pop((full_id, other, number), None)
+
+    def gone(self) -> Iterator[tuple[str, int, str]]:
+        """Format, number and source of what no row is, after all rows were looked at."""
+        # A record whose row another one took over has no row that tells its handles. A source gives a number
+        # to one record only, so what was replaced under another key of ours is known by its number.
+        replaced = {(full_id, *one) for (full_id, _), many in self.replaced.items() for one in many}
+        for (full_id, _, seq), (_, source) in self.versions.items():
+            if (full_id, seq, source) not in replaced:
+                yield full_id, seq, source
 
 
 def prove_rows(
@@ -93,7 +104,7 @@ def _look(
         for rows in store.rows_as_sent(national):
             proof.flaws += _compared(rows, national, keys, lines, proof)
             say(f"{national.full_id}: {proof.rows} rows …")
-    for (full_id, _, seq), (_, source) in lines.versions.items():
+    for full_id, seq, source in lines.gone():
         text = said("row_gone", source=source, seq=seq, format=full_id)
         proof.flaws.append(Flaw(seal=None, what="row", text=text))
     return proof

@@ -121,3 +121,23 @@ def test_a_key_file_is_its_owners_only_and_never_overwritten(tmp_path: Path) -> 
     file.chmod(0o640)
     with pytest.raises(SettingsError, match="can be read by others"):
         load_key(file)
+
+
+@pytest.mark.usefixtures("other_tables")
+def test_a_record_whose_row_another_one_took_over_under_a_new_key_is_not_gone(
+    lab: Lab, key_file: Path
+) -> None:
+    assert run("keygen", "--renew").exit_code == 0
+    new = load_key(key_file)
+    with closing(open_store(lab.url, audit_key=new)) as store:
+        mine = replace(lab, store=store, key=new)
+        mine.apply(delete(30, "K5", person="p5"))
+        mine.apply(upsert(31, "K5", person="p50"))  # no row tells of p5 any more
+    found = run("verify", "--rows")
+    assert found.exit_code == 0, found.output
+    lab.execute(f"DELETE FROM {BOOK.table} WHERE lt_key IN ('K5', 'K6')")
+    found = run("verify", "--rows")
+    assert [line.split("number ")[1].split(" is")[0] for line in found.stdout.splitlines()] == [
+        "6 in thu.nghiem.v1",
+        "31 in thu.nghiem.v1",
+    ]
