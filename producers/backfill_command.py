@@ -1,8 +1,10 @@
 """``lienthong backfill``: send records again, chosen by table, key, time or condition."""
 
+import re
 from contextlib import closing
 from datetime import datetime
 from functools import partial
+from itertools import accumulate
 from threading import Event
 from typing import Annotated, Any
 
@@ -96,7 +98,12 @@ def _count(rows: Rows, capture: Capture, choice: Choice) -> int:
 
 
 def _condition(where: str | None) -> str | None:
-    if where is not None and (";" in where or "--" in where or not where.strip()):
+    if where is None:
+        return None
+    signs = re.findall(r"[()]", re.sub(r"'[^']*'|\"[^\"]*\"", "", where))
+    depths = accumulate(1 if sign == "(" else -1 for sign in signs)
+    # One that closed our parenthesis would choose the same records page by page, without an end.
+    if ";" in where or "--" in where or not where.strip() or any(depth < 0 for depth in depths):
         raise SettingsError("--where: not one condition", next_step="write it as it stands behind WHERE")
     return where
 

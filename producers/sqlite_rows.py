@@ -14,8 +14,9 @@ from producers.outbox import Capture
 from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_schema
 from producers.sql import OUTBOX, name, text, told
 from producers.sqlite import read_states
-from producers.sqlite_session import Row, Session
+from producers.sqlite_session import Misunderstood, Row, Session
 from producers.sqlite_sql import image, key_of, lines_of, printed, read_back
+from schemas.errors import SettingsError
 from schemas.sides import Newest
 from schemas.sums import Adding, Sums, bucket_of, row_texts
 
@@ -85,6 +86,10 @@ class SqliteRows:
         self._session.rows("PRAGMA query_only = 1")
         try:
             rows = self._session.rows(query, [*parameters, size])
+        except Misunderstood as error:
+            if choice.where is None:
+                raise
+            raise SettingsError(f"--where: {error.message}", next_step="correct the condition") from None
         finally:
             self._session.rows("PRAGMA query_only = 0")
         return [Chosen(row[0], row[1:]) for row in rows]

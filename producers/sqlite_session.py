@@ -17,6 +17,10 @@ Row = tuple[Any, ...]
 _WAIT_SECONDS = 10.0
 
 
+class Misunderstood(LienthongError):
+    """The database refuses a statement for what it says."""
+
+
 class Session:
     """Connects at first use, and again after ``close``. Outside ``transaction`` a statement is one."""
 
@@ -92,7 +96,7 @@ class Session:
             )
         # The text of a plain error names tables and columns, never a value; that of others might.
         what = str(error) if state == "SQLITE_ERROR" else state
-        return LienthongError(
+        return Misunderstood(
             f"{place} refuses a statement ({what})",
             next_step="run: lienthong capture install; if that does not help, report it",
         )

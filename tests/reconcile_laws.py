@@ -308,6 +308,7 @@ class ReconcileLaws:
             (["--key", "3", "--key", "5"], 2),
             (["--where", "id % 10 = 0 AND ten LIKE 'ng%'"], 3),
             (["--all"], 30),
+            (["--where", "(ten <> ':-)' AND id < 3)"], 2),
             (["--since", "2020-01-01T00:00+07:00", "--where", "id > 7"], 23),
             (["--until", "2020-01-01T00:00+07:00"], 0),
         ):
@@ -328,7 +329,7 @@ class ReconcileLaws:
             assert "1 keys name no record of so_nguoi" in done.stderr
         for words in (
             [], ["--key", "1", "--all"], ["--where", "id = 1; DELETE FROM so_nguoi"], ["--since", "hôm qua"],
-            ["--where", "khong_co = 1"], ["--since", "2020-01-01"],
+            ["--where", "khong_co = 1"], ["--since", "2020-01-01"], ["--where", "id = 1) OR (1 = 1"],
         ):  # fmt: skip
             done = road.run("backfill", DATASET, *words)
             assert isinstance(done.exception, LienthongError), (words, done.output)

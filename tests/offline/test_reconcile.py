@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers.store import Reject
+from schemas.errors import SettingsError
 from tests.reconcile_laws import ReconcileLaws, found
 from tests.short_road import DATASET, FORMAT, ShortRoad
 
@@ -58,6 +59,17 @@ def test_a_record_that_differs_in_two_formats_differs_once(two: ShortRoad) -> No
     proof, _ = two.compare()
     assert (proof.rows, proof.drift, proof.differing) == (20, 5, 3)
     assert two.store.proofs() == [proof]
+
+
+def test_backfill_says_that_its_condition_is_wrong(two: ShortRoad) -> None:
+    two.people(1, 3)
+    two.install()
+    error = two.run("backfill", DATASET, "--where", "khong_co = 1").exception
+    assert isinstance(error, SettingsError)
+    assert (
+        error.message == "--where: the agency database agency refuses a statement (no such column: khong_co)"
+    )
+    assert error.next_step == "correct the condition"
 
 
 def refuse(road: ShortRoad, key: str, seq: int) -> None:
