@@ -68,7 +68,7 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         the count. Exit status 0 equal, 1 drift, 2 not compared.
         """
         settings = load_settings(StoreSettings)
-        if reveal and not why:
+        if reveal and not why.strip():
             raise SettingsError("--reveal needs a reason", next_step="add: --why …")
         with _comparing(settings, dataset, open_side, source()) as (comparison, opened):
             if reveal:

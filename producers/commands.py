@@ -155,11 +155,13 @@ def status() -> None:
 
 def captured(site: Site, dataset: str) -> Capture:
     """What its triggers capture; ``LienthongError`` if there are none."""
-    for state in site.states():
-        if state.capture.dataset == dataset and state.captured:
-            return state.capture
+    here = {one.capture.dataset: one.capture for one in site.states() if one.captured}
+    if dataset in here:
+        return here[dataset]
+    known = f"; captured here: {', '.join(sorted(here))}" if here else ""
     raise LienthongError(
-        f"{dataset} is not captured in this database", next_step=f"run: lienthong capture install {dataset}"
+        f"{dataset} is not captured in this database",
+        next_step=f"run: lienthong capture install {dataset}{known}",
     )
 
 

@@ -94,6 +94,10 @@ class Session:
                 f"{place} may not be written ({state})",
                 next_step="give this user the right to write the file and its folder",
             )
+        if state == "SQLITE_NOTADB":
+            return LienthongError(
+                f"{place} is no SQLite file ({state})", next_step="correct LIENTHONG_SOURCE"
+            )
         # The text of a plain error names tables and columns, never a value; that of others might.
         what = str(error) if state == "SQLITE_ERROR" else state
         return Misunderstood(

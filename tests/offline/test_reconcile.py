@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers.store import Reject
-from schemas.errors import SettingsError
+from schemas.errors import LienthongError, SettingsError
 from tests.reconcile_laws import ReconcileLaws, found
 from tests.short_road import DATASET, FORMAT, ShortRoad
 
@@ -70,6 +70,26 @@ def test_backfill_says_that_its_condition_is_wrong(two: ShortRoad) -> None:
         error.message == "--where: the agency database agency refuses a statement (no such column: khong_co)"
     )
     assert error.next_step == "correct the condition"
+
+
+def test_backfill_of_what_is_not_captured_names_what_is(two: ShortRoad) -> None:
+    two.install()
+    error = two.run("backfill", "thu_qnam/nguoii", "--all").exception
+    assert isinstance(error, LienthongError)
+    assert error.next_step == f"run: lienthong capture install thu_qnam/nguoii; captured here: {DATASET}"
+
+
+def test_a_register_that_is_no_database_is_told(two: ShortRoad, tmp_path: Path) -> None:
+    (tmp_path / "agency.db").write_text("họ tên;ngày sinh\n" * 100, encoding="utf-8")
+    for words in (("reconcile", "run", DATASET), ("backfill", DATASET, "--all")):
+        error = two.run(*words).exception
+        assert isinstance(error, LienthongError)
+        assert error.message == "the agency database agency is no SQLite file (SQLITE_NOTADB)"
+        assert error.next_step == "correct LIENTHONG_SOURCE"
+
+
+def test_keys_are_not_revealed_for_a_blank_reason(two: ShortRoad) -> None:
+    assert isinstance(two.run("reconcile", "run", DATASET, "--reveal", "--why", " ").exception, SettingsError)
 
 
 def refuse(road: ShortRoad, key: str, seq: int) -> None:
