@@ -158,7 +158,7 @@ def test_a_paused_topic_is_claimed_and_not_read_but_for_one_fetch_on_trial() -> 
     from concurrent.futures import ThreadPoolExecutor
 
     from streams.claims import Fetched, Held
-    from tests.unit.test_claims import PlayedLog, PlayedRecord
+    from tests.claims_lab import PlayedLog, PlayedRecord
 
     async def test() -> None:
         with ThreadPoolExecutor(1) as threads:

@@ -5,99 +5,31 @@ The store is the real SQLite one; only Kafka's side (``Log``) is played, since a
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from consumers.opening import open_store
 from consumers.store import Fenced, NationalStore, Position
 from streams import claims as claims_module
 from streams.batch import Batch, slices_of
-from streams.claims import SMALL_BYTES, Claims, Fetched
-from streams.stepping import Stepper
+from streams.claims import SMALL_BYTES, Claims
+from tests.claims_lab import (
+    P0,
+    P1,
+    ROAD,
+    PlayedLog,
+    fetch,
+    fetched,
+    opened_store,
+    play,
+    some_threads,
+    until_ready,
+    worker,
+)
 
-P0 = Position(topic="province.test.one", partition=0)
-P1 = Position(topic="province.test.one", partition=1)
-ROAD = "test"
-
-
-@dataclass
-class PlayedLog:
-    """Kafka as the test wants it."""
-
-    at: int | None = 1  #: the generation; None while rejoining
-    begin: int = 0
-    end: int = 1000
-    sought: dict[Position, int] = field(default_factory=dict)
-    offline: set[Position] = field(default_factory=set)
-
-    def leaderless(self, positions: Iterable[Position]) -> set[Position]:
-        return self.offline & set(positions)
-
-    async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
-        return dict.fromkeys(positions, (self.begin, self.end))
-
-    async def seek(self, offsets: Mapping[Position, int]) -> None:
-        self.sought.update(offsets)
-
-    def generation(self) -> int | None:
-        return self.at
-
-
-@dataclass(frozen=True)
-class PlayedRecord:
-    """A record without content."""
-
-    offset: int
-    timestamp: int = 0
-    key: bytes | None = None
-    value: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[NationalStore]:
-    opened = open_store(f"sqlite:///{tmp_path / 'national.db'}")
-    opened.migrate([])
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as executor:
-        yield executor
-
-
-def worker(store: Any, log: PlayedLog, threads: ThreadPoolExecutor, name: str = "one") -> Claims:
-    return Claims(store=store, deployment=ROAD, owner=name, log=log, executor=threads)
-
-
-def stepping(claims: Claims, store: NationalStore, threads: ThreadPoolExecutor) -> Stepper:
-    return Stepper(
-        claims=claims, store=store, deployment=ROAD, executor=threads, stop_the_line=lambda _: None
-    )
-
-
-def play(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(300):
-            await test()
-
-    asyncio.run(bounded())
-
-
-async def until_ready(
-    claims: Claims, positions: Collection[Position], *, also: Collection[Position] = (), seconds: float = 60.0
-) -> None:
-    """Until these may be fetched, and of those ``also`` assigned none."""
-    async with asyncio.timeout(seconds):
-        while set(claims.ready([*positions, *also])[0]) != set(positions):  # noqa: ASYNC110 - as the fetcher asks
-            await asyncio.sleep(0.01)
+store, threads = pytest.fixture(opened_store), pytest.fixture(some_threads)
 
 
 async def until_halted(claims: Claims, position: Position) -> None:
@@ -105,23 +37,6 @@ async def until_halted(claims: Claims, position: Position) -> None:
         while position not in claims.halted:
             assert claims.ready([position])[0] == {}
             await asyncio.sleep(0.01)
-
-
-def ledger(store: NationalStore, position: Position) -> int | None:
-    (row,) = (row for row in store.ledger(ROAD) if row.position == position)
-    return row.next_offset
-
-
-def fetch(claims: Claims, position: Position, *offsets: int, size: int = 0) -> Batch:
-    held = claims.held[position]
-    batch = claims.batch(position, held, fetched(*offsets, before=held.position, size=size))
-    assert batch is not None
-    return batch
-
-
-def fetched(*offsets: int, before: int, after: int | None = None, size: int = 0) -> Fetched:
-    records: list[Any] = [PlayedRecord(offset, value=bytes(size)) for offset in offsets]
-    return Fetched(records, before, after if after is not None else offsets[-1] + 1)
 
 
 def test_reading_starts_where_the_ledger_stands(store: NationalStore, threads: ThreadPoolExecutor) -> None:
@@ -240,51 +155,6 @@ def test_records_nobody_sees_are_stepped_over(store: NationalStore, threads: Thr
         batch = claims.batch(P0, claims.held[P0], fetched(5, before=5, after=8))
         assert batch is not None
         assert (batch.start, batch.next) == (2, 8)
-
-    play(test)
-
-
-def test_what_nobody_sees_at_the_end_is_stepped_over_when_nothing_follows(
-    store: NationalStore, threads: ThreadPoolExecutor
-) -> None:
-    """Else it would wait for ever, and would look lost once retention has deleted it."""
-
-    async def test() -> None:
-        claims = worker(store, PlayedLog(), threads)
-        stepper = stepping(claims, store, threads)
-        await until_ready(claims, [P0, P1])
-        batch = fetch(claims, P0, 0, 1)
-        claims.entered(batch)
-        assert claims.batch(P0, claims.held[P0], fetched(before=2, after=5)) is None
-        for _ in range(3):
-            await stepper.look()
-            assert ledger(store, P0) == 0, "a batch is in flight"
-        store.settle(ROAD, slices_of([batch]), rejects=[], formats=[])
-        claims.settled(batch)
-        await stepper.look()
-        assert ledger(store, P0) == 2, "the next batch may come and take the step"
-        await stepper.look()
-        assert (ledger(store, P0), claims.committed(P0), claims.hidden()) == (5, 5, {})
-        after = fetch(claims, P0, 5)
-        assert (after.start, after.next) == (5, 6)
-        store.settle(ROAD, slices_of([after]), rejects=[], formats=[])
-
-    play(test)
-
-
-def test_a_step_over_what_nobody_sees_that_comes_too_late_is_not_taken(
-    store: NationalStore, threads: ThreadPoolExecutor
-) -> None:
-    async def test() -> None:
-        claims = worker(store, PlayedLog(), threads)
-        stepper = stepping(claims, store, threads)
-        await until_ready(claims, [P0])
-        assert claims.batch(P0, claims.held[P0], fetched(before=0, after=5)) is None
-        await stepper.look()
-        other = worker(store, PlayedLog(at=2), threads, "two")
-        await until_ready(other, [P0])
-        await stepper.look()
-        assert (ledger(store, P0), P0 in claims.held) == (0, False), "it is the other worker's"
 
     play(test)
 
