@@ -54,7 +54,7 @@ test: check ## check, then the offline tests, then integration and acceptance on
 
 .PHONY: test-more
 test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, fifteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
-	$(PYTHON) -m pytest tests/more
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests/more
 
 .PHONY: campaign
 campaign: $(STAMP) ## random crashes of everything, judged by an oracle; a failure can be played again (SCENARIOS=100 SEED=n)

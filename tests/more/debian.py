@@ -3,6 +3,7 @@
 Nothing is installed and nobody need be root: ``apt-get download`` only fetches.
 """
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -22,8 +23,15 @@ def unpacked(package: str, program: str) -> Path:
     if (Path("/") / program).exists():
         return Path("/")
     folder = cache_folder().parent / package
-    if (folder / "complete").exists():
-        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{package}.lock").open("w") as lock:  # another worker of pytest may ask as well
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            _unpack(package, program, folder)
+    return folder
+
+
+def _unpack(package: str, program: str, folder: Path) -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise StackError(f"there is no {program} and no apt-get to fetch it", next_step=f"install {package}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -41,4 +49,3 @@ def unpacked(package: str, program: str) -> Path:
     for file in folder.glob("*.deb"):
         subprocess.run(["dpkg-deb", "--extract", file, folder], check=True)
     (folder / "complete").touch()
-    return folder
