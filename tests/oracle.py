@@ -157,11 +157,11 @@ def _same(text: str, row: Row) -> str | None:
 
 
 def _signer(text: str, row: Row) -> str | None:
-    return clean(text.split(" - ", 1)[0])
+    return clean(f" {text} ".partition(" - ")[0])
 
 
 def _title_of_signer(text: str, row: Row) -> str | None:
-    return clean(text.split(" - ", 1)[1]) if " - " in text else None
+    return clean(f" {text} ".partition(" - ")[2])
 
 
 def spelled(text: str, row: Row) -> str | None:

@@ -24,7 +24,10 @@ class Copy(ColumnRule):
 
 @kind("split")
 class Split(ColumnRule):
-    """One of the two parts of a text round the first ``separator``; without it, all is the first part."""
+    """One of the two parts of a text round the first ``separator``; without it, all is the first part.
+
+    A blank of the separator may be an end of the text.
+    """
 
     separator: str = Field(min_length=1)
     part: Literal["first", "rest"]
@@ -35,7 +38,10 @@ class Split(ColumnRule):
 
     def columns(self, take: Inputs, given: Given) -> Columns:
         name = "field_0" if self.part == "first" else "field_1"
-        part = take.x.str.splitn(self.separator, 2).struct.field(name).str.strip_chars(" ")
+        # Cleaning took the blanks at the ends: "name -" is a name without a title.
+        end = "" if self.separator == " " else " "
+        text = pl.concat_str(pl.lit(end), take.x, pl.lit(end))
+        part = text.str.splitn(self.separator, 2).struct.field(name).str.strip_chars(" ")
         # A part may say "nothing is known" although the whole says more.
         there = ~take.step("part").str.contains(given.missing)
         return Columns(prepare=[{"part": part}], value=pl.when(there).then(take.step("part")))

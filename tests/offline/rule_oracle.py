@@ -212,6 +212,8 @@ def _personal_id(rule: Said, text: str) -> str:
 
 
 def _split(rule: Said, text: str) -> str | None:
+    if rule["separator"] != " ":
+        text = f" {text} "  # a blank of the separator may be an end of the text
     first, _, rest = text.partition(rule["separator"])
     return clean(first if rule["part"] == "first" else rest)
 

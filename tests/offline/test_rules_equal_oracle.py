@@ -84,6 +84,9 @@ personal_ids = st.one_of(
 )
 names = st.one_of(st.text("aăÂđĐeH' -", max_size=12), pick("NGUYỄN THỊ HẠNH", "y-blô thử", "ǅ ÁN", "Hồ thị"))
 free = st.text("aB -,/1ố", max_size=8)
+signed = st.builds(
+    "{}{}{}".format, pick("- ", "-", "", "A"), pick("", "B", " - ", " B "), pick(" -", "-", "", "C,")
+)
 
 
 def rules(kind: str, **parameters: Any) -> st.SearchStrategy[Rule]:
@@ -99,7 +102,7 @@ SEVERAL: dict[str, Any] = {"from": st.sampled_from([["a"], ["a", "b"], ["c", "a"
 #: For each kind its rules, and texts worth reading by them.
 KINDS: Mapping[str, tuple[st.SearchStrategy[Rule], st.SearchStrategy[str]]] = {
     "copy": (rules("copy"), free),
-    "split": (rules("split", separator=pick(" - ", "/", " "), part=pick("first", "rest")), free),
+    "split": (rules("split", separator=pick(" - ", "/", " ", ", "), part=pick("first", "rest")), signed),
     "name": (rules("name"), names),
     "match": (
         rules("match", cases=CASES, otherwise="8"),

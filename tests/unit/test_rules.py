@@ -217,6 +217,9 @@ def test_personal_numbers_have_twelve_digits_or_by_word_nine(codes: CodeLists) -
         ("Trần Mẫu", "Trần Mẫu", None),
         ("Trần Mẫu - Phó - ký thay", "Trần Mẫu", "Phó - ký thay"),
         ("Trần-Mẫu", "Trần-Mẫu", None),
+        ("Trần Mẫu -", "Trần Mẫu", None),  # cleaning took the last blank of the separator
+        ("- Chủ tịch", None, "Chủ tịch"),
+        ("-Chủ tịch", "-Chủ tịch", None),
         ("null - Chủ tịch", None, "Chủ tịch"),
         ("Trần Mẫu - không rõ", "Trần Mẫu", None),
         (None, None, None),
@@ -227,6 +230,11 @@ def test_a_text_is_split_at_the_first_separator(
 ) -> None:
     assert obtained("split", [text], codes, separator=" - ", part="first") == [(first, None)]
     assert obtained("split", [text], codes, separator=" - ", part="rest") == [(rest, None)]
+
+
+def test_a_text_may_be_split_at_its_first_blank(codes: CodeLists) -> None:
+    assert obtained("split", ["Trần Văn Mẫu"], codes, separator=" ", part="first") == [("Trần", None)]
+    assert obtained("split", ["Trần Văn Mẫu"], codes, separator=" ", part="rest") == [("Văn Mẫu", None)]
 
 
 @pytest.mark.parametrize(
