@@ -6,6 +6,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from schemas.cleaning import cleaned
 from schemas.codelists import CodeLists
 from schemas.documents import Strict
 from schemas.formats import FormatField, is_expression
@@ -35,6 +36,12 @@ class Split(ColumnRule):
     @property
     def lossy(self) -> bool:
         return True  # by itself: both parts together tell the whole
+
+    def check(self, field: FormatField | None, codes: CodeLists) -> None:
+        within = f"a{self.separator}b"
+        if cleaned(within) != within:
+            text = f"no cleaned text holds {self.separator!r}"
+            raise Complaint("separator", text, "name a mark as it is there: one blank, Unicode NFC")
 
     def columns(self, take: Inputs, given: Given) -> Columns:
         name = "field_0" if self.part == "first" else "field_1"

@@ -40,6 +40,12 @@ DAY = "ngayDangKy:\n        rule: date\n        from: ngay_dk\n        precision
             "use rule moment",
         ),
         ("rule: date, from: so_dk, precision: day, form: yyyy", "date form has no day", "precision: kept"),
+        (
+            'rule: split, from: so_dk, separator: "\\t", part: first',
+            "no cleaned text holds '\\t'",
+            "one blank",
+        ),
+        ('rule: split, from: so_dk, separator: "  ", part: rest', "no cleaned text holds '  '", "one blank"),
         ("rule: personal_id, from: so_dk, old: maybe", "old: true or false belongs here", "correct"),
     ],
 )
