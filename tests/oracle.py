@@ -171,7 +171,7 @@ def spelled(text: str, row: Row) -> str | None:
     spelled, first = "", True
     for letter in text.lower():
         spelled += letter.upper() if first else letter
-        first = letter in " -"
+        first = letter in " -" or (first and not unicodedata.category(letter).startswith("L"))
     return spelled
 
 

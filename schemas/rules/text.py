@@ -58,14 +58,16 @@ class Split(ColumnRule):
 class Name(ColumnRule):
     """A person's name: in all capitals or all small letters, each word gets one capital.
 
-    Words end at spaces and hyphens. A name with letters of both cases stays as its owner's clerk wrote it.
+    Words end at spaces and hyphens, and the capital is a word's first letter. A name with letters of both
+    cases stays as its owner's clerk wrote it.
     """
 
     def columns(self, take: Inputs, given: Given) -> Columns:
         mixed = take.x.str.contains(r"(?s)\p{Lu}.*\p{Ll}|\p{Ll}.*\p{Lu}")
-        word = pl.element()
-        capital = word.str.head(1).str.to_uppercase() + word.str.slice(1)
-        spelled = take.x.str.to_lowercase().str.extract_all("[ -]|[^ -]+").list.eval(capital).list.join("")
+        piece = pl.element()
+        capital = piece.str.head(1).str.to_uppercase() + piece.str.slice(1)
+        pieces = take.x.str.to_lowercase().str.extract_all(r"\P{L}+|\p{L}[^ -]*")
+        spelled = pieces.list.eval(capital).list.join("")
         # Polars begins a word after any character that is no letter, and knows letters with a form of their
         # own for it (ǆ, ǅ): its way is ours for names of nothing but Vietnamese letters.
         plain = take.x.str.contains(_PLAIN_NAME)

@@ -82,7 +82,9 @@ places = pick(
 personal_ids = st.one_of(
     st.text("0123456789", min_size=8, max_size=13), pick("049316000001", "200000003", "C000000")
 )
-names = st.one_of(st.text("aăÂđĐeH' -", max_size=12), pick("NGUYỄN THỊ HẠNH", "y-blô thử", "ǅ ÁN", "Hồ thị"))
+names = st.one_of(
+    st.text("aăÂđĐeH' -(1\u200b", max_size=12), pick("NGUYỄN THỊ HẠNH", "y-blô thử", "ǅ ÁN", "Hồ thị")
+)
 free = st.text("aB -,/1ố", max_size=8)
 signed = st.builds(
     "{}{}{}".format, pick("- ", "-", "", "A"), pick("", "B", " - ", " B "), pick(" -", "-", "", "C,")

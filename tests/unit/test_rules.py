@@ -246,6 +246,8 @@ def test_a_text_may_be_split_at_its_first_blank(codes: CodeLists) -> None:
         ("HỒ THỊ-MẪU", "Hồ Thị-Mẫu"),
         ("H'MÔNG O'MẪU", "H'mông O'mẫu"),  # an apostrophe ends no word
         ("Y BLÔ", "Y Blô"),
+        ("LÊ THỊ HOA (ÚT)", "Lê Thị Hoa (Út)"),  # what stands before its first letter is part of a word
+        ("\u200bLÊ 'HOA'", "\u200bLê 'Hoa'"),
         ("A", "A"),
         ("123", "123"),
         (None, None),
