@@ -266,8 +266,6 @@ class _Loading:
         if isinstance(part, Condition):
             self._check_clean(part.is_, (*place, "is"))
             avro = columns.get(part.column, "string")  # of items that are no lines, all is text
-            if avro == "double":  # only an item's, which is compared as it is written
-                return
             said = typed(pl.Series(part.is_, dtype=pl.String), avro, strict=False).cast(pl.String)
             for at, (word, there) in enumerate(zip(part.is_, said, strict=True)):
                 if word != there:
@@ -335,10 +333,12 @@ class _Loading:
             raise self._error((*place, "rule"), text, suggestion(name, sorted(kinds)))
         step = self.document.take(kinds[name], place)
         for where, column in step.reads().items():
-            self._column(column, (*place, *where), step.types)
+            self._column(column, (*place, *where), step.takes()[where])
         for inner, one in lists_in(step) if isinstance(step, Rule) else ():
             for where, column in one.item_reads().items() if one.from_ in self.file.lines else ():
-                self._column(column, (*place, *inner, *where), among=self.file.lines[one.from_].columns)
+                types = one.fields[str(where[1])].takes()[where[2:]]
+                among = self.file.lines[one.from_].columns
+                self._column(column, (*place, *inner, *where), types, among)
         if isinstance(step, Rule) and isinstance(step.required, Unless):
             self._column(step.required.unless, (*place, "required", "unless"), ("boolean",))
         try:

@@ -110,7 +110,7 @@ class Unless(Strict):
 
 
 #: Types of source columns whose every value has one text.
-_WORDED = ("string", "long", "boolean")
+WORDED = ("string", "long", "boolean")
 
 
 class Step(Strict):
@@ -131,7 +131,11 @@ class Step(Strict):
     @property
     def types(self) -> tuple[str, ...]:
         """The Avro types that its source columns may have; it reads them as text."""
-        return _WORDED
+        return WORDED
+
+    def takes(self) -> Mapping[Place, Sequence[str]]:
+        """The Avro types that each column it reads may have, by where the step names it."""
+        return dict.fromkeys(self.reads(), self.types)
 
     def others(self) -> Mapping[str, Of]:
         """Inputs besides the columns: their names, and where they come from."""

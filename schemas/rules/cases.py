@@ -1,6 +1,6 @@
 """A rule that chooses between other rules, record by record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Self
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from schemas.codelists import CodeLists
 from schemas.documents import Place, Strict
 from schemas.formats import FormatField
-from schemas.rules.base import Columns, Complaint, Given, Inner, Inputs, Of, Rule, kind, within
+from schemas.rules.base import WORDED, Columns, Complaint, Given, Inner, Inputs, Of, Rule, kind, within
 
 Steps = Mapping[str, pl.Expr]
 
@@ -56,6 +56,11 @@ class When(Rule):
         asked = {("cases", at, "if", "column"): case.if_.column for at, case in enumerate(self.cases)}
         return asked | {
             (*place, *where): column for place, rule in self.rules() for where, column in rule.reads().items()
+        }
+
+    def takes(self) -> Mapping[Place, Sequence[str]]:
+        return dict.fromkeys(self.reads(), WORDED) | {
+            (*place, *where): types for place, rule in self.rules() for where, types in rule.takes().items()
         }
 
     def others(self) -> Mapping[str, Of]:

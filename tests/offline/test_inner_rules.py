@@ -264,6 +264,47 @@ def test_a_list_of_lines_names_columns_of_the_lines(tmp_path: Path) -> None:
     assert library.contracts["thu/phat"].targets[0].rules["Phat"].lists
 
 
+@pytest.mark.parametrize(
+    ("rule", "column"),
+    [
+        ("{rule: number, from: tien}", "tien"),  # 12.125 would be 12125
+        ("{rule: copy, from: tien}", "tien"),
+        (
+            "{rule: when, cases: [{if: {column: xa, missing: true}, then: {rule: number, from: tien}}]}",
+            "tien",
+        ),
+        ('{rule: when, cases: [{if: {column: tien, is: ["5"]}, then: {rule: copy, from: xa}}]}', "tien"),
+        ("{rule: list, from: so, fields: {ten: {rule: copy, from: t}}}", "so"),
+        ('{rule: number, from: tien, thousands: "", decimal_mark: "."}', None),
+        (
+            '{rule: when, cases: [{if: {column: so, is: ["1"]}, '
+            'then: {rule: number, from: tien, thousands: "", decimal_mark: "."}}]}',
+            None,
+        ),
+    ],
+)
+def test_a_rule_over_lines_reads_only_columns_of_its_types(
+    rule: str, column: str | None, tmp_path: Path
+) -> None:
+    known = "{con: string, xa: string, tien: double, ngay: string, so: long}"
+    lines = f"lines: {{phat: {{table: p, on: {{t_id: id}}, columns: {known}}}}}\n"
+    contract = CONTRACT.replace(", phat: string,", ",").replace("missing: [", f"{lines}missing: [")
+    contract = contract.replace("{rule: number, from: tien}", "{rule: copy, from: xa}")
+    name, written = "soTien", "soTien: {rule: copy, from: xa}"
+    if column == "so":
+        name, written = "con", "con: {rule: list, from: con, fields: {ten: {rule: copy, from: t}}}"
+    assert written in contract
+    place = folder(tmp_path, contract.replace(written, f"{name}: {rule}"))
+    if column is None:
+        assert "thu/phat" in load_library([place]).contracts
+        return
+    with pytest.raises(ContractError) as caught:
+        load_library([place])
+    line = contract[: contract.index(written)].count("\n") + 1
+    assert caught.value.message.startswith(f"{place / 'contracts/thu/phat.yaml'}:{line}: column {column} is ")
+    assert "name a column of type" in caught.value.next_step
+
+
 def test_one_text_of_many_levels_is_told_and_raises_nothing() -> None:
     """To write a value may go some levels deeper than to read it; the other rows are not to be lost."""
     limit = sys.getrecursionlimit()
