@@ -225,10 +225,14 @@ class _Checking:
 
     def checked(self, table: pl.DataFrame, gaps: list[str]) -> pl.DataFrame:
         """The table of a code list, typed."""
-        bad = []
-        for column in ("code", "name"):
-            unclean = pl.col(column) != pl.col(column).str.normalize("NFC").str.strip_chars()
-            bad.append((unclean, f"the {column} is not clean text", "no blanks at its ends, Unicode NFC"))
+        next_step = "no blanks at its ends, no other white space, Unicode NFC"
+        bad = [
+            (_unclean(pl.col(column)), f"the {column} is not clean text", next_step)
+            for column in ("code", "name")
+        ]
+        for column in ("other_names", "aliases"):
+            unclean = pl.col(column).str.split(";").list.eval(_unclean(pl.element())).list.any()
+            bad.append((unclean, f"its {column} are not all clean text", f"one ; between two; {next_step}"))
         for column, words in WORDS.items():
             stranger = ~pl.col(column).is_in(words)
             bad.append((stranger, f"{column} is none of its words", "use: " + ", ".join(words)))
@@ -271,6 +275,12 @@ class _Checking:
                 "let it begin where the one before ends, or name the code in the head: # gaps: <code> …",
             ),
         )
+
+
+def _unclean(text: pl.Expr) -> pl.Expr:
+    """Whether no cleaned text is this one."""
+    spaced = text.str.normalize("NFC").str.replace_all(r"\s+", " ").str.strip_chars(" ")
+    return (text != spaced) | (text == "")
 
 
 def _wrong(path: Path, line: int, text: str, next_step: str) -> ContractError:

@@ -7,8 +7,9 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from schemas.cleaning import cleaned
 from schemas.codelists import AMBIGUOUS, CodeList, CodeLists
-from schemas.codenames import folded
+from schemas.codenames import fold, folded
 from schemas.codetimes import DAY_BITS, FIRST_DAY, NONE, SEVERAL, Timeline
 from schemas.documents import suggestion
 from schemas.formats import FormatField
@@ -42,6 +43,11 @@ class Code(_Listed):
                 "list", f"list {self.list} has dates: a code alone is ambiguous", "use rule code_at"
             )
         for text, code in self.aliases.items():
+            if not fold(text):  # of blanks and hyphens alone
+                raise Complaint(("aliases", text), f"alias {text!r} is no name", "take it out")
+            if text != cleaned(text):
+                next_step = f"write {cleaned(text)!r}, in Unicode NFC"
+                raise Complaint(("aliases", text), f"no cleaned text is {text!r}", next_step)
             if code not in codes[self.list].codes:
                 raise Complaint(
                     "aliases", f"alias {text}: {self.list} has no code {code}", "use a code it has"
