@@ -26,6 +26,7 @@ import polars as pl
 from schemas.codelists import NO_SUCCESSORS, CodeList, CodeLists
 from schemas.documents import read_text, suggestion
 from schemas.errors import ContractError, Report
+from schemas.formats import is_expression
 
 HEAD_KEYS = ("title", "source", "evidence", "note", "parent", "district", "gaps", "types", "below")
 COLUMNS = (
@@ -130,11 +131,8 @@ def _that_hold(
 def _check_below(path: Path, head: Mapping[str, str]) -> None:
     if "below" not in head:
         return
-    try:
-        sound = re.compile(head["below"]).groups == 1
-    except re.error:
-        sound = False
-    if not sound:
+    whole = f"^(?:{head['below']})$"  # as it is looked for
+    if not is_expression(whole) or re.compile(whole).groups != 1:
         text = "below is no regular expression with one group"
         raise _wrong(path, 1, text, "group the list's own code: [0-9]{3}\\.([A-Z][0-9]{2})")
 

@@ -106,6 +106,7 @@ def _any(types: Mapping[str, tuple[str, ...]], forms: Iterable[str] = ()) -> str
     """A pattern of any of these words. After a full stop no space is needed."""
     words = {*types, *forms, *(form for several in types.values() for form in several)}
     longest_first = sorted(words, key=lambda word: (-len(word), word))
-    # Not re.escape: Rust's patterns know no escaped space.
-    each = [word.replace(".", r"\.") + (" *" if word.endswith(".") else " +") for word in longest_first]
+    # Rust's patterns know no escaped space.
+    bare = [re.escape(word).replace(r"\ ", " ") for word in longest_first]
+    each = [word + (" *" if word.endswith(".") else " +") for word in bare]
     return f"(?:{'|'.join(each)})"

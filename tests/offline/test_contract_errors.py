@@ -211,6 +211,8 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (LIST, HEAD + "code,name,aliases\n1,a,\n2,b,c;\n", 6, "its aliases are not all", "one ;"),
         (LIST, HEAD + "code,name,aliases\n1,a,c; d\n", 5, "its aliases are not all", "no blanks"),
         (LIST, HEAD + "code,name,other_names\n1,a,c\n2,a,e\u0301\n", 6, "other_names are not all", "NFC"),
+        (LIST, HEAD + "# below: ^(?!9)([0-9])[0-9]\ncode,name\n1,a\n", 1, "below is no regular", "own code"),
+        (LIST, HEAD + "# below: (?i)([a-z])[0-9]\ncode,name\n1,a\n", 1, "below is no regular", "own code"),
         (LIST, HEAD + "code,name\n1,a,b\n", 5, "not a CSV table: the row has 3 fields", "one row, one line"),
         (LIST, HEAD + 'code,name\n1,"a\nb"\n\n2,a,b\n', 8, "the row has 3 fields, the header 2", "quotes"),
         (LIST, HEAD + "code,name\n" + "1,a\n" * 5_000 + "2,b,\n", 5_005, "the row has 3 fields", "quotes"),
@@ -330,6 +332,18 @@ def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "contracts").write_text("no folder")
     with pytest.raises(ContractError, match="contracts:1: Not a directory"):
         load_library([tmp_path])
+
+
+def test_types_of_units_are_words_and_no_patterns(tmp_path: Path) -> None:
+    path = tmp_path / "codes" / "x.csv"
+    path.parent.mkdir()
+    rows = "1,Xã (cũ Ba,2000-01-01\n2,Bản Hai,2000-01-01\n"
+    path.write_text(f"{HEAD}# types: Xã (cũ=X+ | Bản=[B\ncode,name,valid_from\n{rows}")
+    codes = load_library([tmp_path]).codes
+    for text, code in (("X+ Ba", "1"), ("[B Hai", "2"), ("xã (cũ ba", "1")):
+        answer = codes.resolve("x", text, date(2020, 1, 1))
+        assert isinstance(answer, Exact)
+        assert answer.entry.code == code
 
 
 def test_a_gap_that_the_head_tells_of_is_no_mistake(tmp_path: Path) -> None:
