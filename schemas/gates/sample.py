@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from schemas.gates.impact import names_of_codes
 
 #: So many places are told for each reason.
 _PLACES = 5
+
+_DAY = 3  #: so many parts are a day
+#: What the rules date and moment give where a layout has no form.
+_AS_GIVEN = ("dd.MM.yyyy|MM.yyyy|yyyy", "yyyyMMddHHmmss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,8 @@ _Judge = Callable[[str], tuple[str, bool] | None]
 def fates(records: Iterable[Stored], old: NationalFormat, new: NationalFormat, codes: CodeLists) -> Fates:
     """What would become of records of the version ``old`` in the version ``new``.
 
-    Reasons that refuse: ``required_missing``, ``code_unknown``, ``date_unreadable``, ``date_precision``.
+    Reasons that refuse: ``required_missing``, ``code_unknown``, ``date_unreadable``, ``date_impossible``,
+    ``date_precision``.
     Reasons that alter: ``no_room`` (the field is gone), ``date_form`` (written otherwise), ``code_meaning``
     (the code stands for something else).
     """
@@ -89,7 +95,9 @@ def _judges(old: NationalFormat, new: NationalFormat, codes: CodeLists) -> Itera
         if now.code_list != one.code_list and now.code_list in codes:
             yield one.name, _of_codes(one, now, codes)
         elif now.date_form and now.date_form != one.date_form:
-            yield one.name, _of_dates(date_forms(one.date_form or now.date_form), date_forms(now.date_form))
+            given = (one.date_form,) if one.date_form else _AS_GIVEN
+            before = [form for each in given for form in date_forms(each)]
+            yield one.name, _of_dates(before, date_forms(now.date_form))
 
 
 def _of_codes(old: FormatField, new: FormatField, codes: CodeLists) -> _Judge:
@@ -115,6 +123,8 @@ def _of_dates(old: Sequence[DateForm], new: Sequence[DateForm]) -> _Judge:
         form = next((one for one, pattern in patterns if pattern.fullmatch(value)), None)
         if form is None:
             return "date_unreadable", True
+        if not _in_calendar(form, value):
+            return "date_impossible", True
         if min(form.level, best) not in kept:  # also between two forms: a month where days and years go
             return "date_precision", True
         return None if kept.get(form.level) == form.text else ("date_form", False)
@@ -122,8 +132,19 @@ def _of_dates(old: Sequence[DateForm], new: Sequence[DateForm]) -> _Judge:
     return judge
 
 
+def _in_calendar(form: DateForm, value: str) -> bool:
+    """Whether a value of a form is of a day, a month or a year that there is."""
+    day = [int(value[form.places[part] :][: len(part)]) for part in PARTS[:_DAY] if part in form.places]
+    try:
+        date(*day, *[1] * (_DAY - len(day)))
+    except ValueError:
+        return False
+    return True
+
+
 def _pattern(form: DateForm) -> re.Pattern[str]:
     digits = {part: f"[0-9]{{{len(part)}}}" for part in PARTS}
+    digits |= {"HH": "(?:[01][0-9]|2[0-3])", "mm": "[0-5][0-9]", "ss": "[0-5][0-9]"}
     return re.compile("".join(digits.get(piece) or re.escape(piece) for piece in form.pieces()))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.testing import Result
 
 from consumers.opening import open_store
 from schemas.errors import ContractError, SettingsError
+from schemas.gates.sample import Stored, fates
 from tests.gates import FORMAT, OTHER, line_of, run, write
 from tests.shipped import shipped
 from tests.store_lab import Lab, upsert
@@ -245,6 +247,40 @@ def test_a_date_between_two_forms_of_the_new_layout_is_refused_as_the_rule_does(
     (told,) = impact(tmp_path, new_version(tmp_path, change), "--sample", str(path), status=1)["sample"]
     assert (told["refused"], told["altered"]) == (1, 0)
     assert [(one["reason"], one["places"]) for one in told["reasons"]] == [("date_precision", [1])]
+
+
+def test_a_day_that_is_in_no_calendar_is_refused_as_the_rule_does(tmp_path: Path) -> None:
+    def change(fields: Fields) -> None:
+        fields["nksNgaySinh"]["date_form"] = "yyyyMMdd|yyyyMM|yyyy"
+
+    records = [RECORD | {"nksNgaySinh": day} for day in ("31.02.2016", "29.02.2016", "13.2016", "0000")]
+    path = write(tmp_path, "sample.jsonl", "".join(f"{json.dumps(one)}\n" for one in records))
+    (told,) = impact(tmp_path, new_version(tmp_path, change), "--sample", str(path), status=1)["sample"]
+    assert (told["refused"], told["altered"]) == (3, 1)
+    reasons = {one["reason"]: one["places"] for one in told["reasons"]}
+    assert reasons == {"date_impossible": [1, 3, 4], "date_form": [2]}
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "reason"),
+    [
+        ("02.01.2016", "yyyyMMdd", "date_form"),  # as rule date gives it where the layout has no form
+        ("02.01.2016", "dd.MM.yyyy|yyyy", None),
+        ("01.2016", "yyyyMMdd", "date_precision"),
+        ("20160102070500", "yyyy-MM-ddTHH:mm:ss", "date_form"),  # as rule moment does
+        ("20160102250000", "yyyy-MM-ddTHH:mm:ss", "date_unreadable"),
+        ("02.01.2016", "yyyy-MM-ddTHH:mm:ss", "date_precision"),
+        ("khoảng 2016", "yyyyMMdd", "date_unreadable"),
+    ],
+)
+def test_a_date_of_a_layout_without_a_form_is_read_as_the_rules_give_it(
+    value: str, form: str, reason: str | None
+) -> None:
+    old = shipped().formats["hotich.khaisinh.v1"]
+    asked = [replace(one, date_form=form if one.name == "trangSo" else one.date_form) for one in old.fields]
+    record = Stored(system="a", dataset="b", place=1, fields=RECORD | {"trangSo": value, "nksQueQuan": "a"})
+    (fate,) = fates([record], old, replace(old, fields=tuple(asked)), shipped().codes).values()
+    assert [one for _, one in fate.reasons] == ([reason] if reason else [])
 
 
 @pytest.mark.parametrize(
