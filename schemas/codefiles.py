@@ -18,7 +18,9 @@ What became of units is in ``codes/successors/<name>.csv``: ``code,successor,on`
 import csv
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 
 import polars as pl
@@ -48,7 +50,6 @@ class SuccessorsFile:
     """What became of the units of one list, as it was read, alone."""
 
     path: Path
-    start: int  #: the line of the table's header
     rows: pl.DataFrame  #: code, successor (String), on (Date)
 
     @property
@@ -59,18 +60,18 @@ class SuccessorsFile:
 
 def load_code_list(path: Path) -> CodeList:
     """Read one list. Raises ``ContractError`` with file and line."""
-    head, table, start = read_table(path, HEAD_KEYS, COLUMNS, ("code", "name"))
+    head, table = read_table(path, HEAD_KEYS, COLUMNS, ("code", "name"))
     _check_below(path, head)
-    return CodeList(path.stem, head, _Checking(path, start).checked(table, head.get("gaps", "").split()))
+    return CodeList(path.stem, head, _Checking(path).checked(table, head.get("gaps", "").split()))
 
 
 def load_successors(path: Path) -> SuccessorsFile:
     """Read what became of the units of one list. Raises ``ContractError`` with file and line."""
     needed = tuple(NO_SUCCESSORS.columns)
-    _, table, start = read_table(path, ("title", "source", "evidence", "note"), needed, needed)
-    checking = _Checking(path, start)
+    _, table = read_table(path, ("title", "source", "evidence", "note"), needed, needed)
+    checking = _Checking(path)
     checking.refuse(table, (pl.struct(needed).is_duplicated(), "it is told twice", "take one away"))
-    return SuccessorsFile(path, start, checking.days(table, "on"))
+    return SuccessorsFile(path, checking.days(table, "on"))
 
 
 def together(lists: CodeLists, files: Sequence[SuccessorsFile], report: Report) -> CodeLists:
@@ -102,7 +103,7 @@ def _check_successors(
     if file.name not in lists:
         next_step = "name the file like its list: " + suggestion(file.name, sorted(lists))
         raise _wrong(file.path, 1, f"no code list {file.name}", next_step)
-    checking, rows = _Checking(file.path, file.start), file.rows
+    checking, rows = _Checking(file.path), file.rows
     entries = lists[file.name].entries.select("code", "valid_from", "valid_to")
     begun, ended = pl.col("valid_from") < pl.col("on"), pl.col("valid_to") < pl.col("on")
     before = _that_hold(rows, entries, "code", begun, ended)
@@ -139,8 +140,8 @@ def _check_below(path: Path, head: Mapping[str, str]) -> None:
 
 def read_table(
     path: Path, keys: tuple[str, ...], columns: tuple[str, ...], needed: tuple[str, ...]
-) -> tuple[Mapping[str, str], pl.DataFrame, int]:
-    """A file's head, its table as text with all ``columns``, and the line of the table's header.
+) -> tuple[Mapping[str, str], pl.DataFrame]:
+    """A file's head, and its table as text with all ``columns``.
 
     The columns ``needed`` are there and not empty. Raises ``ContractError`` with file and line.
     """
@@ -163,8 +164,19 @@ def read_table(
     absent = [pl.lit(None, pl.String).alias(column) for column in columns if column not in table.columns]
     table = table.with_columns(absent).select(columns)
     empty = [(pl.col(column).is_null(), f"{column} is empty", "fill it in") for column in needed]
-    _Checking(path, start).refuse(table, *empty)
-    return head, table, start
+    _Checking(path).refuse(table, *empty)
+    return head, table
+
+
+def line_of(path: Path, row: int) -> int:
+    """The line on which a row of a file's table begins: a cell may have several."""
+    lines = read_text(path).split("\n")
+    above = sum(1 for _ in takewhile(lambda line: line.startswith("#"), lines))
+    rows = csv.reader(f"{line}\n" for line in lines[above:])
+    with suppress(csv.Error):
+        for _ in islice(rows, row + 1):  # the header, and the rows before
+            pass
+    return above + rows.line_num + 1
 
 
 def _too_wide(text: str, start: int) -> tuple[int, str] | None:
@@ -204,11 +216,10 @@ def _head(path: Path, text: str, keys: tuple[str, ...]) -> tuple[Mapping[str, st
 
 
 class _Checking:
-    """The checks of a table whose header is on line ``start``."""
+    """The checks of a file's table."""
 
-    def __init__(self, path: Path, start: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.start = start
 
     def refuse(self, table: pl.DataFrame, *bad: tuple[pl.Expr, str, str]) -> None:
         """Raise ``ContractError`` for the first row that is bad, of the first rule that finds one.
@@ -219,7 +230,7 @@ class _Checking:
         found = table.select(row.alias(str(at)) for at, row in enumerate(rows)).row(0)
         for row, (_, text, next_step) in zip(found, bad, strict=True):
             if row is not None:
-                raise _wrong(self.path, self.start + 1 + int(row), text, next_step)
+                raise _wrong(self.path, line_of(self.path, int(row)), text, next_step)
 
     def checked(self, table: pl.DataFrame, gaps: list[str]) -> pl.DataFrame:
         """The table of a code list, typed."""

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-from itertools import product, takewhile
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
-from schemas.codefiles import load_code_list, load_successors, together
+from schemas.codefiles import line_of, load_code_list, load_successors, together
 from schemas.codelists import CodeList, CodeLists
 from schemas.contract_files import load_contract
 from schemas.contracts import Contract
-from schemas.documents import read_document, read_text, suggestion
+from schemas.documents import read_document, suggestion
 from schemas.errors import ContractError, Report, SettingsError, raise_it
 from schemas.formats import NationalFormat, load_format, told_in
 from schemas.registry import FileRegistry
@@ -312,8 +312,7 @@ def _at(
 ) -> ContractError:
     path, line = file_of(one, folders), 1
     if row is not None:
-        above = sum(1 for _ in takewhile(lambda each: each.startswith("#"), read_text(path).splitlines()))
-        line = above + 2 + int(one.entries.select(row.arg_max()).item())
+        line = line_of(path, int(one.entries.select(row.arg_max()).item()))
     return ContractError(f"{path}:{line}: {text}", next_step=next_step)
 
 

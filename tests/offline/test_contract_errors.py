@@ -217,6 +217,18 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (LIST, HEAD + 'code,name\n1,"a\nb"\n\n2,a,b\n', 8, "the row has 3 fields, the header 2", "quotes"),
         (LIST, HEAD + "code,name\n" + "1,a\n" * 5_000 + "2,b,\n", 5_005, "the row has 3 fields", "quotes"),
         (LIST, HEAD + 'code,name\n1,"a\n', 4, "not a CSV table", "one row"),
+        (LIST, HEAD + 'code,name\n1,"a\nb"\n\n2,\n', 7, "code is empty", "fill"),
+        (LIST, HEAD + 'code,name,read_in\n1,a,"b ""c""\n\nd"\n2,,x\n', 8, "name is empty", "fill"),
+        (
+            LIST,
+            HEAD + 'code,name,read_in,valid_from\n1,a,"b\nc",\n2,b,x,2020-13-01\n',
+            7, "is no date", "YYYY",
+        ),
+        (
+            LIST,
+            HEAD + '# parent: dvhc.tinh\ncode,name,read_in,parent\n1,a,"b\nc",\n2,b,,99\n',
+            8, "parent 99 is no code of dvhc.tinh", "add it",
+        ),
         (LIST, HEAD + "code,name,sentinel\n1,a,none\n", 5, "sentinel is none of", "nothing, other"),
         (LIST, HEAD + "code,name,evidence\n1,a,?\n", 5, "evidence is none of", "V, I, U"),
         (
