@@ -230,8 +230,23 @@ def items_of(text: str) -> list[Item] | None:
         return None
 
 
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
 def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else _quoted(value)
+    return value if value is None or type(value) is str else _written(value)
+
+
+def _written(value: Any) -> str:
+    """A value as JSON again, its numbers as they were."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_quoted(key)}: {_written(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -246,4 +261,6 @@ def _refused(name: str) -> Any:
 
 
 #: Made once: to make one for each text takes four times as long as to read it.
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refused, object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(
+    parse_int=_Number, parse_float=_Number, parse_constant=_refused, object_pairs_hook=_once
+)

@@ -116,13 +116,17 @@ def _objects(text: str) -> list[_Texts]:
 def _said(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
     if isinstance(value, _Pairs):
-        return {key: _plain(one) for key, one in value}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return "{" + ", ".join(f"{_within(key)}: {_within(one)}" for key, one in value) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_within, value)) + "]"
+    return json.dumps(value)
+
+
+def _within(value: Any) -> str:
+    if value is None or (isinstance(value, str) and not isinstance(value, _Number)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(_said(value))
 
 
 # ------------------------------------------------------------------ dates and numbers

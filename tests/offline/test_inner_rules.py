@@ -305,6 +305,19 @@ def test_a_rule_over_lines_reads_only_columns_of_its_types(
     assert "name a column of type" in caught.value.next_step
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"k": 1.50, "n": [-0, 1E400, "2"]}',
+        "[1, 12345678901234567890]",
+        '{"à": null, "b": [true, {}]}',
+        "1.50",
+    ],
+)
+def test_numbers_within_an_items_values_stay_as_they_are_written(written: str) -> None:
+    assert items_of(f'[{{"z": {written}}}]') == [{"z": written}]
+
+
 def test_one_text_of_many_levels_is_told_and_raises_nothing() -> None:
     """To write a value may go some levels deeper than to read it; the other rows are not to be lost."""
     limit = sys.getrecursionlimit()
