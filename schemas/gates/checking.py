@@ -44,6 +44,7 @@ def check_library(folders: Sequence[Path], level: Level = "BACKWARD_TRANSITIVE")
         protection.check_source_columns,
         protection.check_key_spaces,
         protection.check_ways_back,
+        protection.check_values,
     ):
         found += [_softened(one, found) for one in gate(library, folders)]
     return Checked(findings=in_order(found), library=library)

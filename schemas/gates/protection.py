@@ -1,14 +1,24 @@
-"""What a library promises as a whole: personal values are protected, keys do not collide, nothing returns."""
+"""What a library promises as a whole: personal values are protected, keys do not collide, nothing returns,
+and codes and dates are none that nobody looked at.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.contracts import Contract, Target
-from schemas.documents import suggestion
+from schemas.documents import Place, suggestion
 from schemas.formats import SENSITIVITIES, FormatField, Sensitivity, told_in
 from schemas.gates.findings import Finding, at
 from schemas.library import Library, file_of
+from schemas.rules import Rule
+from schemas.rules.cases import When
+from schemas.rules.lists import List
+
+#: Rules that give what the source says, whatever the field asks for.
+_TEXTS = frozenset({"copy", "split", "name", "join", "address", "number", "personal_id"})
+#: Rules that give codes or what the contract says.
+_NO_DATES = frozenset({"code", "code_at", "code_now", "match", "constant"})
 
 
 def check_keys_of_formats(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
@@ -156,6 +166,41 @@ def check_ways_back(library: Library, folders: Sequence[Path]) -> Iterator[Findi
                     f"changes from there would be taken back: no contract of system {name}",
                     suggestion(name, systems),
                 )  # fmt: skip
+
+
+def check_values(library: Library, folders: Sequence[Path]) -> Iterator[Finding]:
+    """A text that nothing looks up or reads is hardly a code or a date; ``note`` says why it is one."""
+    for contract in library.outbound:
+        path = file_of(contract, folders)
+        for target in contract.targets:
+            for field in library.formats[target.format].fields:
+                if rule := target.rules.get(field.name):
+                    place: Place = ("targets", target.format, "fields", field.name)
+                    yield from _unread(path, place, rule, field)
+
+
+def _unread(path: Path, place: Place, rule: Rule, field: FormatField) -> Iterator[Finding]:
+    if isinstance(rule, List):
+        for item in (one for one in field.items if one.name in rule.fields):
+            yield from _unread(path, (*place, "fields", item.name), rule.fields[item.name], item)
+    elif rule.note:
+        return
+    elif isinstance(rule, When):
+        for where, one in rule.rules():
+            yield from _unread(path, (*place, *where), one, field)
+    elif field.code_list and rule.rule in _TEXTS:
+        text = f"a text that nothing looks up in {field.code_list}"
+        yield at(
+            path, place, "warning", "value", f"rule {rule.rule} gives {marked(field)} {text}",
+            "use rule code or code_at, if the source has the codes themselves with by: [code]; or say in "
+            "a note why each text is a code",
+        )  # fmt: skip
+    elif field.date_form and rule.rule in _TEXTS | _NO_DATES:
+        yield at(
+            path, place, "warning", "value",
+            f"rule {rule.rule} gives {marked(field)} a text that nothing reads as a date",
+            f"use rule date or moment; or say in a note why each text has the form {field.date_form}",
+        )  # fmt: skip
 
 
 def _apart(one: Target, other: Target, key: Sequence[str]) -> bool:

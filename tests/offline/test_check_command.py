@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from schemas.gates.checking import check_library
+from schemas.gates.protection import check_values
 from schemas.library import SHIPPED
 from schemas.registry import FileRegistry
 from schemas.rules import Of, text
 from streams import cli
 from tests.gates import CONTRACT, EXAMPLES, FORMAT, OTHER, findings, line_of, run, shipping, write
+from tests.shipped import shipped
 
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
 ONE, LIST, AVSC = "contracts/a/b.yaml", "codes/x.csv", "formats/a/b/v1.avsc"
@@ -239,6 +241,54 @@ def test_a_key_that_tells_a_person_and_a_name_made_public_are_warnings(tmp_path:
     assert "column ho_ten is personal as nksHoTen of hotich.khaisinh.v1, and public as ten [I]" in told
 
 
+def of_values(folder: Path) -> list[dict[str, Any]]:
+    """What is found of values that nothing looks at."""
+    return [one for one in json.loads(run(folder, "check", "--json").stdout) if one["rule"] == "value"]
+
+
+CODED = "{rule: code, from: gioi_tinh, list: hotich.gioiTinh, by: [name, code]}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "warned"),
+    [
+        ("{rule: copy, from: gioi_tinh}", True),
+        (
+            "{rule: when, cases: [{if: {column: gioi_tinh, is: [X]}, then: {rule: copy, from: ho_ten}}]}",
+            True,
+        ),
+        ("{rule: copy, from: gioi_tinh, note: the software writes codes of this list}", False),
+        ("{rule: when, cases: [{if: {column: ho_ten, missing: true}, then: CODED}]}", False),
+        ('{rule: match, from: gioi_tinh, cases: [{form: "N.*", value: "1"}], otherwise: "2"}', False),
+    ],
+)
+def test_a_text_that_nothing_looks_up_in_a_field_of_codes_is_a_warning(
+    rule: str, warned: bool, tmp_path: Path
+) -> None:
+    assert CODED in OTHER
+    text = OTHER.replace(CODED, rule.replace("CODED", CODED))
+    write(tmp_path, ONE, text)
+    told = of_values(tmp_path)
+    assert [(one["severity"], one["line"]) for one in told] == (
+        [("warning", line_of(text, "      nksGioiTinh:"))] if warned else []
+    )
+    for one in told:
+        assert one["text"] == "rule copy gives nksGioiTinh a text that nothing looks up in hotich.gioiTinh"
+        assert "by: [code]" in one["next_step"]
+        assert "a note" in one["next_step"]
+
+
+def test_a_text_that_nothing_reads_as_a_date_in_a_field_of_dates_is_a_warning(tmp_path: Path) -> None:
+    written = "{rule: date, from: me_ngay_sinh, precision: kept,"
+    assert written in OTHER
+    text = OTHER.replace(written, "{rule: copy, from: me_ngay_sinh,")
+    write(tmp_path, ONE, text)
+    (one,) = of_values(tmp_path)
+    assert (one["severity"], one["line"]) == ("warning", line_of(text, "      meNgaySinh:"))
+    assert "rule copy gives meNgaySinh a text that nothing reads as a date" in one["text"]
+    assert "use rule date or moment" in one["next_step"]
+
+
 def test_nothing_that_is_written_into_a_file_ends_the_check(tmp_path: Path) -> None:
     """Contracts, formats, examples and lists with lines swapped, cut, doubled and replaced by rubbish."""
     chance = random.Random(4)
@@ -306,3 +356,7 @@ def test_what_nobody_foresaw_ends_without_traceback_and_without_values(
     monkeypatch.setattr("sys.argv", ["lienthong", "--debug", "contracts", "check"])
     with pytest.raises(ValueError, match="Bí Mật"):
         cli.main()
+
+
+def test_no_shipped_contract_leaves_codes_or_dates_to_chance() -> None:
+    assert list(check_values(shipped(), [])) == []
