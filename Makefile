@@ -49,8 +49,7 @@ check: $(STAMP) ## the inner loop, under a minute: lint, format, types, import d
 test: check ## check, then the offline tests, then integration and acceptance on the local stack, and the wheel from an empty folder
 	$(PYTHON) -m pytest -q -n auto tests/offline
 	@$(PYTHON) -m deploy.local fetch
-	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/integration
-	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/acceptance
+	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/acceptance tests/integration
 
 .PHONY: test-more
 test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, fifteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)

@@ -12,7 +12,7 @@ from consumers.causes import _TESTS, decide
 from consumers.observation import Dataset, Observation, Place, Silence
 from consumers.repairs import Breaker
 from consumers.states import STATES
-from tests.unit.observations import (
+from tests.observations import (
     NATIONAL,
     NOW,
     TARGETS,

@@ -11,7 +11,7 @@ from consumers.observation import Silence
 from consumers.silence import Habit, Habits, Silences, odds, same_hours, silent_hours
 from consumers.store import Position
 from schemas.date_forms import VIETNAM
-from tests.unit.observations import dataset, hop
+from tests.observations import dataset, hop
 
 #: Monday, 2 March 2026.
 MONDAY = datetime(2026, 3, 2, tzinfo=VIETNAM)

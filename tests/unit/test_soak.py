@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from consumers.causes import decide
 from consumers.monitor_metrics import MonitorMetrics
 from consumers.observation import Observation
+from tests.observations import away, dataset, observation
 from tests.road import Road
 from tests.soak import watch as watching
 from tests.soak.watch import FLAT_MB, LATE_SECONDS, Memory, Watch
-from tests.unit.observations import away, dataset, observation
 
 A, B = "he001/hoso", "he002/hoso"
 

@@ -26,7 +26,7 @@ from schemas.logs import place_of_error
 from schemas.metrics import CATALOGUE
 from schemas.settings import load_settings
 from streams.cli import app
-from tests.unit.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
+from tests.observations import NATIONAL, NOW, away, dataset, hop, observation, outbox, place, waits
 
 ME = {"system": "ho_tich", "dataset": "khai_sinh"}
 PROOF = Proof(
