@@ -279,7 +279,7 @@ class BatchConsumer(driver.Consumer):
 
 
 class Transport(driver.Transport):
-    """Registered as ``batch://`` by ``streams.worker``."""
+    """Registered as ``batch://`` by ``streams.lanes``."""
 
     Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
 

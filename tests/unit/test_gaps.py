@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaTimeoutError
 from consumers.store import Answers, Position
 from streams.claims import Claims, Held, Log
 from streams.gaps import EASY, GapWatch
-from streams.worker import RoadApp, _Log
+from streams.lanes import ConsumerLog, RoadApp
 from tests.hop_lab import DATASET, ROAD, SYSTEM, HopLab
 
 
@@ -158,7 +158,7 @@ def test_a_broker_that_is_away_is_waited_for(lab: Lab, monkeypatch: pytest.Monke
         ended.append(error)
         answers.set()
 
-    lab.watch._log = _Log(cast(RoadApp, SimpleNamespace(consumer=SimpleNamespace(bounds=bounds))))
+    lab.watch._log = ConsumerLog(cast(RoadApp, SimpleNamespace(consumer=SimpleNamespace(bounds=bounds))))
     monkeypatch.setattr(lab.watch, "_seconds", 0.01)
     monkeypatch.setattr(lab.watch, "_stop_the_line", end)
     told: list[str] = []

@@ -13,9 +13,10 @@ from prometheus_client import CollectorRegistry
 from consumers.store import NationalStore, Position
 from schemas.errors import TryAgain
 from streams.claims import Claims, Held
+from streams.lanes import ConsumerLog, Lane, RoadApp
 from streams.metrics import RoadMetrics
 from streams.watchdog import Watchdog
-from streams.worker import Lane, RoadApp, Worker, _Log
+from streams.worker import Worker
 
 P0 = Position(topic="province.test.one", partition=0)
 
@@ -76,7 +77,7 @@ def lane(consumer: PlayedConsumer) -> Lane:
     app = cast(RoadApp, SimpleNamespace(consumer=consumer, crashed=False, started=True, rebalancing=False))
     store = cast(NationalStore, None)  # nobody claims here
     claims = Claims(
-        store=store, deployment="test", owner="one", log=_Log(app), executor=ThreadPoolExecutor(1)
+        store=store, deployment="test", owner="one", log=ConsumerLog(app), executor=ThreadPoolExecutor(1)
     )
     claims._held[P0] = Held(epoch=1, generation=1, start=5, position=5, committed=5)
     mill = SimpleNamespace(last_progress=0.0, idle=True, trouble="")
@@ -118,7 +119,7 @@ def test_claims_are_left_alone_while_the_app_or_its_consumer_is_not_started(
 
 
 def test_a_broker_that_does_not_tell_the_bounds_of_a_log_is_away(consumer: PlayedConsumer) -> None:
-    log = _Log(cast(RoadApp, SimpleNamespace(consumer=consumer)))
+    log = ConsumerLog(cast(RoadApp, SimpleNamespace(consumer=consumer)))
     with pytest.raises(TryAgain, match="KafkaTimeoutError") as caught:
         asyncio.run(log.bounds([P0]))
     assert "a very long text" not in caught.value.message
