@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumers.ranges import Ranges
+from consumers.receipts import Answers, Reject
 from consumers.repairs import RepairStore
-from consumers.store import Answers, Reject
 from schemas.reasons import Language, reason
 
 #: How many rejects are asked for at a time: their original bytes come with them.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consumers.store import Reject
+from consumers.receipts import Reject
 from schemas.codec import decode, encode_row
 from schemas.contracts import Contract
 from schemas.documents import suggestion

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from consumers.proofs import Refused
 from consumers.ranges import Ranges
-from consumers.store import Answers
+from consumers.receipts import Answers
 from schemas.differences import Difference, Kind
 from schemas.sides import Newest
 

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from consumers.preparing import WHOSE, receipt_of, receipts_of_rejects, rejects_of_rows
-from consumers.store import Applied, Outcome, Prepared, Receipt, Reject, Rider, Step
+from consumers.receipts import Outcome, Receipt, Reject
+from consumers.store import Applied, Prepared, Rider, Step
 
 Verdict = Literal["applied", "stale", "duplicate", "held", "refused"]
 

@@ -13,7 +13,8 @@ from typing import Literal
 import polars as pl
 
 from consumers import ranges
-from consumers.store import Outcome, Parked, Prepared, Receipt, Reject, Rider, Step, SyncBatch
+from consumers.receipts import Outcome, Parked, Receipt, Reject
+from consumers.store import Prepared, Rider, Step, SyncBatch
 from schemas.formats import NationalFormat
 
 REQUIRED = ("lt_key", "lt_op", "lt_system", "lt_dataset", "lt_source_key", "lt_seq")

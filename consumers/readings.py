@@ -9,16 +9,8 @@ import sqlalchemy as sa
 
 from consumers import ddl
 from consumers.ranges import Ranges
-from consumers.store import (
-    Answers,
-    Blocked,
-    LedgerRow,
-    Position,
-    ReceiptRow,
-    Reject,
-    RejectCount,
-    RejectRow,
-)
+from consumers.receipts import Answers, ReceiptRow, Reject, RejectCount, RejectRow
+from consumers.store import Blocked, LedgerRow, Position
 from consumers.store_part import StorePart
 from schemas.formats import NationalFormat
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from consumers.judging import Judge
 from consumers.proofs import Known, Proof, ProofStore
-from consumers.store import Left
+from consumers.receipts import Left
 from schemas.differences import Difference, Kind, Made, compare, made_of, together
 from schemas.inverse import images_of
 from schemas.library import Library

@@ -8,10 +8,10 @@ import typer
 
 from consumers.commands import opened_store, who
 from consumers.corrections import columns, content, corrected, masked
+from consumers.receipts import RejectRow
 from consumers.rejects_words import ACTIONS, COLUMNS, LABELS, SAID
 from consumers.repairs import Asked, Cause, RepairStore, Which
 from consumers.settings import StoreSettings
-from consumers.store import RejectRow
 from schemas.errors import LienthongError, SettingsError
 from schemas.library import Library, contracts_of, load_library
 from schemas.printing import Tongue, print_json, print_table

@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 from consumers.auditing import AuditStore
 from consumers.ranges import Ranges
+from consumers.receipts import Parked, Receipt, Reject, RejectRow
 from consumers.standing import StandingStore
-from consumers.store import NationalStore, Parked, Position, Receipt, Reject, RejectRow, Slice
+from consumers.store import NationalStore, Position, Slice
 from consumers.trace_readings import TraceStore
 
 #: ``retry``: translate it again, as corrected if it was, and then what waits behind it. ``drop``: refuse it

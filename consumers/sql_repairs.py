@@ -12,10 +12,11 @@ from consumers.audit_lines import deed_block
 from consumers.preparing import NOBODY, receipts_of_numbers, receipts_of_rejects
 from consumers.ranges import Ranges
 from consumers.readings import first_rejects, reject_row
+from consumers.receipts import Outcome, Parked, Receipt, RejectRow
 from consumers.repairs import Asked, Breaker, Cause, Deed, Mend, Which, Work
 from consumers.sql_store import SqlStore
 from consumers.standing import StandingReadings
-from consumers.store import Outcome, Parked, Position, Receipt, RejectRow, Slice
+from consumers.store import Position, Slice
 from schemas.codec import unknown
 
 NO_REJECT = 0  #: in the audit log: a deed that is about no reject

@@ -21,21 +21,8 @@ from consumers.merge_sql import Dialect, MergeSql, merge_sql
 from consumers.outcomes import Burial, Refusal, Tally, Verdict
 from consumers.preparing import prepare, receipts_of_parked, receipts_of_rejects
 from consumers.readings import Readings
-from consumers.store import (
-    Applied,
-    Claim,
-    Fenced,
-    Left,
-    Parked,
-    Position,
-    Prepared,
-    Receipt,
-    Reject,
-    Slice,
-    Step,
-    StoreError,
-    SyncBatch,
-)
+from consumers.receipts import Left, Parked, Receipt, Reject
+from consumers.store import Applied, Claim, Fenced, Position, Prepared, Slice, Step, StoreError, SyncBatch
 from consumers.trace_readings import TraceReadings
 from schemas.errors import LienthongError
 from schemas.formats import NationalFormat

@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from consumers.preparing import NOBODY
-from consumers.store import NationalStore, ReceiptRow, RejectRow
+from consumers.receipts import ReceiptRow, RejectRow
+from consumers.store import NationalStore
 from schemas.codec import encode_row
 from schemas.errors import TryAgain
 from schemas.library import Library

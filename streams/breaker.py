@@ -15,8 +15,8 @@ from time import monotonic
 
 import structlog
 
+from consumers.receipts import Reject
 from consumers.repairs import RepairStore
-from consumers.store import Reject
 from schemas.contracts import Contract
 from schemas.errors import TryAgain
 from streams.claims import Claims

@@ -15,8 +15,9 @@ from typing import Any
 
 import structlog
 
+from consumers.receipts import Parked, Reject, RejectRow
 from consumers.repairs import Became, Mend, RepairStore, Work
-from consumers.store import Parked, Position, Reject, RejectRow, Slice
+from consumers.store import Position, Slice
 from streams.batch import Record
 from streams.claims import Claims
 from streams.looking import Looker

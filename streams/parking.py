@@ -8,7 +8,8 @@ looked up.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consumers.store import Blocked, Parked, Position, Reject
+from consumers.receipts import Parked, Reject
+from consumers.store import Blocked, Position
 from schemas.contracts import Contract
 from streams.batch import Batch, Record, fingerprint_header, seq_header
 

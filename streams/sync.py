@@ -15,8 +15,9 @@ import numpy.typing as npt
 import polars as pl
 
 from consumers.preparing import NOBODY, WHOSE
+from consumers.receipts import Reject
 from consumers.repairs import RepairStore
-from consumers.store import Applied, OriginalOf, Prepared, Reject, SyncBatch
+from consumers.store import Applied, OriginalOf, Prepared, SyncBatch
 from schemas.codec import decode
 from schemas.contracts import Promise
 from schemas.formats import NationalFormat

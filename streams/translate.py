@@ -19,8 +19,9 @@ import polars as pl
 import structlog
 
 from consumers.preparing import receipts_of_numbers
+from consumers.receipts import Left, Parked, Receipt, Reject
 from consumers.repairs import Mend
-from consumers.store import Left, NationalStore, Parked, Position, Receipt, Reject
+from consumers.store import NationalStore, Position
 from schemas.codec import decode, encode
 from schemas.contracts import Contract
 from schemas.library import Library

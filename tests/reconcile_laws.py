@@ -6,9 +6,10 @@ from collections import Counter
 import pytest
 
 from consumers.proofs import Proof
+from consumers.receipts import Reject
 from consumers.reconcile import LOOK_AGAIN_SECONDS
 from consumers.reconcile_commands import CannotCompare
-from consumers.store import Reject, inbound_name
+from consumers.store import inbound_name
 from schemas.errors import LienthongError, SettingsError
 from tests.short_road import DATASET, FORMAT, TABLE, ShortRoad
 

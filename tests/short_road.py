@@ -18,8 +18,9 @@ from typer.testing import CliRunner, Result
 
 from consumers.opening import open_store
 from consumers.proofs import Proof
+from consumers.receipts import Reject
 from consumers.reconcile import Comparison
-from consumers.store import Position, Reject, Slice, SyncBatch
+from consumers.store import Position, Slice, SyncBatch
 from producers.envelope import Encoder
 from producers.opening import open_outbox, open_site
 from producers.outbox import Capture

@@ -13,8 +13,9 @@ from consumers.audit_key import AuditKey
 from consumers.audit_lines import LINE
 from consumers.opening import open_store
 from consumers.proofs import ProofStore
+from consumers.receipts import Parked, Reject
 from consumers.repairs import Which
-from consumers.store import Applied, Parked, Position, Reject, Slice, SyncBatch
+from consumers.store import Applied, Position, Slice, SyncBatch
 from schemas.formats import WIRE_FIELDS, FormatField, NationalFormat
 
 _TYPES = {"string": pl.String, "long": pl.Int64, "boolean": pl.Boolean}

@@ -7,8 +7,9 @@ import pytest
 
 from consumers import readings
 from consumers.ranges import Ranges
+from consumers.receipts import ReceiptRow, RejectRow
 from consumers.repairs import Which
-from consumers.store import ReceiptRow, RejectRow, Slice
+from consumers.store import Slice
 from tests.store_lab import BOOK, SYSTEM, Change, Lab, a_reject, upsert
 
 

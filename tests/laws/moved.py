@@ -1,6 +1,6 @@
 """Laws of records that left their national key in a change that was refused, and of their followers."""
 
-from consumers.store import Left
+from consumers.receipts import Left
 from tests.store_lab import DATASET, SYSTEM, Change, Lab, delete, upsert
 
 

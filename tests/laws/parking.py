@@ -6,7 +6,8 @@ import pytest
 
 from consumers.opening import open_store
 from consumers.ranges import Ranges
-from consumers.store import Blocked, Fenced, Reject, Slice
+from consumers.receipts import Reject
+from consumers.store import Blocked, Fenced, Slice
 from tests.store_lab import BOOK, SYSTEM, Lab, a_parked, a_reject, upsert
 
 

@@ -5,8 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from consumers.receipts import Parked, Reject, RejectRow
 from consumers.repairs import Asked, Became, Mend, Which, Work
-from consumers.store import Fenced, Parked, Position, Reject, RejectRow, Slice
+from consumers.store import Fenced, Position, Slice
 from tests.store_lab import BOOK, DATASET, SYSTEM, Lab, a_parked, a_reject
 
 ALL = Which(system=SYSTEM)

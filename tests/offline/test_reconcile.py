@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.store import Reject
+from consumers.receipts import Reject
 from schemas.errors import LienthongError, SettingsError
 from tests.reconcile_laws import ReconcileLaws, found
 from tests.short_road import DATASET, FORMAT, ShortRoad

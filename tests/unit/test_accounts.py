@@ -8,8 +8,8 @@ import pytest
 
 from consumers.accounts import accounts, as_json, shortened
 from consumers.ranges import Ranges
+from consumers.receipts import Answers, Reject, RejectRow
 from consumers.repairs import RepairStore
-from consumers.store import Answers, Reject, RejectRow
 
 FORMAT = "hotich.khaisinh.v1"
 

@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
-from consumers.store import Answers, Position
+from consumers.receipts import Answers
+from consumers.store import Position
 from streams.claims import Claims, Held, Log
 from streams.gaps import EASY, GapWatch
 from streams.lanes import ConsumerLog, RoadApp

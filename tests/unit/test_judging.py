@@ -7,7 +7,7 @@ import pytest
 from consumers.judging import Judge
 from consumers.proofs import Refused
 from consumers.ranges import Ranges
-from consumers.store import Answers
+from consumers.receipts import Answers
 from schemas.differences import Difference
 from schemas.sides import Newest
 

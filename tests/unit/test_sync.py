@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from consumers.store import Position, RejectRow
+from consumers.receipts import RejectRow
+from consumers.store import Position
 from schemas.registry import FileRegistry, RegisteredSchema, UnknownSchema
 from streams.batch import Batch
 from streams.claims import Claims
