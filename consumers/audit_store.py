@@ -1,7 +1,7 @@
 """The audit chain in SQL, alike on PostgreSQL and SQLite; see ``consumers.auditing.AuditStore``."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,7 +13,7 @@ from consumers.audit_lines import Block, NewBlock, deed_hash
 from consumers.audit_tables import block, seal
 from consumers.auditing import Seal, Unsealed, seal_blocks
 from consumers.preparing import STAGED
-from consumers.store_part import StorePart
+from consumers.writings import Writings
 from schemas.formats import NationalFormat
 
 B, S = block.c, seal.c
@@ -24,11 +24,8 @@ _BLOCK = tuple(field.name for field in dataclasses.fields(Block))
 _SEAL = tuple(field.name for field in dataclasses.fields(Seal))
 
 
-class AuditBooks(StorePart):
+class AuditBooks(Writings):
     """The part of a store that keeps the audit chain."""
-
-    def _insert(self, connection: sa.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        raise AssertionError("given by the store")
 
     def _only_sealer(self, connection: sa.Connection) -> bool:
         """Whether no other process seals now; it stays so until the end of the transaction."""
