@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -69,17 +71,8 @@ def consume(
             signal.signal(signum, lambda *_: consumer.stop())
         try:
             written, parked = _write(consumer, max_records, until_end)
-        except OSError as problem:
-            # Nothing of the batch in hand was committed. Python would complain once more when it flushes at
-            # exit, so standard output ends here.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(problem, BrokenPipeError):
-                return  # whoever read us has gone
-            raise TryAgain(
-                f"could not write to standard output: {problem.strerror}",
-                next_step="free some space or write elsewhere, and cut off a last line that is not whole; "
-                "what was not written was not committed and comes again",
-            ) from problem
+        except BrokenPipeError:
+            return  # whoever read us has gone
     told = f"; {parked} parked in {consumer.park.path}" if parked else ""
     typer.echo(f"{written} records{told}", err=True)
 
@@ -89,12 +82,30 @@ def _write(consumer: NationalConsumer, max_records: int | None, until_end: bool)
     lines = sys.stdout.buffer  # always UTF-8, whatever the locale says
     written = parked = 0
     for batch in consumer.batches(until_end=until_end, at_most=max_records):
-        for record in batch.records:
-            lines.write(json.dumps(_line(record), ensure_ascii=False).encode() + b"\n")
-        lines.flush()
+        with _told():
+            for record in batch.records:
+                lines.write(json.dumps(_line(record), ensure_ascii=False).encode() + b"\n")
+            lines.flush()
         written += len(batch.records)
         parked += len(batch.parked)
     return written, parked
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what hinders writing. Nothing of the batch in hand was committed then."""
+    try:
+        yield
+    except OSError as problem:
+        # Python would complain once more when it flushes at exit, so standard output ends here.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(problem, BrokenPipeError):
+            raise
+        raise TryAgain(
+            f"could not write to standard output: {problem.strerror}",
+            next_step="free some space or write elsewhere, and cut off a last line that is not whole; "
+            "what was not written was not committed and comes again",
+        ) from problem
 
 
 def _line(record: NationalRecord) -> dict[str, object]:

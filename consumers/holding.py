@@ -21,7 +21,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
         self._before: set[TopicPartition] = set()
         self._lost: set[int] = set()
         #: Offsets that could not be committed yet. A partition that stays here is read on from where we were,
-        #: so nothing else may ever bring the group there; of any other they are not ours to commit.
+        #: so nothing else may ever bring the group there; of any other somebody may have committed more.
         self.owed: dict[TopicPartition, int] = {}
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -37,7 +37,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
         # Only from one generation to the very next can nobody else have worked on a partition we keep.
         kept = self._before & assigned if generation == self._generation + 1 else set()
         self._lost |= {tp.partition for tp in (self._before | assigned) - kept}
-        self.owed = {tp: offset for tp, offset in self.owed.items() if tp in assigned}
+        self.owed = {tp: offset for tp, offset in self.owed.items() if tp in kept}
         self._generation = generation
         self._before = self.assigned = set(assigned)
         if self._again_from_start and (fresh := self._before - self._begun - set(self.owed)):

@@ -103,7 +103,8 @@ def _condition(where: str | None) -> str | None:
     signs = re.findall(r"[()]", re.sub(r"'[^']*'|\"[^\"]*\"", "", where))
     depths = accumulate(1 if sign == "(" else -1 for sign in signs)
     # One that closed our parenthesis would choose the same records page by page, without an end.
-    if ";" in where or "--" in where or not where.strip() or any(depth < 0 for depth in depths):
+    closes = any(depth < 0 for depth in depths)
+    if closes or not where.strip() or any(mark in where for mark in (";", "--", "/*")):
         raise SettingsError("--where: not one condition", next_step="write it as it stands behind WHERE")
     return where
 

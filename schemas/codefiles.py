@@ -26,6 +26,7 @@ from pathlib import Path
 import polars as pl
 
 from schemas.codelists import NO_SUCCESSORS, CodeList, CodeLists
+from schemas.codenames import folded
 from schemas.documents import read_text, suggestion
 from schemas.errors import ContractError, Report
 from schemas.formats import is_expression
@@ -234,13 +235,15 @@ class _Checking:
 
     def checked(self, table: pl.DataFrame, gaps: list[str]) -> pl.DataFrame:
         """The table of a code list, typed."""
+        table = table.with_columns(_several(pl.col(column)) for column in ("other_names", "aliases"))
         next_step = "no blanks at its ends, no other white space, Unicode NFC"
         bad = [
-            (_unclean(pl.col(column)), f"the {column} is not clean text", next_step)
-            for column in ("code", "name")
+            (_unclean(pl.col("code")), "the code is not clean text", next_step),
+            (_unclean(pl.col("name")) | _nameless(pl.col("name")), "the name is not clean text", next_step),
         ]
         for column in ("other_names", "aliases"):
-            unclean = pl.col(column).str.split(";").list.eval(_unclean(pl.element())).list.any()
+            each = _unclean(pl.element()) | _nameless(pl.element())
+            unclean = pl.col(column).str.split(";").list.eval(each).list.any()
             bad.append((unclean, f"its {column} are not all clean text", f"one ; between two; {next_step}"))
         for column, words in WORDS.items():
             stranger = ~pl.col(column).is_in(words)
@@ -286,10 +289,21 @@ class _Checking:
         )
 
 
+def _several(texts: pl.Expr) -> pl.Expr:
+    """Several texts in one cell, without blanks round them; null if there is none."""
+    close = texts.str.replace_all(" *; *", ";").str.strip_chars(" ")
+    return pl.when(close != "").then(close).alias(texts.meta.output_name())
+
+
 def _unclean(text: pl.Expr) -> pl.Expr:
     """Whether no cleaned text is this one."""
     spaced = text.str.normalize("NFC").str.replace_all(r"\s+", " ").str.strip_chars(" ")
     return (text != spaced) | (text == "")
+
+
+def _nameless(text: pl.Expr) -> pl.Expr:
+    """Whether nothing is left of it when names are compared: it would be the name of every dash."""
+    return folded(text) == ""
 
 
 def _wrong(path: Path, line: int, text: str, next_step: str) -> ContractError:

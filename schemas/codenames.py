@@ -51,7 +51,7 @@ class Spelling:
             return fold(name)
         own, comma, rest = name.lower().partition(",")
         for pattern, full in self._short():
-            own = re.sub(pattern, full, own)
+            own = re.sub(pattern, full.replace("\\", r"\\"), own)
         own = re.sub(self._zeros(), r"\1\2", own)
         return fold(own + re.sub(self._of_above(), ",", comma + rest))
 
@@ -62,7 +62,7 @@ class Spelling:
         parts = name.str.to_lowercase().str.splitn(",", 2).struct
         own, rest = parts[0], pl.concat_str(pl.lit(","), parts[1])
         for pattern, full in self._short():
-            own = own.str.replace(pattern, full)
+            own = own.str.replace(pattern, full.replace("$", "$$"))
         own = own.str.replace(self._zeros(), "$1$2")
         above = rest.str.replace_all(self._of_above(), ",").fill_null("")
         return folded(pl.concat_str(own, above))

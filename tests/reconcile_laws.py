@@ -331,6 +331,7 @@ class ReconcileLaws:
         for words in (
             [], ["--key", "1", "--all"], ["--where", "id = 1; DELETE FROM so_nguoi"], ["--since", "hôm qua"],
             ["--where", "khong_co = 1"], ["--since", "2020-01-01"], ["--where", "id = 1) OR (1 = 1"],
+            ["--where", "id = 1 /*'*/) OR (1 = 1 /*'*/"],
         ):  # fmt: skip
             done = road.run("backfill", DATASET, *words)
             assert isinstance(done.exception, LienthongError), (words, done.output)

@@ -4,6 +4,7 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from schemas.codelists import Exact, NotThen
@@ -209,7 +210,9 @@ def test_words_for_nothing_are_in_small_letters(tmp_path: Path) -> None:
         (LIST, HEAD + "code,name\n1 ,a\n", 5, "the code is not clean", "NFC"),
         (LIST, HEAD + "code,name\n1,a\u00a0b\n", 5, "the name is not clean", "no other white"),
         (LIST, HEAD + "code,name,aliases\n1,a,\n2,b,c;\n", 6, "its aliases are not all", "one ;"),
-        (LIST, HEAD + "code,name,aliases\n1,a,c; d\n", 5, "its aliases are not all", "no blanks"),
+        (LIST, HEAD + "code,name,aliases\n1,a,c;;d\n", 5, "its aliases are not all", "one ;"),
+        (LIST, HEAD + "code,name,aliases\n1,a,c;- -\n", 5, "its aliases are not all", "one ;"),
+        (LIST, HEAD + "code,name\n1,a\n2,-\n", 6, "the name is not clean", "no other white"),
         (LIST, HEAD + "code,name,other_names\n1,a,c\n2,a,e\u0301\n", 6, "other_names are not all", "NFC"),
         (LIST, HEAD + "# below: ^(?!9)([0-9])[0-9]\ncode,name\n1,a\n", 1, "below is no regular", "own code"),
         (LIST, HEAD + "# below: (?i)([a-z])[0-9]\ncode,name\n1,a\n", 1, "below is no regular", "own code"),
@@ -356,6 +359,32 @@ def test_types_of_units_are_words_and_no_patterns(tmp_path: Path) -> None:
         answer = codes.resolve("x", text, date(2020, 1, 1))
         assert isinstance(answer, Exact)
         assert answer.entry.code == code
+
+
+def test_types_may_hold_what_replacements_would_read(tmp_path: Path) -> None:
+    path = tmp_path / "codes" / "x.csv"
+    path.parent.mkdir()
+    rows = "1,Xã $1 Ba,2000-01-01\n2,Bản\\q Hai,2000-01-01\n"
+    path.write_text(f"{HEAD}# types: Xã $1=XA | Bản\\q=BQ\ncode,name,valid_from\n{rows}")
+    one = load_library([tmp_path]).codes["x"]
+    for text, code in (("XA Ba", "1"), ("BQ Hai", "2")):
+        answer = one.resolve(text, date(2020, 1, 1))
+        assert isinstance(answer, Exact)
+        assert answer.entry.code == code
+        assert pl.select(one.spelling.keys(pl.lit(text))).item() == one.spelling.key(text)
+
+
+def test_several_names_may_stand_apart_and_an_empty_cell_in_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "codes" / "x.csv"
+    path.parent.mkdir()
+    path.write_text(
+        HEAD + 'code,name,other_names,aliases\n"1","Việt Nam","","VN ; Viet Nam"\n"2","Lào","",""\n'
+    )
+    codes = load_library([tmp_path]).codes
+    for text in ("VN", "viet nam"):
+        answer = codes.resolve("x", text)
+        assert isinstance(answer, Exact)
+        assert answer.entry.code == "1"
 
 
 def test_a_gap_that_the_head_tells_of_is_no_mistake(tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_what_is_owed_of_a_partition_stays_as_long_as_the_partition_does() -> No
     assert found.owed == {}
 
 
+def test_what_is_owed_over_a_missed_generation_may_be_behind_what_another_committed() -> None:
+    found, kafka = holding()
+    assign(found, kafka, 1, A)
+    found.owed = {A: 7}
+    assign(found, kafka, 3, A)
+    assert found.owed == {}
+
+
 def test_from_start_means_once_for_each_partition() -> None:
     found, kafka = holding(again_from_start=True)
     assign(found, kafka, 1, A)
