@@ -23,6 +23,7 @@ from schemas.reasons import reason
 from schemas.registry import RECEIPT_SUBJECT, REJECT_SUBJECT, RegisteredSchema
 from streams.metrics import RoadMetrics
 from streams.publisher import Outgoing, Publisher, publish_from_thread
+from streams.threads import in_thread
 
 logger = structlog.get_logger(__name__)
 
@@ -70,11 +71,10 @@ class AnswersPublisher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _loop(self, kind: str, publish: Callable[[], int]) -> None:
-        loop = asyncio.get_running_loop()
         trouble = ""
         while True:
             try:
-                done = await loop.run_in_executor(self._executor, publish)
+                done = await in_thread(self._executor, publish)
                 self._metrics.answers.labels(kind).inc(done)
                 trouble = ""
             except (TryAgain, TimeoutError) as error:

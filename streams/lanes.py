@@ -106,7 +106,7 @@ def feed(app: RoadApp, name: str, topics: Iterable[str], mill: Mill[Any]) -> Non
 
 
 def gauges(lanes: Sequence[Lane], metrics: RoadMetrics) -> list[int]:
-    """Set them; gives for each lane how many records wait. Of two readers of a topic, the later."""
+    """Set a worker's gauges; gives how many records wait, by lane. Of two readers of a topic, the later."""
     lags: dict[Position, int] = {}
     waits: dict[Position, float] = {}
     behind: list[int] = []

@@ -213,8 +213,8 @@ class _Items:
         return f"{{{','.join(parts)}}}"
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _quoted(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def items_of(text: str) -> list[Item] | None:
@@ -246,7 +246,7 @@ def _written(value: Any) -> str:
         return f"{{{', '.join(f'{_quoted(key)}: {_written(one)}' for key, one in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
-    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, _Number) else _quoted(value)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
