@@ -50,6 +50,16 @@ def who(by: str) -> str:
         raise SettingsError("who are you? This user has no name here", next_step="give --by NAME") from None
 
 
+def reason_for(deed: str, why: str) -> str:
+    """The person's reason for ``deed``, a command or an option. ``SettingsError`` if no word is in it."""
+    if not any(map(str.isalnum, why)):
+        raise SettingsError(
+            f"{deed} needs --why with a reason in words",
+            next_step="add: --why …, which is kept with your name",
+        )
+    return why
+
+
 @store.command()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and run nothing.")] = False,

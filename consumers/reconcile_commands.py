@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consumers.commands import opened_store, who
+from consumers.commands import opened_store, reason_for, who
 from consumers.corrections import masked
 from consumers.proofs import Proof, ProofStore
 from consumers.reconcile import Comparison, Sent
@@ -68,8 +68,8 @@ def reconcile_commands(open_side: OpenSide, source: Callable[[], str]) -> typer.
         the count. Exit status 0 equal, 1 drift, 2 not compared.
         """
         settings = load_settings(StoreSettings)
-        if reveal and not why.strip():
-            raise SettingsError("--reveal needs a reason", next_step="add: --why …")
+        if reveal:
+            why = reason_for("--reveal", why)
         with _comparing(settings, dataset, open_side, source()) as (comparison, opened):
             if reveal:
                 opened.revealed_keys(dataset, who=who(by), why=why)

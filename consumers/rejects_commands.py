@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consumers.commands import opened_store, who
+from consumers.commands import opened_store, reason_for, who
 from consumers.corrections import columns, content, corrected, masked
 from consumers.receipts import RejectRow
 from consumers.rejects_words import ACTIONS, COLUMNS, LABELS, SAID
@@ -179,8 +179,8 @@ def show(
     """
     settings = load_settings(StoreSettings)
     library = load_library(settings.contract_folders)
-    if reveal and not why:
-        raise SettingsError("--reveal needs --why", next_step="say what you need the values for")
+    if reveal:
+        why = reason_for("--reveal", why)
     with opened_store(settings) as opened:
         row = _found(opened, number)
         if reveal:
@@ -262,6 +262,7 @@ def fix(
     or the next change of the record brings the old value back. A national change that an inbound contract
     refused is corrected for that contract alone.
     """
+    why = reason_for("rejects fix", why)
     pairs = [one.partition("=") for one in values or ()]
     if (not pairs and not missing) or not all(name and mark for name, mark, _ in pairs):
         raise SettingsError("nothing to correct", next_step="write --set column=value or --unset column")
@@ -297,6 +298,8 @@ def retry(
 
     After a contract or a code list was mended this comes by itself when the workers start with it.
     """
+    if why:
+        why = reason_for("rejects retry", why)
     _ask("supersede" if supersede else "retry", _which(ids, system, dataset, rule, field), by, why)
 
 
@@ -312,6 +315,7 @@ def drop(
     by: By = "",
 ) -> None:
     """Refuse changes for good, and let go what waits behind them. Their bytes are kept."""
+    why = reason_for("rejects drop", why)
     which = _which(ids, system, dataset, rule, field)
     if not yes:
         settings = load_settings(StoreSettings)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from consumers.brokers import addresses
-from consumers.commands import who
+from consumers.commands import reason_for, who
 from consumers.opening import open_store
 from consumers.store import Position, inbound_name
 from schemas.documents import suggestion
@@ -122,9 +122,7 @@ def accept_loss(
     from streams.loss import Deed, accept
 
     settings = load_settings(RoadSettings)
-    if yes and not why:
-        raise SettingsError("--yes needs --why", next_step="say why the loss is accepted, and who decided it")
-    deed = Deed(who=who(by), why=why) if yes else None
+    deed = Deed(who=who(by), why=reason_for("--yes", why)) if yes else None
     with closing(open_store(settings.store)) as store:
         here = Position(topic=topic, partition=partition)
         told = accept(store, settings, here, inbound=inbound, anew=anew, deed=deed)

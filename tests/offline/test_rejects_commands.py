@@ -124,6 +124,24 @@ def test_show_masks_every_value_unless_revealed_and_that_is_noted_first(lab: Hop
         run("show", "99")
 
 
+@pytest.mark.parametrize(
+    ("words", "deed"),
+    [
+        (("show", "1", "--reveal"), "--reveal"),
+        (("fix", "1", "--set", "ngay_dk=01/03/2016"), "rejects fix"),
+        (("retry", "1"), "rejects retry"),
+        (("drop", "1", "--yes"), "rejects drop"),
+    ],
+)
+@pytest.mark.parametrize("why", [" ", "\u00a0…!"])
+def test_a_reason_without_a_word_is_none(lab: HopLab, words: tuple[str, ...], deed: str, why: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        run(*words, "--why", why)
+    assert caught.value.message == f"{deed} needs --why with a reason in words"
+    assert caught.value.next_step.startswith("add: --why …")
+    assert lab.store.deeds(1) == []
+
+
 @pytest.mark.parametrize("error", [KeyError, OSError, ImportError])
 def test_a_user_without_a_name_is_asked_for_one(
     lab: HopLab, error: type[Exception], monkeypatch: pytest.MonkeyPatch

@@ -46,8 +46,12 @@ def stands(store: ProofStore) -> int | None:
 @pytest.mark.usefixtures("deleted")
 def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
     assert "4 records (5 to 8) are gone; --yes moves the ledger from 5 to 9" in accept().stdout
-    told = accept("--yes").exception
-    assert (getattr(told, "exit_code", None), str(told)) == (2, "--yes needs --why")
+    for words in ((), ("--why", " "), ("--why", "…")):
+        told = accept("--yes", *words).exception
+        assert (getattr(told, "exit_code", None), str(told)) == (
+            2,
+            "--yes needs --why with a reason in words",
+        )
     assert (stands(store), store.deeds(0)) == (5, [])
 
 
