@@ -111,7 +111,13 @@ def _condition(where: str | None) -> str | None:
 
 def _times(since: str | None, until: str | None) -> tuple[tuple[str, int], ...]:
     given = ((">=", "--since", since), ("<", "--until", until))
-    return tuple((sign, _ms(option, text)) for sign, option, text in given if text is not None)
+    times = tuple((sign, _ms(option, text)) for sign, option, text in given if text is not None)
+    if len(times) == 2 and times[0][1] >= times[1][1]:
+        raise SettingsError(
+            "--until is not later than --since: no change can lie between them",
+            next_step="give the earlier time to --since",
+        )
+    return times
 
 
 def _ms(option: str, text: str) -> int:

@@ -72,6 +72,25 @@ def test_backfill_says_that_its_condition_is_wrong(two: ShortRoad) -> None:
     assert error.next_step == "correct the condition"
 
 
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        ("2026-11-26T09:00+07:00", "2026-11-26T08:00+07:00"),
+        ("2026-11-26T08:00+07:00", "2026-11-26T08:30+08:00"),  # 07:30 there
+        ("2026-11-26T08:00+07:00", "2026-11-26T01:00+00:00"),  # the same moment; --until itself is left out
+    ],
+)
+def test_backfill_refuses_times_between_which_nothing_can_lie(two: ShortRoad, since: str, until: str) -> None:
+    two.people(1, 3)
+    two.install()
+    error = two.run("backfill", DATASET, "--since", since, "--until", until).exception
+    assert isinstance(error, SettingsError)
+    assert error.message == "--until is not later than --since: no change can lie between them"
+    assert error.next_step == "give the earlier time to --since"
+    done = two.run("backfill", DATASET, "--since", until, "--until", "2030-01-01T00:00+07:00")
+    assert done.exit_code == 0, done.output
+
+
 def test_backfill_of_what_is_not_captured_names_what_is(two: ShortRoad) -> None:
     two.install()
     error = two.run("backfill", "thu_qnam/nguoii", "--all").exception
