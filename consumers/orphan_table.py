@@ -24,7 +24,7 @@ def table(outlook: Outlook, language: Language) -> tuple[tuple[str, ...], list[t
         worst = one.indices[0]
         value = f">= {one.at_least}" if one.value is None else str(one.value)
         parts = (_points(worst.points[part]) for part in PARTS)
-        step = steps(worst, outlook.at, language)[0]
+        step = steps(worst, outlook, language)[0]
         level = words[level_of(one.value)]
         lines.append((one.system, value, level, *parts, worst.coverage.dataset, step.what, step.command))
     heads = _HEADS[language]
@@ -78,7 +78,7 @@ def _dataset(index: Index, outlook: Outlook) -> dict[str, Any]:
         "at_least": index.at_least,
         "points": {part: points and round(points, 3) for part, points in index.points.items()},
         **known,
-        "next": [{"what": one.what, "command": one.command} for one in steps(index, outlook.at, "en")],
+        "next": [{"what": one.what, "command": one.command} for one in steps(index, outlook, "en")],
     }
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from consumers.orphans import Index, Part
+from consumers.outlook import Outlook
+from consumers.sql_store import MIGRATE
 from schemas.printing import number
 from schemas.reasons import Language
 
@@ -52,6 +54,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "do rejects": "Sửa {n} thay đổi bị từ chối",
         "do missing": "Gửi lại {n} số thứ tự chưa từng đến",
         "do store": "Nối lại kho dữ liệu rồi lập lại báo cáo",
+        "do migrate": "Tạo các bảng còn thiếu của kho dữ liệu rồi lập lại báo cáo",
         "do nothing": "Giữ nguyên nhịp đối soát",
     },
     "en": {
@@ -92,6 +95,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "do rejects": "Mend {n} refused changes",
         "do missing": "Send the {n} numbers again that never arrived",
         "do store": "Reach the store again, then make this report anew",
+        "do migrate": "Make the tables that the store lacks, then make this report anew",
         "do nothing": "Go on proving as now",
     },
 }
@@ -171,13 +175,13 @@ def drift_texts(index: Index, now: datetime, language: Language) -> list[str]:
     return told
 
 
-def steps(index: Index, now: datetime, language: Language) -> list[Step]:
+def steps(index: Index, outlook: Outlook, language: Language) -> list[Step]:
     """What to do next, what lowers the index most first; fields that nobody requires last. Never empty."""
     coverage, seen = index.coverage, index.seen
     contract = f"{coverage.system}/{coverage.dataset}"
     optional = not coverage.newest.lacking and coverage.newest.mapped < coverage.newest.fields
     heavy = [part for part in index.worst if part != "coverage" or not optional]
-    words, found = WORDS[language], [_step(part, index, now, language) for part in heavy]
+    words, found = WORDS[language], [_step(part, index, outlook.at, language) for part in heavy]
     if seen is not None and seen.rejected:
         what = words["do rejects"].format(n=number(seen.rejected, language))
         found.append(Step(what=what, command=f"lienthong rejects list {coverage.system}"))
@@ -185,12 +189,19 @@ def steps(index: Index, now: datetime, language: Language) -> list[Step]:
         what = words["do missing"].format(n=number(seen.missing, language))
         found.append(Step(what=what, command=f"lienthong receipts show {coverage.system}"))
     if optional:
-        found.append(_step("coverage", index, now, language))
+        found.append(_step("coverage", index, outlook.at, language))
     if told := list(dict.fromkeys(one for one in found if one is not None)):
         return told
     if seen is None:
-        return [Step(what=words["do store"], command="lienthong doctor")]
+        return [store_step(outlook, language)]
     return [Step(what=words["do nothing"], command=f"lienthong reconcile run {contract}")]
+
+
+def store_step(outlook: Outlook, language: Language) -> Step:
+    """What makes a store tell again that could not be asked."""
+    if outlook.unmigrated:
+        return Step(what=WORDS[language]["do migrate"], command=MIGRATE)
+    return Step(what=WORDS[language]["do store"], command="lienthong doctor")
 
 
 def _step(part: Part, index: Index, now: datetime, language: Language) -> Step | None:

@@ -9,6 +9,7 @@ from consumers import proofs as proven
 from consumers.opening import open_store
 from consumers.orphans import Proof, Seen, SystemIndex, Weights, read_weights, systems
 from consumers.settings import OrphanSettings
+from consumers.sql_store import MIGRATE
 from consumers.standing import History, Standing
 from consumers.store import StoreError
 from schemas.date_forms import VIETNAM
@@ -33,6 +34,11 @@ class Outlook:
     problem: str | None  #: why the store could not be asked, without a password or a personal value
     unkept: str | None  #: why today's index could not be kept, in the same words; all else is known
     next_step: str  #: what helps against either; empty: nothing hinders
+
+    @property
+    def unmigrated(self) -> bool:
+        """The store could not be asked because it lacks tables."""
+        return self.problem is not None and self.next_step == MIGRATE
 
 
 def look(settings: OrphanSettings, library: Library, now: datetime) -> Outlook:

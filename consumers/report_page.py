@@ -17,6 +17,7 @@ from consumers.orphan_words import (
     freshness_texts,
     level_of,
     steps,
+    store_step,
 )
 from consumers.orphans import PARTS, Index, SystemIndex
 from consumers.outlook import Outlook
@@ -148,7 +149,7 @@ def _span(level: Level) -> str:
 def _first(outlook: Outlook) -> Html:
     """The databases in most danger, each with the step that helps most."""
     if any(index.seen is None for one in outlook.systems for index in one.indices):
-        items = [tag("li", _word("do store"))]
+        items = [tag("li", both(lambda language: store_step(outlook, language).what))]
     else:
         items = [_first_step(one, outlook) for one in outlook.systems[:FIRST]]
     return tag("ol", *items, class_="first")
@@ -156,7 +157,7 @@ def _first(outlook: Outlook) -> Html:
 
 def _first_step(one: SystemIndex, outlook: Outlook) -> Html:
     index = one.indices[0]
-    what = both(lambda language: steps(index, outlook.at, language)[0].what)
+    what = both(lambda language: steps(index, outlook, language)[0].what)
     return tag("li", tag("b", one.system), f" ({'; '.join(one.owners)}): ", what)
 
 
@@ -242,7 +243,7 @@ def _lines(texts: Callable[[Language], Sequence[str]]) -> Html:
 def _steps(index: Index, outlook: Outlook) -> Html:
     def told(language: Language) -> Html:
         return together(
-            *(tag("li", one.what, tag("code", one.command)) for one in steps(index, outlook.at, language)[:3])
+            *(tag("li", one.what, tag("code", one.command)) for one in steps(index, outlook, language)[:3])
         )
 
     return both(lambda language: tag("ul", told(language), class_="steps"), "div")

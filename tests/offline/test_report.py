@@ -138,6 +138,10 @@ def test_a_store_that_is_not_migrated_is_told_as_it_is(folder: Path, url: str) -
     assert "a table or column is missing" in page.said[""]
     assert "Next step: lienthong store migrate" in page.said["en"]
     assert "next step: lienthong store migrate, then make the report anew" in result.stderr
+    for language, words in WORDS.items():
+        assert "lienthong doctor" not in page.said[language]
+        assert words["do store"] not in page.said[language]
+        assert words["do migrate"] in page.said[language]
 
 
 def test_a_store_that_lacks_only_the_table_of_past_days_tells_all_but_the_trend(
@@ -263,6 +267,15 @@ def test_the_table_says_what_is_not_known(folder: Path) -> None:
     told = json.loads(run(folder, away, "status", "--orphans", "--json").stdout)
     assert told["problem"]
     assert {one["index"] for one in told["systems"]} == {None}
+
+
+def test_the_table_names_the_migration_where_it_heals_the_store(folder: Path, url: str) -> None:
+    lines = run(folder, url, "status", "--orphans", "--lang", "en").stdout.splitlines()
+    (filled,) = [line.split("\t")[-2:] for line in lines if line.startswith("daugia_qnam\t")]
+    assert filled[1] == "lienthong store migrate"
+    assert filled[0] == "Make the tables that the store lacks, then make this report anew"
+    migrate(folder, url)
+    assert run(folder, url, "status", "--orphans", "--lang", "en").exit_code == 0
 
 
 def test_both_languages_say_the_same_things() -> None:
