@@ -1,10 +1,8 @@
 """``lienthong backfill``: send records again, chosen by table, key, time or condition."""
 
-import re
 from contextlib import closing
 from datetime import datetime
 from functools import partial
-from itertools import accumulate
 from threading import Event
 from typing import Annotated, Any
 
@@ -45,7 +43,7 @@ def backfill(
     go by the outbox, which keeps changes for LIENTHONG_KEEP_DAYS. May be ended and run again at any time: to
     send a record twice changes nothing.
     """
-    choice = Choice(where=_condition(where), times=_times(since, until))
+    choice = Choice(where=where, times=_times(since, until))
     chosen = [bool(key), where is not None, bool(choice.times), everything]
     if not any(chosen) or (key and sum(chosen) > 1):
         raise SettingsError(
@@ -95,18 +93,6 @@ def _count(rows: Rows, capture: Capture, choice: Choice) -> int:
         found += len(page)
         place[:] = page[-1].place
     return found
-
-
-def _condition(where: str | None) -> str | None:
-    if where is None:
-        return None
-    signs = re.findall(r"[()]", re.sub(r"'[^']*'|\"[^\"]*\"", "", where))
-    depths = accumulate(1 if sign == "(" else -1 for sign in signs)
-    # One that closed our parenthesis would choose the same records page by page, without an end.
-    closes = any(depth < 0 for depth in depths)
-    if closes or not where.strip() or any(mark in where for mark in (";", "--", "/*")):
-        raise SettingsError("--where: not one condition", next_step="write it as it stands behind WHERE")
-    return where
 
 
 def _times(since: str | None, until: str | None) -> tuple[tuple[str, int], ...]:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
 
 import io
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -36,6 +37,14 @@ BRIEF: Final = "400ms"
 #: Of one lock, so that waiting for others is told from being slow.
 _WAIT: Final = "300ms"
 _AT_ONCE: Final = 20_000
+_LETTER: Final = r"A-Za-z_\x80-\U0010ffff"  # of a name, which may go on with digits and dollars
+#: E'…' has escapes, and goes on behind a line's end; $tag$…$tag$ begins where no name goes on.
+QUOTED: Final = re.compile(
+    rf"""(?<![{_LETTER}0-9$])[eE]'(?: [^'\\] | \\. | '' | '\s*[\n\r]\s*' )*'
+    | '[^']*' | "[^"]*"
+    | (?<![{_LETTER}0-9$])(\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$).*?\1""",
+    re.X | re.S | re.A,
+)
 
 
 class PostgresRows:
@@ -91,7 +100,9 @@ class PostgresRows:
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[str], size: int) -> list[Chosen]:
         types = key_types(self._session, capture)
         behind = after_key("t", types, ">", after) if after else "true"
-        asked = conditions(capture, choice, key_of("t", capture), lambda ms: f"to_timestamp({ms / 1000!r})")
+        asked = conditions(
+            capture, choice, key_of("t", capture), lambda ms: f"to_timestamp({ms / 1000!r})", QUOTED
+        )
         listed = ", ".join(f"t.{name(column)}::text" for column in types)
         order = ", ".join(f"t.{name(column)}" for column in types)
         query = (

@@ -7,8 +7,10 @@ order, and the newer one wins wherever they arrive.
 # ruff: noqa: S608 - names from a contract go through sql.name and sql.text; only a choice's condition varies
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import polars as pl
@@ -17,6 +19,7 @@ from producers.envelope import HOLDERS, as_lines
 from producers.outbox import Capture
 from producers.sql import OUTBOX, text
 from schemas.contracts import COLUMN_TYPES
+from schemas.errors import SettingsError
 from schemas.sides import Newest, Unfit
 from schemas.sums import Sums
 
@@ -63,16 +66,33 @@ def gathered(capture: Capture, parts: Iterable[pl.DataFrame]) -> Frame:
     return Frame(pl.concat([pl.DataFrame(schema=frame_schema(capture)), *parts]))
 
 
-def conditions(capture: Capture, choice: Choice, key: str, moment: Callable[[int], str]) -> list[str]:
-    """The SQL of what a choice asks of the records ``t``.
+def one_condition(where: str, quoted: re.Pattern[str]) -> str:
+    """The condition as it is. ``SettingsError`` if it may be anything else than one condition.
+
+    ``quoted``: texts and names in quotes as the database reads them; no parenthesis in them is one.
+    """
+    signs = re.findall(r"[()]", quoted.sub("", where))
+    depths = accumulate(1 if sign == "(" else -1 for sign in signs)
+    # One that closed our parenthesis would choose the same records page by page, without an end.
+    closes = any(depth < 0 for depth in depths)
+    if closes or not where.strip() or any(mark in where for mark in (";", "--", "/*")):
+        raise SettingsError("--where: not one condition", next_step="write it as it stands behind WHERE")
+    return where
+
+
+def conditions(
+    capture: Capture, choice: Choice, key: str, moment: Callable[[int], str], quoted: re.Pattern[str]
+) -> list[str]:
+    """The SQL of what a choice asks of the records ``t``. ``SettingsError`` as of ``one_condition``.
 
     Args:
         capture: of the records.
         choice: what is asked.
         key: SQL of a record's key.
         moment: SQL of ms since 1970, as the outbox has its times.
+        quoted: see ``one_condition``.
     """
-    found = [] if choice.where is None else [f"({choice.where})"]
+    found = [] if choice.where is None else [f"({one_condition(choice.where, quoted)})"]
     if choice.times:
         times = " AND ".join(f"changed_at {sign} {moment(ms)}" for sign, ms in choice.times)
         changed = f"SELECT key FROM {OUTBOX} WHERE dataset = {text(capture.dataset)} AND {times}"

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +23,8 @@ from schemas.sums import Adding, Sums, bucket_of, row_texts
 
 #: While rows are read nobody may be able to write: kept short.
 _AT_ONCE: Final = 2_000
+#: Texts, and names in any quotes that SQLite takes.
+QUOTED: Final = re.compile(r"""'[^']*' | "[^"]*" | `[^`]*` | \[[^]]*\]""", re.X)
 
 
 class SqliteRows:
@@ -78,7 +81,7 @@ class SqliteRows:
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[Any], size: int) -> list[Chosen]:
         order = ", ".join(f"t.{name(column)}" for column in capture.key)
         behind, parameters = _behind(order, after)
-        wanted = [behind, *conditions(capture, choice, key_of("t", capture), str)]
+        wanted = [behind, *conditions(capture, choice, key_of("t", capture), str, QUOTED)]
         query = (
             f"SELECT {key_of('t', capture)}, {order} FROM {name(capture.table)} AS t"
             f" WHERE {' AND '.join(wanted)} ORDER BY {order} LIMIT ?"

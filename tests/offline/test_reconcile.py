@@ -72,6 +72,38 @@ def test_backfill_says_that_its_condition_is_wrong(two: ShortRoad) -> None:
     assert error.next_step == "correct the condition"
 
 
+def test_backfill_takes_parentheses_in_quoted_names(two: ShortRoad) -> None:
+    two.people(1, 3)
+    two.install()
+    two.write('ALTER TABLE so_nguoi ADD COLUMN "nơi ở (cũ" text')
+    two.write('ALTER TABLE so_nguoi ADD COLUMN "tạm) trú" text')
+    for where in (
+        "[tạm) trú] IS NULL AND id = 1",
+        "`tạm) trú` IS NULL AND id = 1",
+        "id = 1 OR [nơi ở (cũ] = ')'",
+    ):
+        done = two.run("backfill", DATASET, "--where", where, "--dry-run")
+        assert "1 records would be sent" in done.stderr, (where, done.output)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "id = 1) OR (1 = 1",
+        "[id] = 1) OR ([id] = 2",
+        "ten = '[') OR (ten = ']'",
+        "[a'] = 1) OR ([a'] = 1",
+        "`id` = 1) OR (1",
+    ],
+)
+def test_backfill_refuses_a_parenthesis_that_closes_ours(two: ShortRoad, where: str) -> None:
+    two.people(1, 3)
+    two.install()
+    error = two.run("backfill", DATASET, "--where", where, "--dry-run").exception
+    assert isinstance(error, SettingsError)
+    assert error.message == "--where: not one condition"
+
+
 @pytest.mark.parametrize(
     ("since", "until"),
     [
