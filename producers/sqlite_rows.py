@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
@@ -92,6 +93,7 @@ class SqliteRows:
         except Misunderstood as error:
             if choice.where is None:
                 raise
+            self.chosen(capture, replace(choice, where=None), after, size)  # raises if that is not to blame
             raise SettingsError(f"--where: {error.message}", next_step="correct the condition") from None
         finally:
             self._session.rows("PRAGMA query_only = 0")

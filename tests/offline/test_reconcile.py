@@ -72,6 +72,18 @@ def test_backfill_says_that_its_condition_is_wrong(two: ShortRoad) -> None:
     assert error.next_step == "correct the condition"
 
 
+@pytest.mark.parametrize("words", [("--where", "id = 1"), ("--where", "khong_co = 1"), ("--all",)])
+def test_backfill_does_not_blame_the_condition_for_a_column_that_is_gone(
+    two: ShortRoad, words: tuple[str, ...]
+) -> None:
+    two.people(1, 3)
+    two.install()
+    two.write("ALTER TABLE so_nguoi RENAME COLUMN id TO ma")
+    error = two.run("backfill", DATASET, *words).exception
+    assert isinstance(error, LienthongError)
+    assert error.message == "the agency database agency refuses a statement (no such column: t.id)"
+
+
 def test_backfill_takes_parentheses_in_quoted_names(two: ShortRoad) -> None:
     two.people(1, 3)
     two.install()
