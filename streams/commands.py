@@ -58,7 +58,10 @@ def run(
 
 @road.command()
 def topics(
-    replication: Annotated[int, typer.Option(help="Copies of each topic; 3 in production.", min=1)] = 1,
+    replication: Annotated[
+        # Kafka's protocol has no larger number.
+        int, typer.Option(help="Copies of each topic; 3 in production.", min=1, max=32_767)
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what is needed.")] = False,
 ) -> None:
     """Create the topics that the contract library needs."""
