@@ -38,10 +38,13 @@ def open_store(url: str, *, effect_log: bool = False, audit_key: AuditKey | None
 def store_url(url: str) -> sa.URL:
     """What the address of a store says. Raises ``SettingsError`` if it is none."""
     try:
-        return sa.make_url(url)
+        parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         # Without its text: a mistyped URL may still hold a password.
         raise _wrong("is not an SQLAlchemy URL") from None
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise _wrong("names a port that is not from 1 to 65535")
+    return parsed
 
 
 def _wrong(what: str) -> SettingsError:

@@ -63,12 +63,15 @@ def source_url(source: str) -> tuple[URL, str]:
 
 def _url(source: str) -> URL:
     try:
-        return make_url(source)
+        parsed = make_url(source)
     except (ArgumentError, ValueError):  # ValueError: a port that is no number
         # The text may hold a password.
         raise SettingsError(
             "LIENTHONG_SOURCE is not an address of a database", next_step=_NEXT_STEP
         ) from None
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise SettingsError("LIENTHONG_SOURCE names a port that is not from 1 to 65535", next_step=_NEXT_STEP)
+    return parsed
 
 
 def _kind(url: URL) -> str:

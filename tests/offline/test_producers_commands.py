@@ -117,6 +117,16 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         run("run")
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_that_no_server_has_is_a_setting_to_correct(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIENTHONG_SOURCE", f"postgresql+psycopg://nguoi:mat-khau@127.0.0.1:{port}/ht")
+    with pytest.raises(SettingsError) as caught:
+        run("status")
+    assert caught.value.message == "LIENTHONG_SOURCE names a port that is not from 1 to 65535"
+
+
 def test_every_command_has_help() -> None:
     for name in ("install", "uninstall", "snapshot", "run", "status"):
         assert len(run(name, "--help").stdout.splitlines()) > 5
