@@ -1,6 +1,7 @@
 """The documents tell the truth: every setting, every metric and every command is where it should be."""
 
 import re
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +67,18 @@ def test_the_readme_names_only_targets_and_files_that_exist(document: str) -> No
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / link).exists(), link
+
+
+def test_the_readme_and_its_vietnamese_sister_show_the_same_commands_and_names() -> None:
+    def told(document: str) -> tuple[list[str], Counter[str], list[str]]:
+        text = (ROOT / document).read_text()
+        # Each is read in its own language.
+        typed = [re.sub(" --lang en| *#.*", "", one) for one in re.findall(r"^\$ (.*)", text, re.MULTILINE)]
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        code = re.findall(r"`([^`\n]+)`", re.sub("<[^>]*>|note: [^`]*", "…", prose))
+        return typed, Counter(code), re.findall("^#+", prose, re.MULTILINE)
+
+    assert told("README.vi.md") == told("README.md")
 
 
 @pytest.mark.parametrize("document", ["README.md", "README.vi.md"])
