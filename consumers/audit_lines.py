@@ -146,7 +146,9 @@ def marks_of(rows: pl.DataFrame, key: AuditKey) -> Marks:
 
 
 def _shared(rows: pl.DataFrame) -> tuple[tuple[tuple[str, str, str], Numbers | None], ...]:
-    told = rows.select(pl.col(SHARED).fill_null(""))
+    told = rows[list(SHARED)]
+    if any(column.null_count() for column in told):
+        told = told.select(pl.all().fill_null(""))
     if not rows.height:
         return ()
     if all(told[name].n_unique() == 1 for name in SHARED):  # nearly always

@@ -76,7 +76,7 @@ def _staged(batch: SyncBatch, rows: pl.DataFrame, rejects: Sequence[Reject], eve
 
 def staged_rows(rows: pl.DataFrame, national: NationalFormat, order: pl.Series | None = None) -> pl.DataFrame:
     """Rows with the wire's columns, or those at the places of ``order``, in the staging table's columns."""
-    told = rows.select(*(name for name, _ in STAGED), *(one.name for one in national.fields))
+    told = rows[[*(name for name, _ in STAGED), *(one.name for one in national.fields)]]
     return (told if order is None else told[order]).with_row_index("lt_row")
 
 
@@ -92,11 +92,12 @@ def csv_of(rows: pl.DataFrame, national: NationalFormat, order: pl.Series | None
 
 def _readable(batch: SyncBatch) -> tuple[pl.DataFrame, list[Reject]]:
     rows = batch.rows
-    known_op = pl.col("lt_op").is_in(["u", "d"])
-    readable = rows.select(pl.all_horizontal(pl.col(REQUIRED).is_not_null(), known_op).fill_null(False))
-    mask = readable.to_series()
-    if mask.all():
+    ops = rows["lt_op"]
+    known = (ops == "u") | (ops == "d")
+    if known.all() and not any(rows[name].null_count() for name in REQUIRED):
         return rows, []
+    readable = rows.select(pl.all_horizontal(pl.col(REQUIRED).is_not_null(), known).fill_null(False))
+    mask = readable.to_series()
     faulty = rows.filter(~mask)
     at_fault = [
         next((name for name in REQUIRED if row[name] is None), "lt_op")
@@ -231,20 +232,18 @@ def receipts_of_rows(rows: pl.DataFrame, full_id: str, outcome: Outcome) -> tupl
     answering = rows if rows["lt_answers"].all() else rows.filter(pl.col("lt_answers").fill_null(True))
     return tuple(
         receipt_of(system, dataset, full_id, outcome, seqs)
-        for (system, dataset), seqs in _by_dataset(answering).items()
+        for (system, dataset), seqs in by_dataset(answering, "lt_seq").items()
     )
 
 
-def _by_dataset(rows: pl.DataFrame) -> dict[tuple[str, str], pl.Series]:
-    """Sequence numbers for each (system, dataset)."""
+def by_dataset(rows: pl.DataFrame, column: str) -> dict[tuple[str, str], pl.Series]:
+    """What a column holds for each (system, dataset), of rows that tell both."""
     if not rows.height:
         return {}
     if all(rows[name].n_unique() == 1 for name in WHOSE):  # nearly always: a topic is fed by one dataset
-        return {(rows["lt_system"][0], rows["lt_dataset"][0]): rows["lt_seq"]}
-    groups = rows.select(*WHOSE, "lt_seq").partition_by(*WHOSE, as_dict=True)
-    return {
-        (str(system), str(dataset)): group["lt_seq"] for (system, dataset), group in sorted(groups.items())
-    }
+        return {(rows["lt_system"][0], rows["lt_dataset"][0]): rows[column]}
+    groups = rows[[*WHOSE, column]].partition_by(*WHOSE, as_dict=True)
+    return {(str(system), str(dataset)): group[column] for (system, dataset), group in sorted(groups.items())}
 
 
 def receipt_of(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from consumers.preparing import NOBODY, WHOSE
+from consumers.preparing import NOBODY, WHOSE, by_dataset
 from consumers.receipts import Reject
 from consumers.repairs import RepairStore
 from consumers.store import Applied, OriginalOf, Prepared, SyncBatch
@@ -111,11 +111,10 @@ class SyncHop:
     ) -> pl.DataFrame:
         names = [column["name"] for column in national.wire_schema["fields"]]
         where = pl.DataFrame(
-            {
-                "__partition": [partition for partition, _ in records],
-                "__offset": [record.offset for _, record in records],
-            },
-            schema={"__partition": pl.Int32, "__offset": pl.Int64},
+            [
+                pl.Series("__partition", [partition for partition, _ in records], pl.Int32),
+                pl.Series("__offset", [record.offset for _, record in records], pl.Int64),
+            ]
         )
         frame = pl.concat([_with_all(f, names) for f in frames]) if frames else None
         if frame is None:
@@ -133,7 +132,7 @@ class SyncHop:
             frame = frame.sort("__row", maintain_order=True)
         if frame.height != where.height:
             where = where[frame["__row"]]
-        return pl.concat([frame.drop("__row"), where], how="horizontal")
+        return frame[names].hstack(where)
 
     async def commit(self, prepared: Load) -> None:
         """Apply the lot in one transaction."""
@@ -157,17 +156,17 @@ class SyncHop:
 
 def _committed(rows: pl.DataFrame) -> dict[tuple[str, str], Milliseconds]:
     """Made here, in the thread that prepares: the event loop must not wait for a query of Polars."""
-    changes = rows.select(*WHOSE, "lt_committed_ms").drop_nulls()
-    return {
-        (system, dataset): mine["lt_committed_ms"].to_numpy()
-        for (system, dataset), mine in changes.partition_by(*WHOSE, as_dict=True).items()
-    }
+    changes = rows[[*WHOSE, "lt_committed_ms"]]
+    if any(column.null_count() for column in changes):
+        changes = changes.drop_nulls()
+    return {whose: mine.to_numpy() for whose, mine in by_dataset(changes, "lt_committed_ms").items()}
 
 
 def _with_all(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """These columns; a field that the format has gained since the record was written is missing in it."""
-    missing = [pl.lit(None, pl.String).alias(name) for name in names if name not in frame.columns]
-    return frame.with_columns(missing).select("__row", *names)
+    there = set(frame.columns)
+    missing = [pl.Series(name, [None], pl.String) for name in names if name not in there]
+    return frame.hstack([one.new_from_index(0, frame.height) for one in missing])[["__row", *names]]
 
 
 def _finder(records: Sequence[tuple[int, Record]]) -> OriginalOf:

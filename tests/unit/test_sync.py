@@ -1,16 +1,19 @@
 """The sync hop and records of a schema that its library does not know yet."""
 
 import asyncio
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import polars as pl
 import pytest
 
 from consumers.receipts import RejectRow
 from consumers.store import Position
+from schemas.codec import encode_row
 from schemas.registry import FileRegistry, RegisteredSchema, UnknownSchema
 from streams.batch import Batch
 from streams.claims import Claims
@@ -86,3 +89,72 @@ def test_what_an_older_worker_could_not_read_is_sent_again_once_a_newer_one_clai
     records = [Event(2 + at, row.reject.key, row.reject.original) for at, row in enumerate(again)]
     sync(lab.library.registry, records, generation=4)
     assert lab.said() == {"applied": "1-2"}
+
+
+@dataclass
+class Registry:
+    """Two schemas of one subject."""
+
+    schemas: dict[int, RegisteredSchema]
+
+    def schema(self, schema_id: int) -> RegisteredSchema:
+        if schema_id not in self.schemas:
+            raise UnknownSchema("never registered")
+        return self.schemas[schema_id]
+
+
+def national_lot(lab: HopLab, registry: Registry, rows: Sequence[tuple[int, dict[str, Any]]]) -> list[Batch]:
+    """One batch of partition 0: each record is written with the schema of the id beside it."""
+    topic = lab.library.formats[FORMAT].topic
+    records = [
+        Event(at, b"k", encode_row(row, registry.schema(schema_id)))
+        for at, (schema_id, row) in enumerate(rows)
+    ]
+    return [
+        Batch(
+            position=Position(topic=topic, partition=0), records=[one], start=one.offset, next=one.offset + 1,
+            epoch=1,
+        )
+        for one in records
+    ]  # fmt: skip
+
+
+def test_a_lot_holds_what_its_records_hold_one_by_one(lab: HopLab) -> None:
+    """Of several datasets, of a schema from before the format grew, and some that cannot be read."""
+    national = lab.library.formats[FORMAT]
+    newer = lab.library.registry.current(national.subject)
+    first, *_, last = (one.name for one in national.fields)
+    fields = [one for one in newer.schema["fields"] if one["name"] != last]
+    older = replace(newer, id=9001, schema={**newer.schema, "fields": fields}, sha256="of the older")
+    registry = Registry({newer.id: newer, older.id: older})
+    hop = SyncHop(
+        library=replace(lab.library, registry=cast(Any, registry)), store=lab.store, deployment=ROAD,
+        metrics=lab.metrics, executor=lab.threads,
+    )  # fmt: skip
+    chance = random.Random(5)
+    rows = []
+    for seq in range(1, 61):
+        schema = chance.choice([newer, older])
+        row: dict[str, Any] = {
+            "lt_key": f"K{seq}", "lt_op": chance.choice("ud"), "lt_system": "hotich",
+            "lt_dataset": chance.choice(["qnam", "dnang"]), "lt_source_key": f"p{seq}", "lt_seq": seq,
+            "lt_committed_ms": chance.choice([None, 10**12 + seq]), "lt_answers": True, first: 'Nguyễn "Văn"',
+        }  # fmt: skip
+        names = [one["name"] for one in schema.schema["fields"]]
+        rows.append((schema.id, dict.fromkeys(names) | row | ({last: "mới"} if schema is newer else {})))
+    lot = national_lot(lab, registry, rows)
+    lot[7] = replace(lot[7], records=[Event(7, b"k", b"\x00\x00")])
+
+    whole, parts = hop.prepare(lot), [hop.prepare([one]) for one in lot]
+    assert whole.prepared.rows.columns == parts[7].prepared.rows.columns
+    assert pl.concat([one.prepared.rows for one in parts]).equals(whole.prepared.rows)
+    assert list(whole.prepared.rejects) == [reject for one in parts for reject in one.prepared.rejects]
+    assert whole.prepared.rows["__offset"].to_list() == [at for at in range(60) if at != 7]
+    committed: dict[tuple[str, str], list[int]] = {}
+    for one in parts:
+        for whose, moments in one.committed.items():
+            committed.setdefault(whose, []).extend(moments.tolist())
+    assert {whose: moments.tolist() for whose, moments in whole.committed.items()} == committed
+    written = [one.prepared.csv.removeprefix(b"0,") for one in parts if one.prepared.csv]
+    expected = [b"%d,%b" % (at, written[row]) for at, row in enumerate(whole.prepared.staged)]
+    assert whole.prepared.csv == b"".join(expected)
