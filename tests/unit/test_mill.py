@@ -1,7 +1,9 @@
 """Lots: what is taken together, and in which order; and what a mill tells of the trouble it has."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -165,4 +167,100 @@ def test_a_lot_that_needed_nothing_does_not_hide_that_another_cannot_commit() ->
         watch=lambda mill: troubles.append(mill.trouble),
     )
     assert told == ["entered", "entered", "settled", "settled"]
-    assert troubles == ["", *["the store is away"] * 3, ""]
+    assert troubles == ["", *["the store is away"] * 4]
+
+
+# --- several topics --------------------------------------------------------------------------------------
+
+
+@dataclass
+class HeldHop:
+    """Tells which commits begin and end, each named by its topic and start; each waits to be let go."""
+
+    log: list[str] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    mill: Mill[str] = field(init=False)
+    name: str = "sync"
+
+    async def begin(self, batches: Sequence[Batch]) -> None:
+        pass
+
+    def prepare(self, lot: Sequence[Batch]) -> str:
+        return f"{lot[0].position.topic}{lot[0].start}"
+
+    async def commit(self, prepared: str) -> None:
+        self.log.append(f"{prepared} begins")
+        await self.held.setdefault(prepared, asyncio.Event()).wait()
+        self.log.append(f"{prepared} ends")
+
+    def let_go(self, *commits: str) -> None:
+        for one in commits:
+            self.held.setdefault(one, asyncio.Event()).set()
+
+    async def logged(self, *said: str) -> None:
+        """Wait until this is all that was told, and see that no more comes."""
+        async with asyncio.timeout(60):
+            while not self.log[len(said) - 1 :]:  # noqa: ASYNC110 - of tests only
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        assert self.log == list(said)
+        self.log.clear()
+
+
+@asynccontextmanager
+async def held_mill(*batches: Batch) -> AsyncIterator[HeldHop]:
+    hop, ended = HeldHop(), list[BaseException]()
+    metrics = RoadMetrics(CollectorRegistry())
+    mill = hop.mill = Mill[str](
+        hop, claims=cast(Claims, Counting()), metrics=metrics, stop_the_line=ended.append
+    )
+    mill.start()
+    for one in batches:
+        mill.offer(one)
+    yield hop
+    await mill.stop()
+    assert ended == []
+
+
+def test_lots_of_several_topics_commit_beside_each_other_and_those_of_one_in_turn() -> None:
+    async def scene() -> None:
+        batches = [batch("a", 0, 0, 5), batch("b", 0, 0, 9), batch("a", 0, 7, 8), batch("c", 0, 0, 4)]
+        async with held_mill(*batches) as hop:  # the second one of a does not continue the first: another lot
+            await hop.logged("a0 begins", "b0 begins")
+            hop.let_go("b0")  # three lots are in work; now c may be, and not the second one of a
+            await hop.logged("b0 ends", "c0 begins")
+            hop.let_go("a0", "a7", "c0")
+            await hop.logged("a0 ends", "c0 ends", "a7 begins", "a7 ends")
+
+    asyncio.run(scene())
+
+
+def test_no_third_lot_is_in_memory_while_one_is_large() -> None:
+    async def scene() -> None:
+        batches = [batch("a", 0, 0, 5, records=LOT_RECORDS), batch("b", 0, 0, 9), batch("c", 0, 0, 4)]
+        async with held_mill(*batches) as hop:
+            await hop.logged("a0 begins", "b0 begins")
+            hop.let_go("b0")
+            await hop.logged("b0 ends", "c0 begins")
+            hop.let_go("a0", "c0")
+            await hop.logged("a0 ends", "c0 ends")
+
+    asyncio.run(scene())
+
+
+def test_a_topic_that_cannot_commit_keeps_no_other_from_it() -> None:
+    async def scene() -> None:
+        batches = [batch("a", 0, 0, 5), batch("b", 0, 0, 9), batch("b", 0, 11, 12), batch("c", 0, 0, 4)]
+        async with held_mill(*batches) as hop:
+            await hop.logged("a0 begins", "b0 begins")
+            began = time.monotonic()
+            hop.let_go("b0", "b11", "c0")
+            async with asyncio.timeout(60):
+                while len(hop.log) < 5:  # noqa: ASYNC110 - of tests only
+                    await asyncio.sleep(0.001)
+            assert {one for one in hop.log if one.endswith("ends")} == {"b0 ends", "b11 ends", "c0 ends"}
+            # The watchdog must see it: nothing moves there, whatever the others do.
+            assert not hop.mill.idle
+            assert hop.mill.last_progress <= began
+
+    asyncio.run(scene())
