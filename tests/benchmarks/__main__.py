@@ -23,7 +23,7 @@ from rich.table import Table
 from tests.benchmarks import parts, rejects
 from tests.benchmarks.audit import audit_share
 from tests.benchmarks.measure import Measure
-from tests.benchmarks.province import contracts
+from tests.benchmarks.province import contracts, trickle
 from tests.benchmarks.reconcile import reconcile
 from tests.benchmarks.watching import monitor
 
@@ -33,6 +33,7 @@ PARTS = {
     **parts.PARTS,
     **rejects.PARTS,
     "contracts": contracts,
+    "trickle": trickle,
     "reconcile": reconcile,
     "audit_share": audit_share,
     "monitor": monitor,

@@ -1,6 +1,11 @@
-"""What it costs a worker to serve a whole province: 141 datasets against one, with as many changes in all."""
+"""What it costs a worker to serve a whole province: 141 datasets against one, with as many changes in all.
+
+And how long a change takes if they come singly, each from another database.
+"""
 
 import asyncio
+import random
+import statistics
 import time
 from collections.abc import Sequence
 
@@ -46,6 +51,74 @@ def _measured(context: Context, name: str, changes: int) -> Measure:
         f"{DATASETS - generated + 1}"
     )
     return against(name, rates[1], "changes/s", rates[0], what)
+
+
+# --- a trickle -----------------------------------------------------------------------------------------
+
+#: As a province's working day: few changes at a time, each in another database.
+TRICKLE_RATE, TRICKLE_SECONDS = 60, 40
+_WARM = 5  #: changes of each dataset before
+
+
+def trickle(context: Context) -> list[Measure]:
+    """Milliseconds from the broker's acknowledgement of a change until the store's transaction of it began.
+
+    Changes come singly, each of a dataset chosen by lot, to one worker with both hops.
+    """
+    count = DATASETS - len(load_library().contracts)
+    own = context.folder / "trickle"
+    library_141(own, widths=[SHAPE])
+    with road(context.kafka.bootstrap, context.database("trickle"), own / "logs", contracts=str(own)) as one:
+        one.worker("w1")
+        acknowledged = asyncio.run(_trickled(one, count))
+        delays = [
+            (applied - acknowledged[number, seq]) * 1000
+            for number in range(1, count + 1)
+            for seq, applied in one.query(
+                f"SELECT lt_seq, extract(epoch FROM lt_applied_at)::float8 FROM bench_he{number:03}_v1"
+            )
+            if seq > _WARM
+        ]
+    cuts = statistics.quantiles(delays, n=100)
+    what = (
+        f"{TRICKLE_RATE}/s for {TRICKLE_SECONDS} s over {count} datasets of {DATASETS}, one worker, both hops"
+    )
+    return [
+        Measure(name=f"trickle_{percent}_ms", value=cuts[at], unit="ms", conditions=what)
+        for percent, at in (("p50", 49), ("p99", 98))
+    ]
+
+
+async def _trickled(one: Road, count: int) -> dict[tuple[int, int], float]:
+    """When the broker acknowledged each change, by dataset and number; returns when all are in the store."""
+    publisher, library, rng = Publisher(one.broker, client_id="bench"), one.library, random.Random(3)
+    last = dict.fromkeys(range(1, count + 1), 0)
+    acknowledged: dict[tuple[int, int], float] = {}
+
+    async def publish(number: int) -> None:
+        last[number] += 1
+        seq = last[number]
+        topic = library.contracts[dataset_of(number)].topic
+        await publisher.publish(topic, changes(library, number, [seq]))
+        acknowledged[number, seq] = time.time()
+
+    async def in_store() -> None:
+        union = " UNION ALL ".join(f"SELECT count(*) AS n FROM bench_he{number:03}_v1" for number in last)
+        while one.one(f"SELECT sum(n) FROM ({union}) AS each") < sum(last.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.5)
+
+    await publisher.start()
+    for number in list(last) * _WARM:
+        await publish(number)
+    await in_store()
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        for at in range(TRICKLE_RATE * TRICKLE_SECONDS):
+            await asyncio.sleep(max(0.0, began + at / TRICKLE_RATE - time.monotonic()))
+            tasks.create_task(publish(rng.randint(1, count)))
+    await in_store()
+    await publisher.stop()
+    return acknowledged
 
 
 async def _publish(one: Road, count: int, each: int) -> None:
