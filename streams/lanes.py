@@ -18,6 +18,7 @@ from streams.mill import Mill
 from streams.transport import BatchConsumer, PassThrough
 
 POLL_RECORDS = 8_000  # enough for a whole lot at a time: with a quarter of it sync worked on half lots
+SLOW_SECONDS = 35.0  # of one topic while others move: one statement of its commit may take 30
 
 
 class RoadApp(faust.App):
@@ -137,7 +138,8 @@ def moves(lane: Lane, behind: int) -> bool:
     """Whether a lane goes on, or has nothing to do."""
     now = time.monotonic()
     recent = now - max(mill.last_progress for mill in lane.mills) < 5.0
-    stuck = any(not mill.idle and now - mill.last_progress > 5.0 for mill in lane.mills)
+    busy = [mill for mill in lane.mills if not mill.idle]
+    stuck = any(now - mill.last_progress > 5.0 or now - mill.waits_since > SLOW_SECONDS for mill in busy)
     calm = lane.consumer.broker_known() and not lane.app.rebalancing and not lane.claims.oldest_wait()
     return not stuck and calm and (recent or not behind)
 

@@ -109,12 +109,12 @@ class Mill(Generic[P]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._troubles: dict[str, str] = {}  # by topic
         self._moved: dict[str, float] = {}  # topics in work: when each last did
-        self._last_progress = time.monotonic()
+        self.last_progress = time.monotonic()
 
     @property
-    def last_progress(self) -> float:
-        """When the mill last moved (monotonic); of several topics in work, the one that waits longest."""
-        return min(self._moved.values(), default=self._last_progress)
+    def waits_since(self) -> float:
+        """When the topic in work that waits longest last moved (monotonic)."""
+        return min(self._moved.values(), default=self.last_progress)
 
     @property
     def trouble(self) -> str:
@@ -160,6 +160,9 @@ class Mill(Generic[P]):
         except asyncio.CancelledError:
             raise
         except BaseException as error:
+            # At once: what waits for this commit must not overtake it.
+            for task in self._tasks - {asyncio.current_task()}:
+                task.cancel()
             self._stop_the_line(error)
 
     async def _prepare_all(self) -> None:
@@ -201,7 +204,7 @@ class Mill(Generic[P]):
             while self._working.total():  # noqa: ASYNC110 - no event: the last commit ends it
                 await asyncio.sleep(0.005)
             yield
-            self._last_progress = time.monotonic()
+            self.last_progress = time.monotonic()
 
     async def _begin(self, topic: str, batches: list[Batch]) -> None:
         attempt = 0
@@ -231,7 +234,7 @@ class Mill(Generic[P]):
             self._metrics.step(self._hop.name, "commit", time.perf_counter() - started)
         self._working[topic] -= 1
         self._records -= records
-        self._last_progress = self._moved[topic] = time.monotonic()
+        self.last_progress = self._moved[topic] = time.monotonic()
         if not self._working[topic]:
             del self._working[topic], self._moved[topic]
         self._wake.set()

@@ -43,7 +43,7 @@ logger = structlog.get_logger(__name__)
 
 STOP_SECONDS = 10.0
 GARBAGE_AFTER = 50_000  # objects; a search through so many young ones takes some milliseconds
-STORE_THREADS = 2 * LOTS_IN_WORK + 2  # two mills, claims, answers; as many connections as a store keeps
+STORE_THREADS = 2 * LOTS_IN_WORK + 4  # two mills, claims, answers, rejects, and room for one that waits
 
 
 class Worker:

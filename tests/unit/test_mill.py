@@ -10,7 +10,7 @@ from typing import cast
 from prometheus_client import CollectorRegistry
 
 from consumers.store import Fenced, Position, Slice
-from schemas.errors import TryAgain
+from schemas.errors import StopTheLine, TryAgain
 from streams.batch import Batch, slices_of
 from streams.claims import Claims
 from streams.metrics import RoadMetrics
@@ -261,6 +261,28 @@ def test_a_topic_that_cannot_commit_keeps_no_other_from_it() -> None:
             assert {one for one in hop.log if one.endswith("ends")} == {"b0 ends", "b11 ends", "c0 ends"}
             # The watchdog must see it: nothing moves there, whatever the others do.
             assert not hop.mill.idle
-            assert hop.mill.last_progress <= began
+            assert hop.mill.waits_since <= began < hop.mill.last_progress
+
+    asyncio.run(scene())
+
+
+def test_what_waits_for_a_commit_that_ends_the_worker_does_not_overtake_it() -> None:
+    class BadHop(HeldHop):
+        async def commit(self, prepared: str) -> None:
+            await super().commit(prepared)
+            raise StopTheLine("nobody foresaw this")
+
+    async def scene() -> None:
+        hop, ended = BadHop(), asyncio.Event()
+        claims, metrics = cast(Claims, Counting()), RoadMetrics(CollectorRegistry())
+        mill = Mill[str](hop, claims=claims, metrics=metrics, stop_the_line=lambda _: ended.set())
+        mill.start()
+        for one in (batch("a", 0, 0, 5), batch("a", 0, 7, 8)):
+            mill.offer(one)
+        await hop.logged("a0 begins")
+        hop.let_go("a0", "a7")
+        await ended.wait()
+        await hop.logged("a0 ends")
+        await mill.stop()
 
     asyncio.run(scene())

@@ -1,6 +1,7 @@
 """What a worker does once a second, with a consumer that is played."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from consumers.store import NationalStore, Position
 from schemas.errors import TryAgain
 from streams.claims import Claims, Held
-from streams.lanes import ConsumerLog, Lane, RoadApp
+from streams.lanes import ConsumerLog, Lane, RoadApp, moves
 from streams.metrics import RoadMetrics
 from streams.watchdog import Watchdog
 from streams.worker import Worker
@@ -124,3 +125,17 @@ def test_a_broker_that_does_not_tell_the_bounds_of_a_log_is_away(consumer: Playe
         asyncio.run(log.bounds([P0]))
     assert "a very long text" not in caught.value.message
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("newest", "oldest", "goes_on"),
+    [(1, 1, True), (1, 20, True), (6, 20, False), (1, 40, False)],
+    ids=["all move", "slow commits by turns", "nothing moves", "one topic hangs"],
+)
+def test_a_worker_goes_on_while_slow_commits_come_by_turns_and_not_while_one_hangs(
+    lane: Lane, newest: float, oldest: float, goes_on: bool
+) -> None:
+    now = time.monotonic()
+    mill = SimpleNamespace(last_progress=now - newest, waits_since=now - oldest, idle=False, trouble="")
+    lane.mills[:] = [mill]  # type: ignore[list-item]
+    assert moves(lane, 1) is goes_on
