@@ -87,7 +87,7 @@ class PostgresStore(ProvingStore):
         engine = sa.create_engine(
             url,
             # All are kept: one above a pool's size is opened, set up and closed again for each transaction.
-            pool_size=10,  # as many as a worker has threads for its store
+            pool_size=24,  # above the threads that any process has for its store: as many as work are opened
             max_overflow=0,
             pool_use_lifo=True,  # one that knows the tables and statements already
             pool_timeout=10,

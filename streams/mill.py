@@ -1,9 +1,10 @@
 """A two-stage pipeline: the next lot is prepared while this one commits.
 
 A *lot* is what waits for one topic, of all its partitions together: under load lots grow by
-themselves, and the fixed cost of a batch is paid once. Lots of one topic commit one after the other, so
-two batches of one partition never overtake each other. Small lots of several topics commit beside each
-other: each waits for the broker and the store, and a province has many topics that tell little at a time.
+themselves, and the fixed cost of a batch is paid once. Lots that share a partition commit one after the
+other, so two batches of one partition never overtake each other. Others commit beside each other, for each
+waits for the broker and the store: a province has many topics that tell little at a time, and of one that
+tells much a lot is hardly more than a batch of one partition.
 
 What can go wrong has four answers, chosen here and nowhere else:
 ``TryAgain`` waits and repeats; ``Fenced`` drops the batches another worker owns and goes on with the
@@ -14,10 +15,11 @@ because an exception that leaves a Faust agent loses data.
 import asyncio
 import random
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Container, Coroutine, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -32,15 +34,31 @@ logger = structlog.get_logger(__name__)
 P = TypeVar("P")
 
 LOT_RECORDS = 4_000  # enough to hide a batch's fixed cost, small enough for memory and latency
-IN_WORK = 2  # lots of a topic: one commits, the next is prepared; a third would be small, and wait for both
-LOTS_IN_WORK = 3  # of all topics; a third only while all are small, for memory
+PARTITION_IN_WORK = 2  # lots: one commits, the next is prepared; a third would be small, and wait for both
+TOPIC_IN_WORK = 3  # lots that commit or are prepared beside each other
+LOTS_IN_WORK = 4  # one is kept for others than a topic that cannot commit
 LONGEST_WAIT_SECONDS = 5.0
 
 
-def choose_lot(waiting: Iterable[Batch], closed: Container[str] = ()) -> tuple[list[Batch], deque[Batch]]:
+@dataclass(eq=False, slots=True)
+class _Lot:
+    """A lot in work."""
+
+    batches: list[Batch]
+    topic: str
+    positions: frozenset[Position]
+    before: Sequence[asyncio.Event]  #: that the lots are done which share a partition with it
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: float = field(default_factory=time.monotonic)  #: when its preparing began, or its commit
+    trouble: str = ""  #: why it waits; empty when it does not
+
+
+def choose_lot(
+    waiting: Iterable[Batch], free: Callable[[Position], bool] = lambda _: True
+) -> tuple[list[Batch], deque[Batch]]:
     """The next lot and what stays: batches of the first one's topic, each partition's in one chain.
 
-    ``closed``: topics of which all stays.
+    ``free``: whether anything of a partition may be taken.
     """
     lot: list[Batch] = []
     stays: deque[Batch] = deque()
@@ -50,8 +68,7 @@ def choose_lot(waiting: Iterable[Batch], closed: Container[str] = ()) -> tuple[l
         before = newest.get(batch.position)
         chained = batch.position not in newest or (before is not None and batch.continues(before))
         same_topic = not lot or batch.position.topic == lot[0].position.topic
-        free = batch.position.topic not in closed
-        if free and chained and same_topic and records < LOT_RECORDS:
+        if chained and same_topic and records < LOT_RECORDS and free(batch.position):
             lot.append(batch)
             newest[batch.position] = batch
             records += len(batch.records)
@@ -103,28 +120,24 @@ class Mill(Generic[P]):
         self._waiting: deque[Batch] = deque()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._working: Counter[str] = Counter()  # lots being prepared or committing, by topic
-        self._records = 0  # in these
-        self._commits: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by topic
+        self._lots: list[_Lot] = []  # being prepared or committing, in turn
         self._tasks: set[asyncio.Task[None]] = set()
-        self._troubles: dict[str, str] = {}  # by topic
-        self._moved: dict[str, float] = {}  # topics in work: when each last did
         self.last_progress = time.monotonic()
 
     @property
     def waits_since(self) -> float:
-        """When the topic in work that waits longest last moved (monotonic)."""
-        return min(self._moved.values(), default=self.last_progress)
+        """When the lot in work that waits longest last moved (monotonic)."""
+        return min((lot.moved for lot in self._lots), default=self.last_progress)
 
     @property
     def trouble(self) -> str:
         """Why the mill waits, for logs and metrics; empty when it does not."""
-        return next(iter(self._troubles.values()), "")
+        return next((lot.trouble for lot in self._lots if lot.trouble), "")
 
     @property
     def idle(self) -> bool:
         """Nothing is waiting, being prepared or committing."""
-        return not self._waiting and not self._working.total()
+        return not self._waiting and not self._lots
 
     def offer(self, batch: Batch) -> None:
         """Take a batch from the agent. Never blocks: the claims bound what is in flight."""
@@ -171,52 +184,48 @@ class Mill(Generic[P]):
             async with self._turn:
                 # What waits for a reject is known for a claim; under a lost one a change would pass it.
                 self._waiting = deque(batch for batch in self._waiting if self._claims.holds(batch))
-                lot, self._waiting = choose_lot(self._waiting, self._closed())
-                if not lot:  # what was free was let go, or the mill was paused
+                batches, self._waiting = choose_lot(self._waiting, self._free)
+                if not batches:  # what was free was let go, or the mill was paused
                     continue
-                topic, records = lot[0].position.topic, sum(len(batch.records) for batch in lot)
-                self._working[topic] += 1
-                self._records += records
-                self._moved.setdefault(topic, time.monotonic())
-                await self._begin(topic, [*lot, *self._waiting])
-                prepared = await self._prepare(lot)
-                self._do(self._commit_in_turn(topic, records, lot, prepared))
+                mine = frozenset(batch.position for batch in batches)
+                before = [other.done for other in self._lots if not mine.isdisjoint(other.positions)]
+                lot = _Lot(batches, batches[0].position.topic, mine, before)
+                self._lots.append(lot)
+                await self._begin(lot)
+                prepared = await self._prepare(batches)
+                self._do(self._commit_in_turn(lot, prepared))
 
     async def _some_free(self) -> None:
         """Wait until a batch may go into a lot."""
-        while self._full() or self._closed().issuperset(one.position.topic for one in self._waiting):
+        while len(self._lots) >= LOTS_IN_WORK or not any(self._free(one.position) for one in self._waiting):
             self._wake.clear()
             await self._wake.wait()
 
-    def _full(self) -> bool:
-        """Whether no lot may be prepared now, of whatever topic."""
-        lots = self._working.total()
-        return lots >= LOTS_IN_WORK or (lots >= IN_WORK and self._records >= LOT_RECORDS)
-
-    def _closed(self) -> set[str]:
-        """Topics of which another lot would only wait."""
-        return {topic for topic, lots in self._working.items() if lots >= IN_WORK}
+    def _free(self, position: Position) -> bool:
+        """Whether another lot with it would do more than wait, and leave room for other topics."""
+        sharing = sum(position in lot.positions for lot in self._lots)
+        beside = sum(position.topic == lot.topic for lot in self._lots)
+        return sharing < PARTITION_IN_WORK and beside < TOPIC_IN_WORK
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Nothing is prepared or commits inside; what is offered waits. Stay short: see ``idle``."""
         async with self._turn:
-            while self._working.total():  # noqa: ASYNC110 - no event: the last commit ends it
+            while self._lots:  # noqa: ASYNC110 - no event: the last commit ends it
                 await asyncio.sleep(0.005)
             yield
             self.last_progress = time.monotonic()
 
-    async def _begin(self, topic: str, batches: list[Batch]) -> None:
+    async def _begin(self, lot: _Lot) -> None:
         attempt = 0
         while True:
             try:
-                await self._hop.begin(batches)
+                await self._hop.begin([*lot.batches, *self._waiting])
             except TryAgain as error:
                 attempt += 1
-                await self._wait(topic, error, attempt)
+                await self._wait(lot, error, attempt)
             else:
-                if attempt:  # otherwise the trouble is a commit's: it may need what this did not ask
-                    self._recovered(topic)
+                self._recovered(lot)
                 return
 
     async def _prepare(self, lot: list[Batch]) -> P:
@@ -227,34 +236,33 @@ class Mill(Generic[P]):
         self._metrics.lot(self._hop.name, records, time.perf_counter() - started)
         return prepared
 
-    async def _commit_in_turn(self, topic: str, records: int, lot: list[Batch], prepared: P) -> None:
-        async with self._commits[topic]:
-            started = time.perf_counter()
-            await self._commit(topic, lot, prepared)
-            self._metrics.step(self._hop.name, "commit", time.perf_counter() - started)
-        self._working[topic] -= 1
-        self._records -= records
-        self.last_progress = self._moved[topic] = time.monotonic()
-        if not self._working[topic]:
-            del self._working[topic], self._moved[topic]
+    async def _commit_in_turn(self, lot: _Lot, prepared: P) -> None:
+        for done in lot.before:
+            await done.wait()
+        lot.moved, started = time.monotonic(), time.perf_counter()
+        await self._commit(lot, prepared)
+        self._metrics.step(self._hop.name, "commit", time.perf_counter() - started)
+        self._lots.remove(lot)
+        self.last_progress = time.monotonic()
+        lot.done.set()
         self._wake.set()
 
-    async def _commit(self, topic: str, lot: list[Batch], prepared: P) -> None:
+    async def _commit(self, lot: _Lot, prepared: P) -> None:
         attempt = 0
-        while lot:
+        while lot.batches:
             try:
                 await self._hop.commit(prepared)
             except TryAgain as error:
                 attempt += 1
-                await self._wait(topic, error, attempt)
+                await self._wait(lot, error, attempt)
             except Fenced as error:
-                self._recovered(topic)  # the store answered; perhaps only the last try's answer was lost
-                lot = self._drop(lot, error)
-                if lot:
-                    prepared = await self._prepare(lot)
+                self._recovered(lot)  # the store answered; perhaps only the last try's answer was lost
+                lot.batches = self._drop(lot.batches, error)
+                if lot.batches:
+                    prepared = await self._prepare(lot.batches)
             else:
-                self._recovered(topic)
-                for batch in lot:
+                self._recovered(lot)
+                for batch in lot.batches:
                     self._claims.settled(batch)
                 return
 
@@ -269,14 +277,16 @@ class Mill(Generic[P]):
         )
         return [batch for batch in lot if batch.position not in fenced]
 
-    async def _wait(self, topic: str, error: TryAgain, attempt: int) -> None:
-        if error.message not in self._troubles.values():
+    async def _wait(self, lot: _Lot, error: TryAgain, attempt: int) -> None:
+        if all(other.trouble != error.message for other in self._lots):
             logger.warning("waiting", hop=self._hop.name, why=error.message, next_step=error.next_step)
-        self._troubles[topic] = error.message
+        lot.trouble = error.message
         self._metrics.waits.labels(self._hop.name).inc()
         longest = min(LONGEST_WAIT_SECONDS, error.retry_after_seconds * 2 ** min(attempt - 1, 5))
         await asyncio.sleep(longest * random.uniform(0.5, 1.0))
 
-    def _recovered(self, topic: str) -> None:
-        if self._troubles.pop(topic, "") and not self._troubles:
-            logger.info("working again", hop=self._hop.name)
+    def _recovered(self, lot: _Lot) -> None:
+        if lot.trouble:
+            lot.trouble = ""
+            if not self.trouble:
+                logger.info("working again", hop=self._hop.name)

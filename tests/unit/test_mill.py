@@ -170,12 +170,12 @@ def test_a_lot_that_needed_nothing_does_not_hide_that_another_cannot_commit() ->
     assert troubles == ["", *["the store is away"] * 4]
 
 
-# --- several topics --------------------------------------------------------------------------------------
+# --- several lots ----------------------------------------------------------------------------------------
 
 
 @dataclass
 class HeldHop:
-    """Tells which commits begin and end, each named by its topic and start; each waits to be let go."""
+    """Tells which commits begin and end, each named by what it begins with; each waits to be let go."""
 
     log: list[str] = field(default_factory=list)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -226,33 +226,49 @@ def test_lots_of_several_topics_commit_beside_each_other_and_those_of_one_in_tur
     async def scene() -> None:
         batches = [batch("a", 0, 0, 5), batch("b", 0, 0, 9), batch("a", 0, 7, 8), batch("c", 0, 0, 4)]
         async with held_mill(*batches) as hop:  # the second one of a does not continue the first: another lot
-            await hop.logged("a0 begins", "b0 begins")
-            hop.let_go("b0")  # three lots are in work; now c may be, and not the second one of a
-            await hop.logged("b0 ends", "c0 begins")
-            hop.let_go("a0", "a7", "c0")
-            await hop.logged("a0 ends", "c0 ends", "a7 begins", "a7 ends")
+            await hop.logged("a0 begins", "b0 begins", "c0 begins")
+            hop.let_go("a7", "b0", "c0")
+            await hop.logged("b0 ends", "c0 ends")
+            hop.let_go("a0")
+            await hop.logged("a0 ends", "a7 begins", "a7 ends")
 
     asyncio.run(scene())
 
 
-def test_no_third_lot_is_in_memory_while_one_is_large() -> None:
+def test_lots_of_one_topic_commit_beside_each_other_unless_they_share_a_partition() -> None:
     async def scene() -> None:
-        batches = [batch("a", 0, 0, 5, records=LOT_RECORDS), batch("b", 0, 0, 9), batch("c", 0, 0, 4)]
-        async with held_mill(*batches) as hop:
-            await hop.logged("a0 begins", "b0 begins")
-            hop.let_go("b0")
-            await hop.logged("b0 ends", "c0 begins")
-            hop.let_go("a0", "c0")
-            await hop.logged("a0 ends", "c0 ends")
+        first = batch("a", 0, 0, 5, records=LOT_RECORDS)
+        second = batch("a", 1, 10, 20, records=LOT_RECORDS)
+        async with held_mill(first, second, batch("a", 1, 20, 21), batch("b", 0, 0, 9)) as hop:
+            await hop.logged("a0 begins", "a10 begins", "b0 begins")
+            hop.let_go("a20", "a0", "b0")
+            await hop.logged("a0 ends", "b0 ends")
+            hop.let_go("a10")
+            await hop.logged("a10 ends", "a20 begins", "a20 ends")
+
+    asyncio.run(scene())
+
+
+def test_a_lot_of_many_partitions_waits_for_each_lot_before_it_and_keeps_the_next_ones_behind_it() -> None:
+    async def scene() -> None:
+        large = [batch("a", number, 10 * number, 15, records=LOT_RECORDS) for number in range(2)]
+        both = [batch("a", 0, 5, 6), batch("a", 1, 17, 18)]  # neither continues what is large: another lot
+        async with held_mill(*large, *both, batch("a", 1, 27, 28)) as hop:
+            await hop.logged("a0 begins", "a10 begins")
+            hop.let_go("a5", "a27", "a10")
+            await hop.logged("a10 ends")
+            hop.let_go("a0")
+            await hop.logged("a0 ends", "a5 begins", "a5 ends", "a27 begins", "a27 ends")
 
     asyncio.run(scene())
 
 
 def test_a_topic_that_cannot_commit_keeps_no_other_from_it() -> None:
     async def scene() -> None:
-        batches = [batch("a", 0, 0, 5), batch("b", 0, 0, 9), batch("b", 0, 11, 12), batch("c", 0, 0, 4)]
-        async with held_mill(*batches) as hop:
-            await hop.logged("a0 begins", "b0 begins")
+        stuck = [batch("a", number, number, 9, records=LOT_RECORDS) for number in range(4)]
+        others = [batch("b", 0, 0, 9), batch("b", 0, 11, 12), batch("c", 0, 0, 4)]
+        async with held_mill(*stuck, *others) as hop:
+            await hop.logged("a0 begins", "a1 begins", "a2 begins", "b0 begins")
             began = time.monotonic()
             hop.let_go("b0", "b11", "c0")
             async with asyncio.timeout(60):
