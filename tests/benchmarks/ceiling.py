@@ -27,12 +27,6 @@ TURN = 10 * BATCH  #: rows that one side writes before it is the other's turn
 PARTITIONS = 6
 
 
-def ceiling(libpq: str, width: int, versions: Sequence[pl.DataFrame]) -> list[float]:
-    """Rows a second for each frame of wire rows, in turn; the first inserts, the others update."""
-    with closing(Ceiling(libpq, width, versions[0].columns)) as bare:
-        return [rows.height / bare.write(rows) for rows in versions]
-
-
 class Ceiling:
     """One connection with its tables."""
 

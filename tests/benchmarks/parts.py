@@ -28,7 +28,7 @@ from schemas.codec import encode
 from streams.publisher import Outgoing, Publisher
 from tests.benchmarks import births, wide
 from tests.benchmarks.births import DATASET, NATIONAL, PROVINCE
-from tests.benchmarks.ceiling import ceiling, measure_store, shuffled_rows
+from tests.benchmarks.ceiling import Ceiling, measure_store, shuffled_rows
 from tests.benchmarks.codec import codec
 from tests.benchmarks.library import library
 from tests.benchmarks.measure import Measure, against
@@ -120,33 +120,43 @@ def _fill_national(one: Road, width: int, rows: pl.DataFrame) -> None:
     asyncio.run(_publish(one.broker, national.topic, records))
 
 
-def _sync_rates(context: Context, width: int, versions: Sequence[pl.DataFrame]) -> list[float]:
-    """Rows a second of one worker that only syncs, for each frame in turn: inserting, then updating."""
+def _sync_rates(context: Context, width: int, versions: Sequence[pl.DataFrame]) -> list[tuple[float, float]]:
+    """Rows a second of one worker that only syncs, and of COPY and merge alone, for each frame in turn.
+
+    The first frame inserts, the others update. COPY and merge write it just before the worker and just after.
+    """
     folder = context.folder / f"wide{width}"
     wide.make_library(folder, width)
     topic = f"national.bench.wide{width}.v1"
     store = context.database(f"sync{width}")
+    bare = [
+        Ceiling(libpq_url(context.database(f"ceiling{width}_{when}")), width, versions[0].columns)
+        for when in ("before", "after")
+    ]
     rates, done = [], 0
     with road(context.kafka.bootstrap, store, folder / "logs", contracts=str(folder)) as one:
         for rows in versions:
             _fill_national(one, width, rows)
+            seconds = bare[0].write(rows)
             one.worker("w1", "--only", "sync")
-            rates.append(drain_rate(one, (topic,), done, done + rows.height))
+            rate = drain_rate(one, (topic,), done, done + rows.height)
             one.end("w1")
+            seconds += bare[1].write(rows)
+            rates.append((rate, 2 * rows.height / seconds))
             done += rows.height
+    for one_side in bare:
+        one_side.close()
     return rates
 
 
 def sync(context: Context) -> list[Measure]:
     """One worker's sync hop, all of it, against what COPY and merge alone do in the same run."""
     measures = []
+    what = f"one worker, {SYNC_ROWS:,} records, gate, ledger, receipts and audit chain"
+    what += "; ceiling: COPY and merge, just before and just after"
     for width, kinds in ((14, ("insert", "update")), (60, ("insert",))):
         versions = [shuffled_rows(width, SYNC_ROWS, version=version) for version in range(1, len(kinds) + 1)]
-        libpq = libpq_url(context.database(f"ceiling{width}"))
-        top = ceiling(libpq, width, versions)
-        got = _sync_rates(context, width, versions)
-        what = f"one worker, {SYNC_ROWS:,} records, gate, ledger and receipts; ceiling: COPY and merge"
-        for kind, value, limit in zip(kinds, got, top, strict=True):
+        for kind, (value, limit) in zip(kinds, _sync_rates(context, width, versions), strict=True):
             measures.append(against(f"sync_{width}_{kind}", value, "rows/s", limit, what))
     return measures
 
