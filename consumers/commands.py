@@ -43,11 +43,18 @@ def typed(key: str) -> str:
 
 
 def who(by: str) -> str:
-    """The person who does something that is noted: ``by``, or else the user of the machine."""
+    """The person who does something that is noted: ``by``, or else the user of the machine.
+
+    Raises ``SettingsError`` if no letter is in the name.
+    """
     try:
-        return by or getpass.getuser()
+        person = by or getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user often has no name
-        raise SettingsError("who are you? This user has no name here", next_step="give --by NAME") from None
+        person = ""
+    if not any(map(str.isalpha, person)):
+        what = "--by names nobody" if by else "who are you? This user has no name here"
+        raise SettingsError(what, next_step="give --by NAME")
+    return person
 
 
 def reason_for(deed: str, why: str) -> str:

@@ -157,6 +157,23 @@ def test_a_user_without_a_name_is_asked_for_one(
     assert run("show", "1", "--reveal", "--why", "x", "--by", "lan").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "1", "--reveal"),
+        ("fix", "1", "--set", "ngay_dk=01/03/2016"),
+        ("retry", "1"),
+        ("drop", "1", "--yes"),
+    ],
+)
+@pytest.mark.parametrize("by", [" ", "\u00a0…!", "4711"])
+def test_a_name_without_a_letter_is_none(lab: HopLab, words: tuple[str, ...], by: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        run(*words, "--why", "theo sổ gốc", "--by", by)
+    assert (caught.value.message, caught.value.next_step) == ("--by names nobody", "give --by NAME")
+    assert lab.store.deeds(1) == []
+
+
 def test_a_value_put_right_by_hand_goes_on_its_way(lab: HopLab) -> None:
     told = run("fix", "1", "--set", "ngay_dk=01/03/2016", "--unset", "trang_so", "--why", "theo sổ gốc")
     assert "reject 1 corrected (ngay_dk, trang_so)" in told.stderr

@@ -52,6 +52,8 @@ def test_it_only_tells_without_a_persons_word(store: ProofStore) -> None:
             2,
             "--yes needs --why with a reason in words",
         )
+    nobody = accept("--yes", "--why", "gửi lại bằng snapshot", "--by", " ").exception
+    assert (getattr(nobody, "exit_code", None), str(nobody)) == (2, "--by names nobody")
     assert (stands(store), store.deeds(0)) == (5, [])
 
 
