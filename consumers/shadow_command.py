@@ -51,6 +51,7 @@ def shadow(
     Exit status 1 if something is lost: changes refused, records or values no longer given, keys that move.
     A format that the proposal feeds must be in the library.
     """
+    _require_one_source(examples, events, last)
     folders = load_settings(LibrarySettings).contract_folders
     library = load_library(folders)
     present = find_contract(library, contract)
@@ -58,8 +59,6 @@ def shadow(
     both = SideBySide(present, proposed, library)
     columns = {**present.on_wire, **proposed.on_wire}
     if examples or events is not None:
-        if examples and events is not None:
-            raise SettingsError("--examples and --events are both given", next_step="give one of them")
         lots = read_events(events, columns) if events is not None else _examples(present, columns, folders)
         for frame, places in lots:
             both.take(frame, places)
@@ -77,6 +76,18 @@ def shadow(
         _print(result, proposal)
     if result.loses or (strict and (result.differences or result.added)):
         raise typer.Exit(1)
+
+
+def _require_one_source(examples: bool, events: Path | None, last: int) -> None:
+    """Raise ``SettingsError`` if options name changes of more than one place."""
+    if examples and events is not None:
+        raise SettingsError("--examples and --events are both given", next_step="give one of them")
+    if last and (examples or events is not None):
+        other = "--examples" if examples else "--events"
+        raise SettingsError(
+            f"--last and {other} are both given",
+            next_step=f"give one of them: with {other} all changes are compared",
+        )
 
 
 _REGISTRY = "read with the contract library that the changes were published with"

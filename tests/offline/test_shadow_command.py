@@ -230,6 +230,11 @@ def test_what_to_compare_is_asked_for_once(tmp_path: Path) -> None:
     path, empty = str(proposal(tmp_path)), str(write(tmp_path, "none.jsonl", "\n"))
     both = run(tmp_path, "shadow", ID, path, "--examples", "--events", empty).exception
     assert isinstance(both, SettingsError)
+    for words in (("--examples",), ("--events", empty)):
+        beside = run(tmp_path, "shadow", ID, path, *words, "--last", "2").exception
+        assert isinstance(beside, SettingsError)
+        assert beside.message == f"--last and {words[0]} are both given"
+        assert beside.next_step == f"give one of them: with {words[0]} all changes are compared"
     unknown = run(tmp_path, "shadow", "hotich_qnam/khaisin", path, "--examples").exception
     assert isinstance(unknown, SettingsError)
     assert unknown.next_step.startswith("did you mean hotich_qnam/khaisinh?")
