@@ -6,9 +6,9 @@ from contextlib import closing, contextmanager
 
 from kafka.errors import KafkaError
 
-from schemas.errors import SettingsError, TryAgain
+from schemas.brokers import addresses
+from schemas.errors import TryAgain
 
-_DEFAULT_PORT = 9092
 _NEXT_STEP = "check that the broker runs and that LIENTHONG_BROKER names it"
 
 
@@ -37,27 +37,3 @@ def told(brokers: str) -> Iterator[None]:
         raise TryAgain(
             f"no answer from the broker {brokers} ({type(problem).__name__})", next_step=_NEXT_STEP
         ) from problem
-
-
-def addresses(brokers: str) -> list[tuple[str, int]]:
-    """Hosts and ports of bootstrap servers. Raises ``SettingsError`` if the text is no list of addresses."""
-    found = []
-    for address in brokers.split(","):
-        host, colon, port = address.strip().rpartition(":")
-        if not colon:
-            host, port = address.strip(), str(_DEFAULT_PORT)
-        if not _is_name(host) or not port.isdecimal() or not 0 < int(port) < 65_536:
-            raise SettingsError(
-                f"LIENTHONG_BROKER: {address.strip()!r} is not host:port",
-                next_step="write host:port, several separated by commas",
-            )
-        found.append((host.strip("[]"), int(port)))
-    return found
-
-
-def _is_name(host: str) -> bool:
-    """Whether a resolver can be asked for it: not for ``kafka..vn``, which Python refuses to send."""
-    try:
-        return bool(host.encode("idna"))
-    except UnicodeError:
-        return False

@@ -19,7 +19,8 @@ from kafka.errors import (
 
 from producers.envelope import Outgoing
 from producers.topic_numbers import highest_numbers
-from schemas.errors import SettingsError, TryAgain
+from schemas.brokers import addresses
+from schemas.errors import TryAgain
 
 #: The broker's own limit decides; this is only above every sensible one.
 _LARGEST_REQUEST: Final = 64 * 1024 * 1024
@@ -226,17 +227,11 @@ class _Refused:
 
 def require_listener(brokers: str) -> None:
     """kafka-python keeps sockets and a thread for a broker it does not find, so look before it is asked."""
-    for address in brokers.split(","):
-        host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdecimal():
-            raise SettingsError(
-                "LIENTHONG_BROKER is not a list of host:port",
-                next_step="write host:port, separated by commas",
-            )
+    for address in addresses(brokers):
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            socket.create_connection(address, timeout=5).close()
             return
-        except (OSError, OverflowError):
+        except OSError:
             continue
     raise TryAgain(
         f"no broker listens on {brokers}",

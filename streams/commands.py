@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from consumers.brokers import addresses
 from consumers.commands import reason_for, who
 from consumers.opening import open_store
 from consumers.store import Position, inbound_name
+from schemas.brokers import addresses
 from schemas.documents import suggestion
 from schemas.errors import SettingsError
 from schemas.library import load_library

@@ -1,13 +1,11 @@
 """The doctor's pieces that need no server; those that do are in ``tests/integration/test_health.py``."""
 
-import socket
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from consumers import health
-from consumers.brokers import require_listener
 from consumers.opening import open_store
 from schemas.errors import SettingsError
 from schemas.library import load_library
@@ -116,19 +114,6 @@ def test_a_store_that_is_no_address_is_told_by_the_settings_name(url: str) -> No
     for found in (health.store_ready(url, []), health.clock_agrees(url)):
         assert found.detail == "LIENTHONG_STORE is not an SQLAlchemy URL"
         assert "postgresql+psycopg://user" in found.next_step
-
-
-@pytest.mark.parametrize(
-    "brokers", ["127.0.0.1:", ":9092", "host:port", "h:70000", "h:0", "a:b:c", ",", "kafka..vn:9092"]
-)
-def test_an_address_that_is_none_is_told_by_the_settings_name(brokers: str) -> None:
-    with pytest.raises(SettingsError, match="LIENTHONG_BROKER"):
-        require_listener(brokers)
-
-
-def test_one_listening_broker_of_several_is_enough() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        require_listener(f"127.0.0.1:1, 127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_a_broker_that_does_not_answer_is_a_finding() -> None:

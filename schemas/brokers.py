@@ -1,0 +1,34 @@
+"""What the setting ``LIENTHONG_BROKER`` says; every room that speaks to Kafka reads it here."""
+
+from schemas.errors import SettingsError
+
+_DEFAULT_PORT = 9092
+_DIGITS = 5  #: of the largest port; of thousands Python makes no number
+
+
+def addresses(brokers: str) -> list[tuple[str, int]]:
+    """Hosts and ports of bootstrap servers. Raises ``SettingsError`` if the text is no list of addresses."""
+    found = []
+    for address in brokers.split(","):
+        host, colon, port = address.strip().rpartition(":")
+        if not colon:
+            host, port = address.strip(), str(_DEFAULT_PORT)
+        if not _is_name(host) or not _is_port(port):
+            raise SettingsError(
+                f"LIENTHONG_BROKER: {address.strip()!r} is not host:port",
+                next_step="write host:port, several separated by commas",
+            )
+        found.append((host.strip("[]"), int(port)))
+    return found
+
+
+def _is_name(host: str) -> bool:
+    """Whether a resolver can be asked for it: not for ``kafka..vn``, which Python refuses to send."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _DIGITS and 0 < int(text) < 65_536
