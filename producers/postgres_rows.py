@@ -15,7 +15,7 @@ from producers.outbox import Capture, Slow
 from producers.postgres import read_states
 from producers.postgres_session import Session
 from producers.postgres_sql import address, after_key, image, key_of, lines_of
-from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_schema, gathered
+from producers.rows import Choice, Chosen, Frame, Looked, Quotes, conditions, frame_schema, gathered
 from producers.sql import OUTBOX, name, text
 from schemas.errors import LienthongError
 from schemas.national import parts_of
@@ -39,12 +39,12 @@ _WAIT: Final = "300ms"
 _AT_ONCE: Final = 20_000
 _LETTER: Final = r"A-Za-z_\x80-\U0010ffff"  # of a name, which may go on with digits and dollars
 #: E'…' has escapes, and goes on behind a line's end; $tag$…$tag$ begins where no name goes on.
-QUOTED: Final = re.compile(
-    rf"""(?<![{_LETTER}0-9$])[eE]'(?: [^'\\] | \\. | '' | '\s*[\n\r]\s*' )*'
+_CLOSED: Final = rf"""(?<![{_LETTER}0-9$])[eE]'(?: [^'\\] | \\. | '' | '\s*[\n\r]\s*' )*'
     | '[^']*' | "[^"]*"
-    | (?<![{_LETTER}0-9$])(\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$).*?\1""",
-    re.X | re.S | re.A,
-)
+    | (?<![{_LETTER}0-9$])(\$(?:[{_LETTER}][{_LETTER}0-9]*)?\$).*?\1"""
+#: Without backslash and dollar there are no quotes but these two, and each ends at the next of its kind.
+_PLAIN: Final = r"""(?: '[^'\\$]*' | "[^"\\$]*" | [^'"\\$] )*"""
+QUOTES: Final = Quotes(closed=re.compile(_CLOSED, re.X | re.S | re.A), plain=re.compile(_PLAIN, re.X))
 
 
 class PostgresRows:
@@ -101,7 +101,7 @@ class PostgresRows:
         types = key_types(self._session, capture)
         behind = after_key("t", types, ">", after) if after else "true"
         asked = conditions(
-            capture, choice, key_of("t", capture), lambda ms: f"to_timestamp({ms / 1000!r})", QUOTED
+            capture, choice, key_of("t", capture), lambda ms: f"to_timestamp({ms / 1000!r})", QUOTES
         )
         listed = ", ".join(f"t.{name(column)}::text" for column in types)
         order = ", ".join(f"t.{name(column)}" for column in types)

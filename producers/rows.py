@@ -66,22 +66,30 @@ def gathered(capture: Capture, parts: Iterable[pl.DataFrame]) -> Frame:
     return Frame(pl.concat([pl.DataFrame(schema=frame_schema(capture)), *parts]))
 
 
-def one_condition(where: str, quoted: re.Pattern[str]) -> str:
-    """The condition as it is. ``SettingsError`` if it may be anything else than one condition.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotes:
+    """How a database reads quotes in a condition."""
 
-    ``quoted``: texts and names in quotes as the database reads them; no parenthesis in them is one.
-    """
-    signs = re.findall(r"[()]", quoted.sub("", where))
+    closed: re.Pattern[str]  #: texts and names in quotes; no parenthesis in them is one
+    plain: re.Pattern[str]  #: a whole condition of which nobody can doubt where its quotes begin and end
+
+
+def one_condition(where: str, quotes: Quotes) -> str:
+    """The condition as it is. ``SettingsError`` if it may be anything else than one condition."""
+    outside = quotes.closed.sub(" ", where)
+    signs = re.findall(r"[()]", outside)
     depths = accumulate(1 if sign == "(" else -1 for sign in signs)
     # One that closed our parenthesis would choose the same records page by page, without an end.
     closes = any(depth < 0 for depth in depths)
-    if closes or not where.strip() or any(mark in where for mark in (";", "--", "/*")):
+    # A mark within quotes ends nothing; but where a trick might hide one, it is refused wherever it stands.
+    looked_at = outside if quotes.plain.fullmatch(where) else where
+    if closes or not where.strip() or any(mark in looked_at for mark in (";", "--", "/*")):
         raise SettingsError("--where: not one condition", next_step="write it as it stands behind WHERE")
     return where
 
 
 def conditions(
-    capture: Capture, choice: Choice, key: str, moment: Callable[[int], str], quoted: re.Pattern[str]
+    capture: Capture, choice: Choice, key: str, moment: Callable[[int], str], quotes: Quotes
 ) -> list[str]:
     """The SQL of what a choice asks of the records ``t``. ``SettingsError`` as of ``one_condition``.
 
@@ -90,9 +98,9 @@ def conditions(
         choice: what is asked.
         key: SQL of a record's key.
         moment: SQL of ms since 1970, as the outbox has its times.
-        quoted: see ``one_condition``.
+        quotes: of the database.
     """
-    found = [] if choice.where is None else [f"({one_condition(choice.where, quoted)})"]
+    found = [] if choice.where is None else [f"({one_condition(choice.where, quotes)})"]
     if choice.times:
         times = " AND ".join(f"changed_at {sign} {moment(ms)}" for sign, ms in choice.times)
         changed = f"SELECT key FROM {OUTBOX} WHERE dataset = {text(capture.dataset)} AND {times}"

@@ -13,7 +13,7 @@ import polars as pl
 from sqlalchemy import URL
 
 from producers.outbox import Capture
-from producers.rows import Choice, Chosen, Frame, Looked, conditions, frame_schema
+from producers.rows import Choice, Chosen, Frame, Looked, Quotes, conditions, frame_schema
 from producers.sql import OUTBOX, name, text, told
 from producers.sqlite import read_states
 from producers.sqlite_session import Misunderstood, Row, Session
@@ -24,8 +24,11 @@ from schemas.sums import Adding, Sums, bucket_of, row_texts
 
 #: While rows are read nobody may be able to write: kept short.
 _AT_ONCE: Final = 2_000
-#: Texts, and names in any quotes that SQLite takes.
-QUOTED: Final = re.compile(r"""'[^']*' | "[^"]*" | `[^`]*` | \[[^]]*\]""", re.X)
+_CLOSED: Final = r"""'[^']*' | "[^"]*" | `[^`]*` | \[[^]]*\]"""
+#: Texts, and names in any quotes that SQLite takes. A parameter, as ``$a(')``, may hold a quote that is none.
+QUOTES: Final = Quotes(
+    closed=re.compile(_CLOSED, re.X), plain=re.compile(rf"""(?: {_CLOSED} | [^'"`\[$:@\#] )*""", re.X)
+)
 
 
 class SqliteRows:
@@ -82,7 +85,7 @@ class SqliteRows:
     def chosen(self, capture: Capture, choice: Choice, after: Sequence[Any], size: int) -> list[Chosen]:
         order = ", ".join(f"t.{name(column)}" for column in capture.key)
         behind, parameters = _behind(order, after)
-        wanted = [behind, *conditions(capture, choice, key_of("t", capture), str, QUOTED)]
+        wanted = [behind, *conditions(capture, choice, key_of("t", capture), str, QUOTES)]
         query = (
             f"SELECT {key_of('t', capture)}, {order} FROM {name(capture.table)} AS t"
             f" WHERE {' AND '.join(wanted)} ORDER BY {order} LIMIT ?"

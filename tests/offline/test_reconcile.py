@@ -98,6 +98,18 @@ def test_backfill_takes_parentheses_in_quoted_names(two: ShortRoad) -> None:
         assert "1 records would be sent" in done.stderr, (where, done.output)
 
 
+def test_backfill_takes_in_quotes_what_would_end_a_condition(two: ShortRoad) -> None:
+    two.people(1, 3)
+    two.install()
+    two.write("UPDATE so_nguoi SET ten = 'a;b--/*' WHERE id = 2")
+    done = two.run("backfill", DATASET, "--where", "ten = 'a;b--/*'", "--dry-run")
+    assert "1 records would be sent" in done.stderr, done.output
+    for where in ("ten = 'a;b'; --'", "ten = 'a;b", "ten = 'a' OR ten = '' ; DELETE FROM so_nguoi"):
+        error = two.run("backfill", DATASET, "--where", where).exception
+        assert isinstance(error, SettingsError)
+        assert error.message == "--where: not one condition"
+
+
 @pytest.mark.parametrize(
     "where",
     [
