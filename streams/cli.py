@@ -1,10 +1,12 @@
 """The command ``lienthong``: the one place where all rooms meet.
 
-A command's modules are loaded when it is asked for: what an agency's relay never uses costs it nothing.
+A command's modules are loaded when it is asked for: what an agency's relay never uses costs it nothing, and
+``--help`` loads none of them.
 """
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +15,7 @@ from traceback import extract_tb
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from schemas.errors import LienthongError
@@ -71,7 +73,7 @@ def _status() -> Found:
     return status_command(AgencyOutbox)
 
 
-#: In the order of ``--help``: where a command is, or what puts it together of several rooms.
+#: Where a command is, or what puts it together of several rooms.
 _FOUND: Mapping[str, str | Callable[[], Found]] = {
     "contracts": _contracts,
     "codes": "schemas.codes_commands:codes",
@@ -90,6 +92,35 @@ _FOUND: Mapping[str, str | Callable[[], Found]] = {
     "doctor": "streams.doctor:doctor",
     "monitor": _monitor,
     "status": _status,
+}
+
+#: What ``--help`` tells, in its order: the first line of each command's own help (a test compares them).
+_LINES: Mapping[str, str] = {
+    "contracts": "Keep contracts, national formats and schema ids.",
+    "codes": "Look codes up in the code lists, as of a day.",
+    "capture": "Capture the changes of an agency's own database.",
+    "road": "Translate change events and sync them to the national store.",
+    "store": "The national-format store: its tables and its ledger.",
+    "receipts": "What became of a system's changes.",
+    "rejects": "Refused changes as work: look, correct, try again, drop.",
+    "reconcile": "Prove that a source and the national store are equal.",
+    "registry": "Let others decode the topics: schemas in a Confluent-compatible registry.",
+    "backfill": "Put records as they are now into the outbox, as a snapshot does, while live changes go on.",
+    "audit": "The signed chain of all applied changes.",
+    "trace": "Follow one record: outbox, topics, contract, rejects, national row, receipts, audit chain.",
+    "consume": (
+        "Print national records as JSON lines; older and repeated versions are kept back if remembered."
+    ),
+    "report": (
+        "Write one page of every database: owner, format, coverage, freshness, drift, index, trend, "
+        "next step."
+    ),
+    "doctor": (
+        "Check settings, contracts, registry, broker, topics, store, workers, audit chain, clock "
+        "and packages."
+    ),
+    "monitor": "Watch the road: lag, states and their causes.",
+    "status": "Tell how each dataset stands, the most urgent first: its state, the cause, the next step.",
 }
 
 
@@ -123,6 +154,11 @@ class _Lienthong(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = _Commands()  # type: ignore[assignment] # it is only read
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        told = copy(self)  # with what stands for the commands, so that none is loaded
+        told.commands = {name: TyperCommand(name, help=line) for name, line in _LINES.items()}
+        super(_Lienthong, told).format_help(ctx, formatter)
 
 
 app = typer.Typer(

@@ -4,6 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_group
+from typer.testing import CliRunner
+
+from streams.cli import app
 
 
 def loaded(*words: str) -> set[str]:
@@ -19,6 +23,7 @@ def loaded(*words: str) -> set[str]:
         (("capture", "--help"), "producers", {"consumers", "faust", "kafka"}),
         (("receipts", "show", "--help"), "consumers", {"faust", "kafka"}),
         (("codes", "--help"), "schemas", {"consumers", "producers", "sqlalchemy"}),
+        (("--help",), "streams", {"consumers", "producers", "polars", "pydantic", "sqlalchemy"}),
     ],
 )
 def test_a_command_loads_what_it_needs_and_no_other(
@@ -27,3 +32,9 @@ def test_a_command_loads_what_it_needs_and_no_other(
     found = loaded(*words)
     assert needed in found
     assert found & spared == set()
+
+
+def test_help_tells_the_first_line_of_each_command() -> None:
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout.partition("Commands ")[2]
+    lines = [line.strip("│ ").split(maxsplit=1) for line in told.splitlines() if line.startswith("│")]
+    assert lines == [[name, str(of.help).splitlines()[0]] for name, of in get_group(app).commands.items()]
