@@ -4,8 +4,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from kafka.errors import KafkaError
-
 from schemas.brokers import addresses
 from schemas.errors import TryAgain
 
@@ -31,6 +29,8 @@ def require_listener(brokers: str, *, timeout_seconds: float = 5.0) -> None:
 @contextmanager
 def told(brokers: str) -> Iterator[None]:
     """Turn an error of Kafka into ``TryAgain``, without its text, which may name thousands of partitions."""
+    from kafka.errors import KafkaError  # it loads all of kafka-python, which a worker has no use for
+
     try:
         yield
     except KafkaError as problem:

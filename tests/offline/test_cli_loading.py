@@ -22,6 +22,7 @@ def loaded(*words: str) -> set[str]:
     [
         (("capture", "--help"), "producers", {"consumers", "faust", "kafka"}),
         (("receipts", "show", "--help"), "consumers", {"faust", "kafka"}),
+        (("road", "run", "--help"), "consumers", {"faust", "kafka"}),
         (("codes", "--help"), "schemas", {"consumers", "producers", "sqlalchemy"}),
         (("--help",), "streams", {"consumers", "producers", "polars", "pydantic", "sqlalchemy"}),
     ],
@@ -32,6 +33,11 @@ def test_a_command_loads_what_it_needs_and_no_other(
     found = loaded(*words)
     assert needed in found
     assert found & spared == set()
+
+
+def test_a_worker_has_no_kafka_python() -> None:
+    line = "import sys, streams.commands, streams.worker; sys.exit('kafka' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", line], check=False).returncode == 0
 
 
 def test_help_tells_the_first_line_of_each_command() -> None:
