@@ -20,7 +20,7 @@ from consumers.audit_key import (
     public_file,
     renew_key,
 )
-from consumers.commands import opened_store, typed
+from consumers.commands import opened_store
 from consumers.repairs import RepairStore
 from consumers.row_proof import RowProof, prove_rows
 from consumers.settings import StoreSettings
@@ -237,7 +237,6 @@ def export(
     secrets = load_keys(key or settings.audit_key_file)
     library = load_library(settings.contract_folders)
     datasets = [dataset] if dataset else [one.dataset for one in contracts_of(library, system)]
-    record = typed(record)
     with opened_store(settings) as opened:
         found = history(opened, secrets, system, datasets, record)
         entries = [one for one in found if one.seal is not None]

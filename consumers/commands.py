@@ -37,11 +37,6 @@ def opened_store(settings: StoreSettings) -> Iterator[ProofStore]:
         yield opened
 
 
-def typed(key: str) -> str:
-    """A record's key from the command line, as the store has it: what is no UTF-8 there is U+FFFD here."""
-    return key.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def who(by: str) -> str:
     """The person who does something that is noted: ``by``, or else the user of the machine.
 

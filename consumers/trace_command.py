@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from consumers.audit_key import AuditKey, load_keys
-from consumers.commands import typed
 from consumers.opening import open_store
 from consumers.settings import StoreSettings
 from consumers.topic_search import TopicSearch
@@ -137,7 +136,7 @@ def trace_command(outbox: OutboxReader) -> Callable[..., None]:
         contracts = contracts_of(library, system, dataset)
         with ExitStack() as stack:
             sources = _sources(settings, library, outbox, last, stack)
-            found = [trace(sources, one, typed(key)) for one in contracts]
+            found = [trace(sources, one, key) for one in contracts]
         if as_json:
             print_json([_as_json(one) for one in found])
         else:

@@ -5,6 +5,7 @@ A command's modules are loaded when it is asked for: what an agency's relay neve
 """
 
 import gc
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
@@ -19,7 +20,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from schemas.errors import LienthongError
+from schemas.errors import LienthongError, SettingsError
 from schemas.logs import hush_false_alarms
 
 #: A group of commands, or the function of a single one.
@@ -165,6 +166,28 @@ class _Lienthong(TyperGroup):
         told = copy(self)  # with what stands for the commands, so that none is loaded
         told.commands = {name: TyperCommand(name, help=line) for name, line in _LINES.items()}
         super(_Lienthong, told).format_help(ctx, formatter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _require_utf8(args)
+        return super().parse_args(ctx, args)
+
+
+def _require_utf8(words: list[str]) -> None:
+    """Raise ``SettingsError`` for the first argument that no database and no output could take.
+
+    Its text names place and option and never the value, which may be a person's.
+    """
+    for at, word in enumerate(words):
+        # Of other bytes the interpreter makes lone surrogates.
+        if word.isascii() or not re.search("[\ud800-\udfff]", word):
+            continue
+        before = words[at - 1] if at else ""
+        option = re.match("--[a-z][a-z-]*(?==)", word) or re.fullmatch("--[a-z][a-z-]*", before)
+        place = f"argument {at + 1}{f' (at {option[0]})' if option else ''}"
+        raise SettingsError(
+            f"{place} is not UTF-8",
+            next_step="write it in UTF-8; in a record's key write \ufffd for what is none at the source",
+        )
 
 
 app = typer.Typer(

@@ -67,12 +67,6 @@ def test_an_unknown_record_has_no_history(lab: Lab) -> None:
     assert "nobody" not in str(found.exception)
 
 
-def test_a_key_that_is_no_utf_8_has_no_history(lab: Lab) -> None:
-    found = run("export", SYSTEM, "p\udcff", "--dataset", DATASET)  # as a shell hands over the byte ff
-    assert getattr(found.exception, "exit_code", None) == 1
-    assert "no sealed line" in str(found.exception)
-
-
 def test_an_export_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> None:
     error = run("export", SYSTEM, "p2", "--dataset", DATASET, "--into", str(tmp_path)).exception
     assert getattr(error, "exit_code", None) == 2
