@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumers.receipts import Reject
-from schemas.codec import decode, encode_row
+from schemas.codec import MAX_RECORD_BYTES, decode, encode_row
 from schemas.contracts import Contract
 from schemas.documents import suggestion
 from schemas.errors import LienthongError, SettingsError
@@ -69,7 +69,8 @@ def corrected(reject: Reject, library: Library, values: Mapping[str, str], missi
     Of a national change it is corrected for the inbound contract that refused it, and for no one else.
 
     Raises ``LienthongError`` if the record is none of a contract or cannot be read, ``SettingsError`` for a
-    column or value that the contract does not have, and for a column that names the record.
+    column or value that the contract does not have, for a column that names the record, and for values that
+    make the record too large.
     """
     refused_by = (reject.contract or f"{reject.system}/{reject.dataset}").partition("@")[0]
     contract = library.contracts.get(refused_by)
@@ -100,7 +101,13 @@ def corrected(reject: Reject, library: Library, values: Mapping[str, str], missi
     row |= {name: _typed(contract, name, text) for name, text in values.items()}
     row |= dict.fromkeys(missing)
     fields = row if contract.source else {_side(found): row}
-    return encode_row({**found.fields, **fields}, found.registered)
+    value = encode_row({**found.fields, **fields}, found.registered)
+    if len(value) > MAX_RECORD_BYTES:  # nobody could read it, and so nobody correct it again
+        raise SettingsError(
+            f"the corrected record has {len(value)} bytes, the limit is {MAX_RECORD_BYTES}",
+            next_step="give shorter values; or give it up: lienthong rejects drop",
+        )
+    return value
 
 
 def _row(found: Content, contract: Contract) -> dict[str, Any]:

@@ -209,6 +209,19 @@ def test_a_correction_never_makes_it_another_record(lab: HopLab, words: tuple[st
     assert lab.store.deeds(1) == []
 
 
+def test_a_correction_that_nobody_could_read_is_refused(lab: HopLab) -> None:
+    words = ("--set", f"ho_ten={'x' * 600_000}", "--set", f"noi_sinh={'x' * 600_000}")
+    with pytest.raises(
+        SettingsError, match=r"the corrected record has \d{7} bytes, the limit is 1048576"
+    ) as caught:
+        run("fix", "1", *words, "--why", "theo sổ gốc")
+    assert caught.value.next_step.startswith("give shorter values")
+    assert lab.store.deeds(1) == []
+    run("fix", "1", "--set", "ngay_dk=01/03/2016", "--why", "theo sổ gốc")
+    lab.mend()
+    assert lab.published() == [("2", 1), ("2", 3), ("2", 4)]
+
+
 def test_bytes_that_cannot_be_read_are_told_and_cannot_be_corrected(lab: HopLab) -> None:
     lab.run(lab.raw(b"5", b"\0\0", seq=9))
     assert "the record cannot be read" in run("show", "3").stdout
