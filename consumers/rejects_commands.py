@@ -1,6 +1,7 @@
 """``lienthong rejects``: what was refused, as work. Who asks for what, and why, is kept in the audit log."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -267,6 +268,7 @@ def fix(
     if (not pairs and not missing) or not all(name and mark for name, mark, _ in pairs):
         raise SettingsError("nothing to correct", next_step="write --set column=value or --unset column")
     told = {name: value for name, _, value in pairs}
+    _require_once([*(name for name, _, _ in pairs), *(missing or ())])
     settings = load_settings(StoreSettings)
     library = load_library(settings.contract_folders)
     with opened_store(settings) as opened:
@@ -278,6 +280,15 @@ def fix(
             f"reject {number} is not open", next_step=f"see: lienthong rejects show {number}"
         )
     typer.echo(SAID[settings.language]["corrected"].format(number=number, names=names), err=True)
+
+
+def _require_once(names: list[str]) -> None:
+    """Raise ``SettingsError`` if a column is told twice: nobody knows which value is meant."""
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise SettingsError(
+            f"column {twice[0]} is given more than once",
+            next_step="give each column one --set or one --unset",
+        )
 
 
 @rejects.command()
