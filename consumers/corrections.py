@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from consumers.receipts import Reject
@@ -124,10 +125,11 @@ def _side(found: Content) -> str:
 
 def _typed(contract: Contract, name: str, text: str) -> Any:
     avro = contract.columns.get(name, "string")
+    digits = text.isascii() and "_" not in text  # int() and float() read more than a register writes
     try:
-        if avro == "long" and int(text) in _LONG:
+        if avro == "long" and digits and int(text) in _LONG:
             return int(text)
-        if avro == "double":
+        if avro == "double" and digits and isfinite(float(text)):
             return float(text)
         if avro == "boolean":
             return {"true": True, "false": False}[text.lower()]

@@ -4,13 +4,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from consumers.corrections import masked
+from consumers.corrections import corrected, masked
 from consumers.rejects_commands import MANY, rejects
 from schemas.errors import LienthongError, SettingsError
 from tests.envelopes import GOOD
@@ -195,6 +196,8 @@ def test_a_value_put_right_by_hand_goes_on_its_way(lab: HopLab) -> None:
         (("--set", "ho_ten=A", "--set", "ho_ten=B"), "column ho_ten is given more than once"),
         (("--unset", "ho_ten", "--unset", "ho_ten"), "column ho_ten is given more than once"),
         (("--set", "trang_thai=một"), "column trang_thai is long"),
+        (("--set", "trang_thai=9_9"), "column trang_thai is long"),
+        (("--set", "trang_thai=\u0661"), "column trang_thai is long"),
         (("--set", "du_lieu_cu=có"), "column du_lieu_cu is boolean"),
     ],
 )
@@ -202,6 +205,17 @@ def test_a_correction_that_is_none_is_told(lab: HopLab, words: tuple[str, ...], 
     with pytest.raises(SettingsError, match=told):
         run("fix", "1", *words, "--why", "x")
     assert lab.store.deeds(1) == []
+
+
+def test_a_double_is_a_number_that_a_register_writes(lab: HopLab) -> None:
+    row = lab.store.reject(1)
+    assert row is not None
+    columns = {**lab.contract.columns, "trang_thai": "double"}
+    contracts = {**lab.library.contracts, lab.contract.id: replace(lab.contract, columns=columns)}
+    library = replace(lab.library, contracts=contracts)
+    for text in ("nan", "inf", "-Infinity", "1e400", "1_0.5", "\u0661.5", "1,5"):
+        with pytest.raises(SettingsError, match="column trang_thai is double"):
+            corrected(row.reject, library, {"trang_thai": text}, ())
 
 
 @pytest.mark.parametrize("words", [("--set", "id=2"), ("--unset", "id")])
