@@ -236,10 +236,13 @@ def _tell_one(told: dict[str, Any], tongue: Language) -> None:
 def _found(opened: RepairStore, number: int) -> RejectRow:
     row = opened.reject(number)
     if row is None:
-        raise LienthongError(
-            f"there is no reject {number}", next_step="see: lienthong rejects list SYSTEM --each"
-        )
+        raise _unknown([number])
     return row
+
+
+def _unknown(ids: list[int]) -> LienthongError:
+    told = ", ".join(map(str, ids))
+    return LienthongError(f"there is no reject {told}", next_step="see: lienthong rejects list SYSTEM --each")
 
 
 # --- asking ------------------------------------------------------------------------------------------
@@ -331,6 +334,7 @@ def drop(
     if not yes:
         settings = load_settings(StoreSettings)
         with opened_store(settings) as opened:
+            _require_known(opened, which)
             count = len(opened.open_rejects(which, limit=MANY))
         told = f"≥ {MANY}" if count == MANY else str(count)
         typer.echo(SAID[settings.language]["would_drop"].format(count=told), err=True)
@@ -348,9 +352,16 @@ def _which(
     return Which(system=system, dataset=dataset, rule=rule, field=field, ids=tuple(ids or ()))
 
 
+def _require_known(opened: RepairStore, which: Which) -> None:
+    """Raise ``LienthongError`` if an id is mistyped: nothing is asked of the others then."""
+    if unknown := [number for number in dict.fromkeys(which.ids) if opened.reject(number) is None]:
+        raise _unknown(unknown)
+
+
 def _ask(asked: Asked, which: Which, by: str, why: str) -> None:
     settings = load_settings(StoreSettings)
     with opened_store(settings) as opened:
+        _require_known(opened, which)
         count = opened.ask(which, asked, who=who(by), why=why)
     action = ACTIONS[settings.language][asked]
     typer.echo(SAID[settings.language]["asked"].format(count=count, action=action), err=True)

@@ -247,6 +247,21 @@ def test_bytes_that_cannot_be_read_are_told_and_cannot_be_corrected(lab: HopLab)
     assert "--supersede" in caught.value.next_step
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("retry",), ("retry", "--supersede"), ("drop", "--why", "ghi nhầm"), ("drop", "--why", "x", "--yes")],
+)
+def test_an_unknown_id_is_named_and_nothing_is_asked_of_the_others(
+    lab: HopLab, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(LienthongError) as caught:
+        run(*words, "1", "99", "2", "98", "99")
+    assert caught.value.message == "there is no reject 99, 98"
+    assert caught.value.next_step == "see: lienthong rejects list SYSTEM --each"
+    assert [row.asked for row in lab.store.rejects(SYSTEM)] == [None, None]
+    assert lab.store.deeds(1) == []
+
+
 def test_retry_and_drop_ask_by_cause_or_id(lab: HopLab) -> None:
     assert "1 rejects: supersede asked for" in run("retry", "--system", SYSTEM, "--supersede").stderr
     lab.mend()
