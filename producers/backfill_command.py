@@ -45,7 +45,7 @@ def backfill(
     """
     choice = Choice(where=where, times=_times(since, until))
     chosen = [bool(key), where is not None, bool(choice.times), everything]
-    if not any(chosen) or (key and sum(chosen) > 1):
+    if not any(chosen) or ((key or everything) and sum(chosen) > 1):
         raise SettingsError(
             "which records?", next_step="give --key, or --where with --since and --until, or --all"
         )

@@ -98,6 +98,22 @@ def test_backfill_takes_parentheses_in_quoted_names(two: ShortRoad) -> None:
         assert "1 records would be sent" in done.stderr, (where, done.output)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--where", "id = 1"),
+        ("--since", "2026-11-26T08:00+07:00"),
+        ("--until", "2026-11-26T08:00+07:00"),
+        ("--key", "1"),
+    ],
+)
+def test_backfill_of_all_takes_no_choice_beside_it(two: ShortRoad, words: tuple[str, ...]) -> None:
+    two.install()
+    error = two.run("backfill", DATASET, "--all", *words, "--dry-run").exception
+    assert isinstance(error, SettingsError)
+    assert error.next_step == "give --key, or --where with --since and --until, or --all"
+
+
 def test_backfill_takes_in_quotes_what_would_end_a_condition(two: ShortRoad) -> None:
     two.people(1, 3)
     two.install()
