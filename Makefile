@@ -19,6 +19,8 @@ MINUTES ?= 60
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
+# Many containers set it; each of the hundreds of commands that demo and tests start would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets (default)

@@ -27,8 +27,6 @@ def pytest_configure() -> None:
     """A developer's own settings must not reach a test."""
     for name in [name for name in os.environ if name.startswith("LIENTHONG_")]:
         del os.environ[name]
-    # Else each command that a test starts would compile all of ours again.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
