@@ -13,6 +13,7 @@ because an exception that leaves a Faust agent loses data.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections import deque
@@ -49,7 +50,7 @@ class _Lot:
     positions: frozenset[Position]
     before: Sequence[asyncio.Event]  #: that the lots are done which share a partition with it
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    moved: float = field(default_factory=time.monotonic)  #: when its preparing began, or its commit
+    moved: float = field(default_factory=time.monotonic)  #: when it was begun, or its commit; between: inf
     trouble: str = ""  #: why it waits; empty when it does not
 
 
@@ -237,6 +238,7 @@ class Mill(Generic[P]):
         return prepared
 
     async def _commit_in_turn(self, lot: _Lot, prepared: P) -> None:
+        lot.moved = math.inf  # what it waits for is another lot, whose time counts
         for done in lot.before:
             await done.wait()
         lot.moved, started = time.monotonic(), time.perf_counter()

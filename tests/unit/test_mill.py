@@ -249,6 +249,23 @@ def test_lots_of_one_topic_commit_beside_each_other_unless_they_share_a_partitio
     asyncio.run(scene())
 
 
+def test_a_lot_behind_another_does_not_count_as_waiting_by_itself() -> None:
+    """The watchdog would end a worker whose next lot was prepared long before its turn came."""
+
+    async def scene() -> None:
+        async with held_mill(batch("a", 0, 0, 5), batch("a", 0, 7, 8)) as hop:
+            await hop.logged("a0 begins")
+            began = hop.mill.waits_since
+            hop.let_go("a0")
+            while not hop.log:  # noqa: ASYNC110 - of tests only
+                await asyncio.sleep(0)
+            assert hop.mill.waits_since > began  # also before the second one's turn is noticed
+            await hop.logged("a0 ends", "a7 begins")
+            assert began < hop.mill.waits_since <= time.monotonic()
+
+    asyncio.run(scene())
+
+
 def test_a_lot_of_many_partitions_waits_for_each_lot_before_it_and_keeps_the_next_ones_behind_it() -> None:
     async def scene() -> None:
         large = [batch("a", number, 10 * number, 15, records=LOT_RECORDS) for number in range(2)]
