@@ -299,7 +299,8 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
         """Delete what a record holds under a key that it has left; hardly ever is there one.
 
         The two keys lie in different partitions, so the newer row may come first, or at the same time in
-        another worker: the lock on ``lienthong_left`` puts them in a row, ``gone_seq`` tells the later one.
+        another lot or worker: the lock on ``lienthong_left`` puts them in a row, ``gone_seq`` tells the
+        later one.
         """
         text = sql.bury.replace("{now}", moment)
 

@@ -6,6 +6,7 @@ a pause each worker lets one fetch through: if it is good enough the breaker clo
 it with ``lienthong road resume``.
 """
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -72,6 +73,7 @@ class _Source:
     run: int = 0
     why: Counter[tuple[str, str]] = field(default_factory=Counter)
     paused_until: float = 0.0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # lots of several partitions settle at once
 
     def add(self, lot: Judged, window: int) -> None:
         self.lots.append(lot)
@@ -129,8 +131,9 @@ class Breakers(Looker):
 
     async def judge(self, contract: Contract, lot: Judged, rejects: Sequence[Reject]) -> None:
         """A lot of a source is settled: open its breaker, or close it if this was the lot let through."""
-        with suppress(TryAgain):  # the store is away: the next lot tells the same
-            await self._judge(contract, lot, rejects)
+        async with self._sources[contract.topic].turn:
+            with suppress(TryAgain):  # the store is away: the next lot tells the same
+                await self._judge(contract, lot, rejects)
 
     async def _judge(self, contract: Contract, lot: Judged, rejects: Sequence[Reject]) -> None:
         source = self._sources[contract.topic]
@@ -170,6 +173,8 @@ class Breakers(Looker):
         )
 
     async def _try_out(self, contract: Contract, lot: Judged) -> None:
+        if monotonic() < self._sources[contract.topic].paused_until:
+            return  # not the lot let through: this one was in work when the source was paused
         if lot.refused >= self._limits.share * lot.changes:
             self._sources[contract.topic].paused_until = monotonic() + self._limits.pause_seconds
             return

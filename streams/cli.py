@@ -186,7 +186,7 @@ def _require_utf8(words: list[str]) -> None:
         place = f"argument {at + 1}{f' (at {option[0]})' if option else ''}"
         raise SettingsError(
             f"{place} is not UTF-8",
-            next_step="write it in UTF-8; in a record's key write \ufffd for what is none at the source",
+            next_step="write it in UTF-8, or rename the file; for a key's other bytes write \ufffd",
         )
 
 

@@ -96,6 +96,8 @@ class Hop(Protocol[P]):
     async def commit(self, prepared: P) -> None:
         """Make it durable with its ledger step; may be called again after ``TryAgain``.
 
+        Other lots, also of the same topic but of other partitions, may commit at the same time.
+
         Raises:
             TryAgain: a service is away; nothing is lost by repeating.
             Fenced: some batches belong to another worker now; nothing was written.

@@ -358,7 +358,8 @@ def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
     """The events of a lot by sequence number, if all have one.
 
     A national key may pass from one source record to another (an entry deleted and typed in again); theirs
-    are two partitions, and the delete must be published first. Within a key the order is the same anyway.
+    are two partitions, and the delete should be published first; where the two come in different lots, the
+    newcomer may be refused and is tried again. Within a key the order is the same anyway.
     """
     numbers = events["source"].struct.unnest()["seq"]
     if numbers.null_count() or numbers.is_sorted():

@@ -27,7 +27,7 @@ from streams.beside import Part, parts
 from streams.claims import Claims
 from streams.lanes import ConsumerLog, Lane, feed, gauges, moves, reason, road_app, understood
 from streams.metrics import RoadMetrics
-from streams.mill import LOTS_IN_WORK, Mill
+from streams.mill import Mill
 from streams.publisher import Publisher
 from streams.sealing import Sealer, worker_key
 from streams.settings import RoadSettings
@@ -43,7 +43,8 @@ logger = structlog.get_logger(__name__)
 
 STOP_SECONDS = 10.0
 GARBAGE_AFTER = 50_000  # objects; a search through so many young ones takes some milliseconds
-STORE_THREADS = 2 * LOTS_IN_WORK + 4  # two mills, claims, answers, rejects, and room for one that waits
+#: Two mills' lots, claims, answers and rejects, and room for an inbound contract's. Made as they are needed.
+STORE_THREADS = 20
 
 
 class Worker:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumers.store import Position
 from streams.batch import Batch
@@ -112,6 +113,21 @@ def test_publisher_and_operator_are_told_once_and_answers_stay_what_they_are(lab
     assert lab.metrics.breaker.labels(SYSTEM, DATASET)._value.get() == 1
     assert lab.metrics.breaker.labels(SYSTEM, "kethon")._value.get() == 0
     assert MARRIAGES not in lab.claims.closed
+
+
+def test_lots_that_settle_at_once_pause_the_source_once_and_none_of_them_tries_it_out(lab: Lab) -> None:
+    breakers = lab.add_breakers()
+    refused = lab.begin([lab.batch(*bad(lab, 10))]).rejects
+    flood, mostly_good = Judged(10, 10, 10), Judged(10, 1, 0)
+
+    async def settle() -> None:
+        lots = ((flood, refused), (flood, refused), (mostly_good, refused[:1]))
+        await asyncio.gather(*(breakers.judge(lab.contract, lot, rejects) for lot, rejects in lots))
+
+    with capture_logs() as told:
+        asyncio.run(settle())
+    assert [one["event"] for one in told] == ["source paused: a flood of rejects"]
+    assert is_open(lab)
 
 
 def test_a_person_lets_the_source_flow_again(lab: Lab) -> None:

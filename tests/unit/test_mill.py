@@ -1,6 +1,7 @@
 """Lots: what is taken together, and in which order; and what a mill tells of the trouble it has."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -255,6 +256,8 @@ def test_a_lot_behind_another_does_not_count_as_waiting_by_itself() -> None:
     async def scene() -> None:
         async with held_mill(batch("a", 0, 0, 5), batch("a", 0, 7, 8)) as hop:
             await hop.logged("a0 begins")
+            while [one.moved for one in hop.mill._lots][1:] != [math.inf]:  # noqa: ASYNC110 - of tests only
+                await asyncio.sleep(0.001)
             began = hop.mill.waits_since
             hop.let_go("a0")
             while not hop.log:  # noqa: ASYNC110 - of tests only
