@@ -23,9 +23,9 @@ def addresses(brokers: str) -> list[tuple[str, int]]:
 
 
 def _is_name(host: str) -> bool:
-    """Whether a resolver can be asked for it: not for ``kafka..vn``, which Python refuses to send."""
+    """Whether a resolver can be asked for it: not for words, nor for ``kafka..vn``, which Python refuses."""
     try:
-        return bool(host.encode("idna"))
+        return bool(host.encode("idna")) and not any(map(str.isspace, host))
     except UnicodeError:
         return False
 

@@ -15,7 +15,18 @@ both_rooms = pytest.mark.parametrize("require_listener", [road.require_listener,
 @both_rooms
 @pytest.mark.parametrize(
     "brokers",
-    ["127.0.0.1:", ":9092", "host:port", "h:70000", "h:0", f"h:{9:0<5000}", "a:b:c", ",", "kafka..vn:9092"],
+    [
+        "127.0.0.1:",
+        ":9092",
+        "host:port",
+        "h:70000",
+        "h:0",
+        f"h:{9:0<5000}",
+        "a:b:c",
+        ",",
+        "kafka..vn:9092",
+        "no address",
+    ],
 )
 def test_an_address_that_is_none_is_told_by_the_settings_name(
     require_listener: Callable[[str], None], brokers: str
