@@ -3,11 +3,14 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from consumers.brokers import require_listener
 from schemas.errors import LienthongError, TryAgain
 from schemas.library import Library
+
+if TYPE_CHECKING:
+    from kafka.admin import KafkaAdminClient
 
 PARTITIONS = 3  # as many workers can share one dataset; changing it later would break order per key
 HEARSAY_SECONDS = 60.0  # until the broker we ask knows of a topic that was just made
@@ -89,7 +92,7 @@ def create_topics(broker: str, plans: Iterable[TopicPlan], *, replication: int) 
     return created
 
 
-def _wait_until_told(admin: Any, created: Iterable[str]) -> None:
+def _wait_until_told(admin: "KafkaAdminClient", created: Iterable[str]) -> None:
     """Return when the broker names them: the controller has made them before a busy broker hears of it."""
     deadline = time.monotonic() + HEARSAY_SECONDS
     while set(created) - set(admin.list_topics()) and time.monotonic() < deadline:
