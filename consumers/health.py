@@ -270,9 +270,7 @@ def clock_agrees(url: str, now: Callable[[], datetime] = lambda: datetime.now(UT
     parsed = store_url(url)
     if parsed.get_backend_name() == "sqlite":
         return "SQLite uses this machine's clock"
-    engine = sqlalchemy.create_engine(
-        parsed.set(drivername="postgresql+psycopg"), connect_args={"connect_timeout": _ANSWER_MS // 1000}
-    )
+    engine = sqlalchemy.create_engine(parsed, connect_args={"connect_timeout": _ANSWER_MS // 1000})
     try:
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))  # connecting is not part of what is timed

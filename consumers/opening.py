@@ -1,10 +1,17 @@
 """From the setting ``LIENTHONG_STORE`` to a store."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import sqlalchemy as sa
 
 from consumers.audit_key import AuditKey
 from consumers.proofs import ProofStore
+from schemas.brokers import is_host
 from schemas.errors import SettingsError
+
+_DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 
 
 def open_store(url: str, *, effect_log: bool = False, audit_key: AuditKey | None = None) -> ProofStore:
@@ -19,32 +26,52 @@ def open_store(url: str, *, effect_log: bool = False, audit_key: AuditKey | None
         SettingsError: the URL is none, or of a database that cannot be a national store.
     """
     parsed = store_url(url)
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
+    if parsed.get_backend_name() == "postgresql":
         from consumers.postgres import PostgresStore  # each driver only where it is needed
 
-        parsed = parsed.set(drivername="postgresql+psycopg")
         return PostgresStore(parsed, effect_log=effect_log, audit_key=audit_key)
-    if backend == "sqlite":
-        from consumers.sqlite import SqliteStore
+    from consumers.sqlite import SqliteStore
 
-        if not parsed.database or parsed.database == ":memory:":
-            raise _wrong("names no file")  # a store in memory would forget the ledger with the process
-        parsed = parsed.set(drivername="sqlite")
-        return SqliteStore(parsed, effect_log=effect_log, audit_key=audit_key)
-    raise _wrong(f"names a {backend} database")
+    return SqliteStore(parsed, effect_log=effect_log, audit_key=audit_key)
 
 
 def store_url(url: str) -> sa.URL:
-    """What the address of a store says. Raises ``SettingsError`` if it is none."""
+    """What the address of a store says, with the driver that we use. Connects to nothing.
+
+    Raises:
+        SettingsError: it is none, its driver would refuse it, or no such database can be a national store.
+    """
     try:
         parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
+        backend = parsed.get_backend_name()
+        if backend not in _DRIVERS:
+            raise _wrong(f"names a {backend} database")
+        parsed = parsed.set(drivername=_DRIVERS[backend])
+        _, options = parsed.get_dialect()().create_connect_args(parsed)
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a number that is none
         # Without its text: a mistyped URL may still hold a password.
         raise _wrong("is not an SQLAlchemy URL") from None
     if parsed.port is not None and not 0 < parsed.port < 65_536:
         raise _wrong("names a port that is not from 1 to 65535")
+    if parsed.host and not is_host(parsed.host):
+        raise _wrong("names no host")
+    if backend == "postgresql":
+        _check_options(options)
+    elif not parsed.database or parsed.database == ":memory:":
+        raise _wrong("names no file")  # a store in memory would forget the ledger with the process
+    elif not Path(parsed.database).absolute().parent.is_dir():
+        raise _wrong("names a file in a folder that is not there")
     return parsed
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        make_conninfo(**options)
+    except ProgrammingError:
+        raise _wrong("has an option that PostgreSQL does not know") from None
 
 
 def _wrong(what: str) -> SettingsError:

@@ -85,9 +85,10 @@ def _every(opened: RepairStore, which: Which) -> list[tuple[RejectRow, int]]:
             return found
 
 
-def _must_be_known(settings: StoreSettings, system: str, dataset: str | None) -> None:
+def _must_be_known(settings: StoreSettings, system: str | None, dataset: str | None) -> None:
     """A misspelt name is no sign that all is well: ``SettingsError`` if no contract has it."""
-    contracts_of(load_library(settings.contract_folders), system, dataset)
+    if system is not None:
+        contracts_of(load_library(settings.contract_folders), system, dataset)
 
 
 def _tell_causes(causes: list[Cause], tongue: Language, as_json: bool) -> None:
@@ -336,6 +337,8 @@ def drop(
         with opened_store(settings) as opened:
             _require_known(opened, which)
             count = len(opened.open_rejects(which, limit=MANY))
+        if not count:
+            _must_be_known(settings, which.system, which.dataset)
         told = f"≥ {MANY}" if count == MANY else str(count)
         typer.echo(SAID[settings.language]["would_drop"].format(count=told), err=True)
         return
@@ -363,6 +366,8 @@ def _ask(asked: Asked, which: Which, by: str, why: str) -> None:
     with opened_store(settings) as opened:
         _require_known(opened, which)
         count = opened.ask(which, asked, who=who(by), why=why)
+    if not count:
+        _must_be_known(settings, which.system, which.dataset)
     action = ACTIONS[settings.language][asked]
     typer.echo(SAID[settings.language]["asked"].format(count=count, action=action), err=True)
     if not count:

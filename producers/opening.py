@@ -9,6 +9,7 @@ from producers.rows import Rows
 from producers.sqlite import SqliteOutbox
 from producers.sqlite_rows import SqliteRows
 from producers.sqlite_site import SqliteSite
+from schemas.brokers import is_host
 from schemas.errors import SettingsError
 
 _NEXT_STEP = "write postgresql+psycopg://user@host:5432/database or sqlite:////folder/file.db"
@@ -64,14 +65,31 @@ def source_url(source: str) -> tuple[URL, str]:
 def _url(source: str) -> URL:
     try:
         parsed = make_url(source)
-    except (ArgumentError, ValueError):  # ValueError: a port that is no number
-        # The text may hold a password.
-        raise SettingsError(
-            "LIENTHONG_SOURCE is not an address of a database", next_step=_NEXT_STEP
-        ) from None
+        if parsed.get_backend_name() == "sqlite":
+            parsed.get_dialect()().create_connect_args(parsed)  # refuses a host, and numbers that are none
+    except (ArgumentError, ValueError):  # ValueError: a number that is none
+        raise _wrong("is not an address of a database") from None  # the text may hold a password
     if parsed.port is not None and not 0 < parsed.port < 65_536:
-        raise SettingsError("LIENTHONG_SOURCE names a port that is not from 1 to 65535", next_step=_NEXT_STEP)
+        raise _wrong("names a port that is not from 1 to 65535")
+    if parsed.host and not is_host(parsed.host):
+        raise _wrong("names no host")
+    if parsed.get_backend_name() == "postgresql":
+        _check_options(parsed)
     return parsed
+
+
+def _check_options(url: URL) -> None:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    except ProgrammingError:
+        raise _wrong("has an option that PostgreSQL does not know") from None
+
+
+def _wrong(what: str) -> SettingsError:
+    return SettingsError(f"LIENTHONG_SOURCE {what}", next_step=_NEXT_STEP)
 
 
 def _kind(url: URL) -> str:

@@ -1,4 +1,7 @@
-"""What the setting ``LIENTHONG_BROKER`` says; every room that speaks to Kafka reads it here."""
+"""What the setting ``LIENTHONG_BROKER`` says; every room that speaks to Kafka reads it here.
+
+And what may be a host, which the addresses of databases ask too.
+"""
 
 from schemas.errors import SettingsError
 
@@ -13,7 +16,7 @@ def addresses(brokers: str) -> list[tuple[str, int]]:
         host, colon, port = address.strip().rpartition(":")
         if not colon:
             host, port = address.strip(), str(_DEFAULT_PORT)
-        if not _is_name(host) or not _is_port(port):
+        if not is_host(host) or not _is_port(port):
             raise SettingsError(
                 f"LIENTHONG_BROKER: {address.strip()!r} is not host:port",
                 next_step="write host:port, several separated by commas",
@@ -22,7 +25,7 @@ def addresses(brokers: str) -> list[tuple[str, int]]:
     return found
 
 
-def _is_name(host: str) -> bool:
+def is_host(host: str) -> bool:
     """Whether a resolver can be asked for it: not for words, nor for ``kafka..vn``, which Python refuses."""
     try:
         return bool(host.encode("idna")) and not any(map(str.isspace, host))

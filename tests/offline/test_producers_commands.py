@@ -117,14 +117,32 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         run("run")
 
 
-@pytest.mark.parametrize("port", ["0", "-1", "65536"])
-def test_a_port_that_no_server_has_is_a_setting_to_correct(
-    port: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("nguoi:mat-khau@127.0.0.1:0/ht", "names a port that is not from 1 to 65535"),
+        ("nguoi:mat-khau@127.0.0.1:-1/ht", "names a port that is not from 1 to 65535"),
+        ("nguoi:mat-khau@127.0.0.1:65536/ht", "names a port that is not from 1 to 65535"),
+        ("nguoi:mat-khau@ht..vn/ht", "names no host"),
+        ("nguoi:mat-khau@127.0.0.1/ht?khong_co=1", "has an option that PostgreSQL does not know"),
+        ("nguoi:mat-khau@127.0.0.1:chín/ht", "is not an address of a database"),
+    ],
+)
+def test_an_address_that_no_server_has_is_a_setting_to_correct(
+    address: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LIENTHONG_SOURCE", f"postgresql+psycopg://nguoi:mat-khau@127.0.0.1:{port}/ht")
+    monkeypatch.setenv("LIENTHONG_SOURCE", f"postgresql+psycopg://{address}")
     with pytest.raises(SettingsError) as caught:
         run("status")
-    assert caught.value.message == "LIENTHONG_SOURCE names a port that is not from 1 to 65535"
+    assert caught.value.message == f"LIENTHONG_SOURCE {told}"
+
+
+@pytest.mark.parametrize("address", ["nguoi:mat-khau@ht/ht.db", "/ht.db?timeout=mat-khau"])
+def test_an_address_that_sqlite_refuses(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIENTHONG_SOURCE", f"sqlite://{address}")
+    with pytest.raises(SettingsError) as caught:
+        run("status")
+    assert caught.value.message == "LIENTHONG_SOURCE is not an address of a database"
 
 
 def test_every_command_has_help() -> None:
