@@ -53,14 +53,17 @@ def main() -> int:
     # The services end before their folder is removed.
     with tempfile.TemporaryDirectory(prefix="lienthong-bench-") as folder, ExitStack() as services:
         context = parts.Context(folder=Path(folder), services=services, say=talk.print)
-        for name, part in wanted.items():
-            measures += _run(name, part, context, failed)
+        try:
+            for name, part in wanted.items():
+                measures += _run(name, part, context, failed)
+        except KeyboardInterrupt:  # an hour is long; what was measured until then is worth telling
+            failed.append("the rest, which was stopped")
     _print(measures)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([measure.as_json() for measure in measures], ensure_ascii=False, indent=2))
     talk.print(f"written: {RESULTS}")
     for name in failed:
-        talk.print(f"[red]part failed: {name}")
+        talk.print(f"[red]not measured: {name}")
     return 1 if failed else 0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import re
 import signal
 import statistics
 import threading
@@ -322,46 +323,64 @@ class _Watcher(threading.Thread):
 
 
 def recovery(context: Context) -> list[Measure]:
-    """Seconds from the restart of the only worker, killed with -9 under load, to the next new row."""
-    count = "SELECT count(*) FROM hotich_khaisinh_v1"
-    times = []
+    """Seconds from the restart of the only worker, killed with -9 amid a backlog, to the next new row."""
+    times, waiting = [], []
     with births_road(context, "recovery", context.database("recovery")) as one:
-        for round_number in range(3):
-            _write_births(one, 2_000, first_id=1 + round_number * 10_000)
-            one.worker()
-            wait_for("the road is calm", lambda: one.backlog(PROVINCE, NATIONAL) == 0)
+        for first in (1, 100_001, 200_001):
+            _write_births(one, 20_000, first_id=first)
+            _start_and_see_a_row(one)
             one.end("w1", signal.SIGKILL)
-            _write_births(one, 1_000, first_id=5_001 + round_number * 10_000)
-            before = one.one(count)
-            began = time.monotonic()
-            one.worker()
-            while one.one(count) == before:
-                time.sleep(0.02)
-            times.append(time.monotonic() - began)
+            waiting.append(one.backlog(PROVINCE, NATIONAL))
+            times.append(_start_and_see_a_row(one))
+            wait_for("the road is calm", lambda: one.backlog(PROVINCE, NATIONAL) == 0)
             one.end("w1")
-    conditions = f"kill -9 of the only worker, three rounds ({', '.join(f'{t:.1f}' for t in times)} s), worst"
-    return [against("recovery_s", max(times), "s", 15, conditions + "; ceiling: the aim (peer 44)")]
+    told = ", ".join(f"{one:.1f}" for one in times)
+    conditions = (
+        f"kill -9 of the only worker, three rounds ({told} s), at least {min(waiting):,} changes waiting"
+    )
+    return [against("recovery_s", max(times), "s", 15, f"{conditions}; worst; ceiling: the aim (peer 44)")]
+
+
+def _start_and_see_a_row(one: Road) -> float:
+    """Start the worker; how many seconds until the store has more rows."""
+    count = "SELECT count(*) FROM hotich_khaisinh_v1"
+    before, began = one.one(count), time.monotonic()
+    one.worker()
+    while one.one(count) == before:
+        time.sleep(0.02)
+    return time.monotonic() - began
 
 
 def memory(context: Context) -> list[Measure]:
-    """Growth of one worker's resident memory between 10,000 and 1,000,000 changes through both hops."""
+    """What a worker's resident memory grows by over 1,000,000 changes through both hops, at its peak.
+
+    Above what it has when it holds its partitions and has read nothing; what it has after the first 10,000
+    is told beside it.
+    """
     with births_road(context, "memory", context.database("memory")) as one:
         worker = psutil.Process(one.worker().pid)
-        done, highest, start = 0, 0.0, 0.0
+
+        def resident() -> float:
+            return float(worker.memory_info().rss / 2**20)
+
+        held = re.compile(r"^lienthong_partitions_held [1-9]", re.MULTILINE)
+        wait_for("the worker holds its partitions", lambda: held.search(one.metrics("w1")), seconds=300)
+        start = highest = resident()
+        done, warm = 0, 0.0
         while done < MEMORY_CHANGES:
             step = 10_000 if done == 0 else 90_000
             _write_births(one, step, first_id=done + 1)
             done += step
             while one.backlog(PROVINCE, NATIONAL) > 0:
-                highest = max(highest, worker.memory_info().rss / 2**20)
+                highest = max(highest, resident())
                 time.sleep(0.5)
             if done == 10_000:
-                start = highest = worker.memory_info().rss / 2**20
-        growth = highest - start
+                warm = resident()
     conditions = (
-        f"peak resident over {done:,} changes minus {start:.0f} MB after the first 10,000, one worker"
+        f"peak resident over {done:,} changes, one worker: {highest:.0f} MB; {start:.0f} MB before the first"
+        f" change, {warm:.0f} MB after 10,000"
     )
-    return [against("worker_growth_mb", growth, "MB", 250, conditions + "; ceiling: the limit")]
+    return [against("worker_growth_mb", highest - start, "MB", 250, conditions + "; ceiling: the limit")]
 
 
 PARTS: dict[str, Callable[[Context], list[Measure]]] = {

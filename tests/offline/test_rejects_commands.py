@@ -276,7 +276,9 @@ def test_retry_and_drop_ask_by_cause_or_id(lab: HopLab) -> None:
         run("retry")
 
 
-@pytest.mark.parametrize("words", [("retry",), ("drop", "--why", "ghi nhầm"), ("drop", "--why", "x", "--yes")])
+@pytest.mark.parametrize(
+    "words", [("retry",), ("drop", "--why", "ghi nhầm"), ("drop", "--why", "x", "--yes")]
+)
 def test_a_misspelt_name_is_told_and_not_counted_as_nothing(lab: HopLab, words: tuple[str, ...]) -> None:
     for where in (("--system", "khac"), ("--system", SYSTEM, "--dataset", "khai")):
         with pytest.raises(SettingsError, match="no contract"):
