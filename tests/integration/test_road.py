@@ -254,6 +254,36 @@ def test_what_retention_deleted_is_told_and_not_skipped(one: Road, events: Event
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 58
 
 
+def test_what_is_deleted_before_a_running_worker_read_it_is_told_and_not_skipped(
+    one: Road, events: Events
+) -> None:
+    """No claim compares ledger and log here: only a fetch tells that the log lacks the next record."""
+    rows = good_rows(40)
+    worker = one.worker()
+    events.write_all(rows[:1])
+    settled(one)
+    (victim,) = (where for where, end in end_offsets(one.broker, [PROVINCE]).items() if end)
+    admin = KafkaAdminClient(bootstrap_servers=one.broker, **PATIENTLY)
+    worker.send_signal(signal.SIGSTOP)
+    events.write_all(rows[:1])  # for the fetch that may be under way
+    events.write_all(rows[:1] * 4)
+    admin.delete_records({TopicPartition(*victim): 4})
+    admin.close()
+    worker.send_signal(signal.SIGCONT)
+    events.write_all(rows[1:])
+    wait_for("the halt is told", lambda: "partition halted" in one.log("w1"))
+    others = {where: end for where, end in end_offsets(one.broker, [PROVINCE]).items() if where != victim}
+    assert all(others.values())
+    wait_for("the other partitions flow on", lambda: others.items() <= one.ledger().items())
+    stands = one.ledger()[victim]
+    assert stands in (1, 2)  # nothing was skipped
+    assert f"{victim[0]}-{victim[1]}: {4 - stands} records" in one.log("w1")
+    one.run("road", "accept-loss", victim[0], str(victim[1]), "--yes", "--why", "thử")
+    settled(one)
+    assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 40
+    assert worker.poll() is None
+
+
 def test_what_a_transactional_source_took_back_is_no_backlog_and_its_deletion_no_loss(one: Road) -> None:
     """Debezium writes so if it is told to write exactly once."""
     contract = one.library.contracts["hotich_qnam/khaisinh"]
