@@ -4,6 +4,11 @@ Faust does 4,000 to 13,000 events a second whatever the agent does; with the bat
 event its share is below a microsecond a record under load, and few records a fetch stay cheap. Faust
 keeps assignment, rebalancing, agents and lifecycle.
 Reading starts where the ledger says (``streams.claims``), never where Kafka's offsets say.
+
+To import this replaces two internals of aiokafka in the whole process: ``PartitionRecords._consumer_record``,
+because an object for each record costs as much as fetching it, and the ``Fetcher`` of its consumers, because
+it names every idle partition in each fetch. So aiokafka's version is pinned (``pyproject.toml``), and
+``tests/unit`` and ``tests/integration/test_fetch_sessions.py`` hold the fetcher against it.
 """
 
 import asyncio
