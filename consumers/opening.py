@@ -1,7 +1,6 @@
 """From the setting ``LIENTHONG_STORE`` to a store."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,8 +58,6 @@ def store_url(url: str) -> sa.URL:
         _check_options(options)
     elif not parsed.database or parsed.database == ":memory:":
         raise _wrong("names no file")  # a store in memory would forget the ledger with the process
-    elif not Path(parsed.database).absolute().parent.is_dir():
-        raise _wrong("names a file in a folder that is not there")
     return parsed
 
 

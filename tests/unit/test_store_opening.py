@@ -1,9 +1,11 @@
 """The setting LIENTHONG_STORE."""
 
+from pathlib import Path
+
 import pytest
 
 from consumers.opening import open_store
-from schemas.errors import SettingsError
+from schemas.errors import LienthongError, SettingsError
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,6 @@ from schemas.errors import SettingsError
         "postgresql+psycopg://user:mat-khau@host/db?port=mat-khau",
         "sqlite://user:mat-khau@host/national.db",
         "sqlite:////national.db?timeout=mat-khau",
-        "sqlite:////khong/co/mat-khau/national.db",
         "mysql://user:mat-khau@host/db",
         "sqlite://",
         "sqlite:///:memory:",
@@ -47,3 +48,11 @@ def test_a_wrong_address_names_the_setting_and_hides_the_password(url: str) -> N
 )
 def test_opening_connects_to_nothing(url: str) -> None:
     open_store(url).close()
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    """It may be on a disk that comes back."""
+    store = open_store(f"sqlite:///{tmp_path}/nowhere/national.db")
+    with pytest.raises(LienthongError, match="national store"):
+        store.check([])
+    store.close()
