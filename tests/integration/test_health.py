@@ -1,15 +1,20 @@
 """The doctor's pieces against a real broker and a real database."""
 
+import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from consumers import health
 from consumers.opening import open_store
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
-from tests.road import PATIENCE_SECONDS
+from streams.cli import app
+from tests.road import PATIENCE_SECONDS, Road, delete_topics, road
 from tests.shipped import shipped
 from tests.topics import new_topic
 
@@ -69,3 +74,60 @@ def test_clocks_that_disagree_are_told_with_their_distance(database: str) -> Non
     took = (looked[-1] - looked[0]).total_seconds()
     assert abs(float(told[1]) - 90) <= took / 2 + 0.05  # it is told to a tenth of a second
     assert "NTP" in found.next_step
+
+
+#: The doctor's lines, in their order.
+LINES = (
+    "versions", "packages", "settings", "contracts", "registry", "broker", "topics", "store", "workers",
+    "audit", "clock",
+)  # fmt: skip
+
+
+@pytest.fixture
+def prepared(kafka: KafkaNode, database: str, tmp_path: Path) -> Iterator[Road]:
+    with road(kafka.bootstrap, database, tmp_path) as made:
+        yield made
+
+
+def doctor(one: Road, expected_status: int) -> dict[str, str]:
+    """Line -> the next step it tells, empty if it is OK; the text and the JSON of two runs must agree."""
+    done = CliRunner().invoke(app, ["doctor"], env=one.environment)
+    assert done.exit_code == expected_status, done.output
+    told: dict[str, str] = {}
+    last = ""
+    for line in done.stdout.splitlines():
+        if step := re.fullmatch(r" {6}next step: (.+)", line):
+            assert told[last] == "to be told"
+            told[last] = step[1]
+        else:
+            found = re.fullmatch(r"(OK  |FAIL)  (\w+) +(\S.*)", line)
+            assert found, line
+            last = found[2]
+            told[last] = "" if found[1] == "OK  " else "to be told"
+    as_json = CliRunner().invoke(app, ["doctor", "--json"], env=one.environment)
+    assert as_json.exit_code == expected_status, as_json.output
+    findings = json.loads(as_json.stdout)
+    assert all(set(one) == {"name", "ok", "detail", "next_step"} and one["detail"] for one in findings)
+    assert all(one["ok"] == (one["next_step"] == "") for one in findings)
+    assert [(one["name"], one["next_step"]) for one in findings] == list(told.items())
+    return told
+
+
+def test_the_doctor_looks_at_everything_and_names_what_is_wrong(prepared: Road) -> None:
+    assert doctor(prepared, 0) == dict.fromkeys(LINES, "")
+
+    delete_topics(prepared.broker, prepared.library, {"national.hotich.khaisinh.v1"})
+    told = doctor(prepared, 1)
+    assert told == dict.fromkeys(LINES, "") | {"topics": "create them: lienthong road topics"}
+
+    prepared.broker = "127.0.0.1:1"
+    told = doctor(prepared, 1)
+    # Without a broker nothing can be said of topics; what needs none is looked at all the same.
+    assert list(told) == [name for name in LINES if name != "topics"]
+    assert "LIENTHONG_BROKER" in told.pop("broker")
+    assert not any(told.values())
+
+    prepared.settings["LIENTHONG_STALL_SECONDS"] = "soon"
+    told = doctor(prepared, 1)
+    assert list(told) == ["versions", "packages", "settings"]
+    assert "LIENTHONG_STALL_SECONDS" in told["settings"]

@@ -1,5 +1,6 @@
 """The doctor's pieces that need no server; those that do are in ``tests/integration/test_health.py``."""
 
+import json
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -84,6 +85,26 @@ def test_a_format_without_a_registered_schema_is_told(tmp_path: Path) -> None:
     found = health.registry_complete(load_library([tmp_path]))
     assert not found.ok
     assert "national.thu.nghiem.v1-value" in found.detail
+    assert "lienthong contracts register" in found.next_step
+
+
+def test_a_format_that_changed_after_its_schema_was_registered_is_told(tmp_path: Path) -> None:
+    shipped = next(Path(health.__file__).parents[1].glob("schemas/formats/*/*/v1.avsc"))
+    own = tmp_path / "formats" / "thu" / "nghiem" / "v1.avsc"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(shipped.read_bytes())
+    before = load_library([tmp_path])
+    national = before.formats["thu.nghiem.v1"]
+    given = before.registry.register(national.subject, national.wire_schema)
+    assert health.registry_complete(load_library([tmp_path])).ok
+    schema = json.loads(own.read_text(encoding="utf-8"))
+    schema["fields"].pop()
+    own.write_text(json.dumps(schema), encoding="utf-8")
+    found = health.registry_complete(load_library([tmp_path]))
+    assert (found.ok, found.detail) == (
+        False,
+        f"national.thu.nghiem.v1-value has changed since schema id {given} was given",
+    )
     assert "lienthong contracts register" in found.next_step
 
 
