@@ -6,6 +6,8 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -33,18 +35,30 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, _as_interrupt)
     begun = time.monotonic()
-    checks = _told(console, stage, options.births, options.seed)
-    failed = sum(not check.passed for check in checks)
-    passed = len(checks) - failed
-    pictures.show_checks(console, checks)
-    console.print(f"\n  {time.monotonic() - begun:.0f} s in all; logs in {shown(stage.logs)}")
-    try:
-        _leave(console, stage, keep=options.keep, keep_files=failed > 0)
-    except (LienthongError, OSError) as trouble:
-        console.print(Text(f"  could not end everything: {trouble}", style="red"))
-        failed += 1
+    checks, troubles = list[Check](), list[BaseException]()
+    with _noted("could not tell the story", troubles):
+        checks += _told(console, stage, options.births, options.seed)
+    with _noted("could not show the checks", troubles):
+        pictures.show_checks(console, checks)
+        console.print(f"\n  {time.monotonic() - begun:.0f} s in all; logs in {shown(stage.logs)}")
+    passed = sum(check.passed for check in checks)
+    with _noted("could not end everything", troubles):
+        _leave(console, stage, keep=options.keep, keep_files=passed < len(checks) or bool(troubles))
+    failed = len(checks) - passed + len(troubles)
     print(f"demo: {passed} checks passed, {failed} failed", flush=True)
     return 1 if failed else 0
+
+
+@contextmanager
+def _noted(what: str, troubles: list[BaseException]) -> Iterator[None]:
+    """Tell an error and go on: whatever happens, the servers are to be ended and the last line is to come."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as trouble:
+        troubles.append(trouble)
+        print(f"  {what}: {type(trouble).__name__}: {trouble}", file=sys.stderr)
+        if not isinstance(trouble, (LienthongError, OSError, KeyboardInterrupt)):
+            traceback.print_exc()  # nobody foresaw it
 
 
 def _told(console: Console, stage: Stage, births: int, seed: int) -> list[Check]:
