@@ -34,6 +34,11 @@ $(STAMP): requirements.lock pyproject.toml .ci/make-venv
 	@.ci/make-venv $(VENV)
 	@touch $@
 
+# The stamp alone proves nothing: bin may have been cleaned away, or the Python that it points to uninstalled.
+ifeq ($(shell [[ -x $(PYTHON) && -x $(VENV)/bin/lienthong ]] && echo there),)
+.PHONY: $(STAMP)
+endif
+
 .PHONY: demo
 demo: $(STAMP) ## the whole road on real Kafka and PostgreSQL, checked by an oracle (KEEP=1 leaves it running)
 	@KEEP="$(KEEP)" $(PYTHON) -m deploy.demo

@@ -1,8 +1,10 @@
 """The house itself: the lock, the search for a Python, and what no file of the repository may hold."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -53,3 +55,36 @@ def test_without_a_fitting_python_setup_says_what_to_install(tmp_path: Path) -> 
     assert "no Python 3.11 or newer" in done.stderr
     assert "next step: install one" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_setup_is_done_again_when_the_programs_are_gone(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".ci/make-venv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    shutil.copyfile(REPOSITORY / "Makefile", tmp_path / "Makefile")
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    (programs / "lienthong").touch(mode=0o755)
+    (tmp_path / ".venv" / ".installed").touch()
+
+    def installs() -> bool:
+        done = subprocess.run(
+            ["make", "--dry-run", "demo"],
+            cwd=tmp_path,
+            env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "-m deploy.demo" in done.stdout
+        return ".ci/make-venv .venv" in done.stdout
+
+    assert not installs()
+    (programs / "lienthong").rename(programs / "elsewhere")
+    assert installs()
+    (programs / "elsewhere").rename(programs / "lienthong")
+    assert not installs()
+    (programs / "python").unlink()
+    (programs / "python").symlink_to(tmp_path / "uninstalled")
+    assert installs()
