@@ -41,7 +41,9 @@ def missing(
 
 
 def _sql(connection: sa.Connection, element: sa.schema.ExecutableDDLElement) -> str:
-    return str(element.compile(dialect=connection.dialect)).strip()
+    """As a person may run it: SQLAlchemy doubles percent signs for drivers that look for parameters."""
+    sql = str(element.compile(dialect=connection.dialect)).strip()
+    return sql.replace("%%", "%") if connection.dialect.paramstyle in {"format", "pyformat"} else sql
 
 
 def _all_of(connection: sa.Connection, table: sa.Table) -> Iterator[Missing]:

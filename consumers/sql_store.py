@@ -149,7 +149,8 @@ class SqlStore(Readings, AuditBooks, TraceReadings, ABC):
             self._lock_migration(connection)
             plan = [one.sql for one in migration.missing(connection, formats, effect_log=self._effect_log)]
             for statement in plan:
-                connection.exec_driver_sql(statement)
+                # As it stands: a percent sign in it is no parameter.
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             return plan
 
     # --- claims --------------------------------------------------------------------------------------
