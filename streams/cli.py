@@ -61,6 +61,13 @@ def _trace() -> Found:
     return trace_command(captured)  # it may read an agency's outbox
 
 
+def _doctor() -> Found:
+    from producers.settings import RelaySettings
+    from streams.doctor import doctor_command
+
+    return doctor_command(RelaySettings)  # a misspelt setting may be one of capture's
+
+
 def _monitor() -> Found:
     from consumers.monitor_commands import monitor_app
     from streams.agency_outbox import AgencyOutbox
@@ -91,7 +98,7 @@ _FOUND: Mapping[str, str | Callable[[], Found]] = {
     "trace": _trace,
     "consume": "consumers.consume_command:consume",
     "report": "consumers.report_commands:report",
-    "doctor": "streams.doctor:doctor",
+    "doctor": _doctor,
     "monitor": _monitor,
     "status": _status,
 }
@@ -118,8 +125,7 @@ _LINES: Mapping[str, str] = {
         "next step."
     ),
     "doctor": (
-        "Check settings, contracts, registry, broker, topics, store, workers, audit chain, clock "
-        "and packages."
+        "Check settings, contracts, registry, broker, topics, store, workers, audit chain, clock, packages."
     ),
     "monitor": "Watch the road: lag, states and their causes.",
     "status": "Tell how each dataset stands, the most urgent first: its state, the cause, the next step.",

@@ -1,30 +1,40 @@
 """``lienthong doctor``: looks at everything a road needs, one line each, OK or a next step."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from pydantic_settings import BaseSettings
 
 from consumers import health
 from consumers.health import Finding
 from consumers.orphans import read_weights
-from consumers.settings import OrphanSettings
-from schemas.errors import LienthongError
+from consumers.settings import MonitorSettings
+from schemas.documents import suggestion
+from schemas.errors import LienthongError, SettingsError
 from schemas.library import Library, load_library
-from schemas.settings import load_settings
+from schemas.settings import PREFIX, load_settings
 from streams.settings import RoadSettings
 from streams.topics import plan_topics
 
+#: What deploy/compose.yaml itself is told, and hands on under other names.
+_OF_COMPOSE = "DATABASE_PASSWORD"
 
-def findings() -> Iterator[Finding]:
-    """Check what each line needs first, so that one cause is not reported five times."""
+
+def findings(relay: type[BaseSettings]) -> Iterator[Finding]:
+    """Check what each line needs first, so that one cause is not reported five times.
+
+    ``relay``: the settings of capture, which only the command line knows.
+    """
     yield health.exact_pins()
     yield health.foreign_packages()
-    settings_finding = health.settings_load(_load_all)
-    yield settings_finding
-    if not settings_finding.ok:
+    spelt = health.settings_load(lambda: _refuse_unknown(RoadSettings, MonitorSettings, relay))
+    read = health.settings_load(lambda: _load_all(relay))
+    yield read if spelt.ok else spelt  # a misspelt one is why another is not set
+    if not read.ok:
         return
     settings = load_settings(RoadSettings)
     contracts = health.contracts_load(settings.contract_folders)
@@ -36,9 +46,22 @@ def findings() -> Iterator[Finding]:
     yield from _services(settings, library)
 
 
-def _load_all() -> None:
+def _load_all(relay: type[BaseSettings]) -> None:
     load_settings(RoadSettings)
-    read_weights(load_settings(OrphanSettings).orphan_weights)
+    read_weights(load_settings(MonitorSettings).orphan_weights)
+    if os.environ.get(f"{PREFIX}SOURCE"):
+        load_settings(relay)
+
+
+def _refuse_unknown(*classes: type[BaseSettings]) -> None:
+    """Raise ``SettingsError`` for a variable that no program reads: all of them pass a misspelt one over."""
+    known = {name.upper() for cls in classes for name in cls.model_fields}
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name not in known | {_OF_COMPOSE}:
+            raise SettingsError(
+                f"{variable} is no setting", next_step=f"{PREFIX}…: {suggestion(name, sorted(known))}"
+            )
 
 
 def _services(settings: RoadSettings, library: Library) -> Iterator[Finding]:
@@ -55,28 +78,33 @@ def _services(settings: RoadSettings, library: Library) -> Iterator[Finding]:
     yield health.clock_agrees(settings.store)
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
-) -> None:
-    """Check settings, contracts, registry, broker, topics, store, workers, audit chain, clock and packages.
+def doctor_command(relay: type[BaseSettings]) -> Callable[..., None]:
+    """The command; ``relay`` as in ``findings``."""
 
-    Exit status 0 if every line is OK, 1 otherwise.
-    """
-    found = list(_safely())
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=2))
-    else:
-        for finding in found:
-            typer.echo(f"{'OK  ' if finding.ok else 'FAIL'}  {finding.name:<10} {finding.detail}")
-            if not finding.ok:
-                typer.echo(f"      next step: {finding.next_step}")
-    if not all(finding.ok for finding in found):
-        raise typer.Exit(1)
+    def doctor(
+        as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
+    ) -> None:
+        """Check settings, contracts, registry, broker, topics, store, workers, audit chain, clock, packages.
+
+        Exit status 0 if every line is OK, 1 otherwise.
+        """
+        found = list(_safely(relay))
+        if as_json:
+            typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=2))
+        else:
+            for finding in found:
+                typer.echo(f"{'OK  ' if finding.ok else 'FAIL'}  {finding.name:<10} {finding.detail}")
+                if not finding.ok:
+                    typer.echo(f"      next step: {finding.next_step}")
+        if not all(finding.ok for finding in found):
+            raise typer.Exit(1)
+
+    return doctor
 
 
-def _safely() -> Iterator[Finding]:
+def _safely(relay: type[BaseSettings]) -> Iterator[Finding]:
     try:
-        yield from findings()
+        yield from findings(relay)
     except LienthongError as error:  # settings changed under our feet between two looks
         yield Finding(
             name="doctor", ok=False, detail=error.message, next_step=error.next_step or "run it again"

@@ -1,13 +1,17 @@
 """The doctor's pieces that need no server; those that do are in ``tests/integration/test_health.py``."""
 
 import json
+import re
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from consumers import health
+from consumers.health import Finding
 from consumers.opening import open_store
+from producers.settings import RelaySettings
 from schemas.errors import SettingsError
 from schemas.library import load_library
 from streams.doctor import findings
@@ -147,6 +151,54 @@ def test_the_doctor_reads_the_weights_of_the_orphan_index_too(monkeypatch: pytes
     monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
     monkeypatch.setenv("LIENTHONG_STORE", "sqlite:////nowhere/national.db")
     monkeypatch.setenv("LIENTHONG_ORPHAN_WEIGHTS", "coverage=abc")
-    *_, last = findings()
+    *_, last = findings(RelaySettings)
     assert (last.name, last.ok) == ("settings", False)
     assert last.detail == "LIENTHONG_ORPHAN_WEIGHTS: a weight is written name=number"
+
+
+@pytest.fixture
+def settings_line(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finding]:
+    """What the doctor says of settings when these are set besides a broker and a store."""
+
+    def line(**given: str) -> Finding:
+        monkeypatch.setenv("LIENTHONG_BROKER", "127.0.0.1:1")
+        monkeypatch.setenv("LIENTHONG_STORE", "sqlite:////nowhere/national.db")
+        for name, value in given.items():
+            monkeypatch.setenv(f"LIENTHONG_{name}", value)
+        return next(one for one in findings(RelaySettings) if one.name == "settings")
+
+    return line
+
+
+def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(
+    settings_line: Callable[..., Finding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = settings_line(STALL_SECOND="60")
+    assert (found.ok, found.detail) == (False, "LIENTHONG_STALL_SECOND is no setting")
+    assert found.next_step.startswith("LIENTHONG_…: did you mean STALL_SECONDS?")
+    assert "contracts" in [one.name for one in findings(RelaySettings)], "what it does not concern is checked"
+    monkeypatch.delenv("LIENTHONG_STALL_SECOND")
+    assert settings_line().ok
+    monkeypatch.setenv("LIENTHONG_BROKR", "127.0.0.1:1")
+    monkeypatch.delenv("LIENTHONG_BROKER")
+    *_, last = findings(RelaySettings)
+    assert (last.name, last.detail) == ("settings", "LIENTHONG_BROKR is no setting")
+
+
+def test_every_name_that_the_deployment_uses_is_a_known_setting(
+    settings_line: Callable[..., Finding],
+) -> None:
+    deploy = Path(__file__).parents[2] / "deploy"
+    told = (deploy / "env.example").read_text(encoding="utf-8")
+    given = dict(re.findall(r"^LIENTHONG_([A-Z_]+)=(.*)$", told, re.MULTILINE))
+    in_compose = re.findall(r"LIENTHONG_([A-Z_]+)", (deploy / "compose.yaml").read_text(encoding="utf-8"))
+    found = settings_line(**dict.fromkeys(in_compose, "") | given)
+    assert found.ok, found.detail
+
+
+def test_capture_settings_are_read_where_there_is_an_agency_database(
+    settings_line: Callable[..., Finding],
+) -> None:
+    assert settings_line(KEEP_DAYS="soon").ok  # nothing here reads it
+    found = settings_line(KEEP_DAYS="soon", SOURCE="sqlite:////nowhere/agency.db")
+    assert (found.ok, found.detail.split(":")[0]) == (False, "LIENTHONG_KEEP_DAYS")
