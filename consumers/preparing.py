@@ -33,7 +33,7 @@ STAGED = (
 )
 WHOSE = ("lt_system", "lt_dataset")
 OPS: tuple[Literal["u", "d"], ...] = ("u", "d")  # in the order in which a round is merged
-#: Stands for the system of a national record that tells none.
+#: Stands for the system of a national record that tells none, and in metrics for one without a contract.
 NOBODY = "national"
 #: Up to so many rows are written out in plain Python: some 25 µs for each of a birth register, where a query
 #: of Polars takes 500 µs for any and waits for the interpreter besides.

@@ -57,8 +57,9 @@ class SyncHop:
         self._deployment = deployment
         self._metrics = metrics
         self._executor = executor
-        self._promises = {contract.id: contract.promise for contract in library.contracts.values()}
-        wanted = {target.format for contract in library.contracts.values() for target in contract.targets}
+        contracts = library.contracts.values()
+        self._promises = {(contract.system, contract.dataset): contract.promise for contract in contracts}
+        wanted = {target.format for contract in contracts for target in contract.targets}
         self._formats = {library.formats[full_id].topic: library.formats[full_id] for full_id in wanted}
 
     @property
@@ -147,11 +148,17 @@ class SyncHop:
         metrics.stale.labels(name).inc(applied.stale)
         metrics.duplicate.labels(name).inc(applied.duplicate)
         for reject in applied.rejected:
-            metrics.rejected.labels(reject.system, reject.dataset, reject.rule).inc()
+            whose = self._whose((reject.system, reject.dataset), name)
+            metrics.rejected.labels(*whose, reject.rule).inc()
         now = time.time()
-        for (system, dataset), moments in prepared.committed.items():
-            promise = self._promises.get(f"{system}/{dataset}", Promise())
-            metrics.in_store((system, dataset), name, np.maximum(now - moments / 1000, 0), promise)
+        for told, moments in prepared.committed.items():
+            whose = self._whose(told, name)
+            promise = self._promises.get(whose, Promise())
+            metrics.in_store(whose, name, np.maximum(now - moments / 1000, 0), promise)
+
+    def _whose(self, told: tuple[str, str], full_id: str) -> tuple[str, str]:
+        """System and dataset as labels: a record's writer chooses the text, and it may name a person."""
+        return told if told in self._promises else (NOBODY, full_id)
 
 
 def _committed(rows: pl.DataFrame) -> dict[tuple[str, str], Milliseconds]:

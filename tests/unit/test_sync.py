@@ -10,16 +10,19 @@ from typing import Any, cast
 
 import polars as pl
 import pytest
+from prometheus_client import CollectorRegistry
 
+from consumers.preparing import NOBODY
 from consumers.receipts import RejectRow
 from consumers.store import Position
 from schemas.codec import encode_row
 from schemas.registry import FileRegistry, RegisteredSchema, UnknownSchema
 from streams.batch import Batch
 from streams.claims import Claims
+from streams.metrics import RoadMetrics
 from streams.sync import SyncHop
 from streams.unread import Unread
-from tests.hop_lab import FORMAT, ROAD, Event, HopLab
+from tests.hop_lab import DATASET, FORMAT, ROAD, SYSTEM, Event, HopLab
 
 
 @pytest.fixture
@@ -158,3 +161,46 @@ def test_a_lot_holds_what_its_records_hold_one_by_one(lab: HopLab) -> None:
     written = [one.prepared.csv.removeprefix(b"0,") for one in parts if one.prepared.csv]
     expected = [b"%d,%b" % (at, written[row]) for at, row in enumerate(whole.prepared.staged)]
     assert whole.prepared.csv == b"".join(expected)
+
+
+def test_a_dataset_without_a_contract_is_counted_under_the_stand_in(lab: HopLab) -> None:
+    """Whoever may write the topic chooses the text: no label may carry it."""
+    national, scrape = lab.library.formats[FORMAT], CollectorRegistry()
+    current = lab.library.registry.current(national.subject)
+    metrics = RoadMetrics(scrape)
+    hop = SyncHop(
+        library=lab.library, store=lab.store, deployment=ROAD, metrics=metrics, executor=lab.threads
+    )
+    position = Position(topic=national.topic, partition=0)
+    lab.store.claim(ROAD, [position], generation=1, owner="w1")
+    lab.store.start_at(ROAD, position, epoch=1, offset=0)
+    keys_of = {
+        (SYSTEM, DATASET): ["K1"],
+        ("hệ thống lạ", "một"): ["K2", "K1"],  # the second is another's: refused
+        ("hệ thống lạ", "hai"): ["K3"],
+        (SYSTEM, "tệp lạ"): ["K4", "K1"],
+    }
+    names = dict.fromkeys(one["name"] for one in current.schema["fields"])
+    rows = [
+        names | {
+            "lt_key": key, "lt_op": "u", "lt_system": system, "lt_dataset": dataset, "lt_source_key": key,
+            "lt_seq": seq, "lt_committed_ms": 10**12, "lt_answers": True,
+        }
+        for (system, dataset), keys in keys_of.items()
+        for seq, key in enumerate(keys, 1)
+    ]  # fmt: skip
+    lot = national_lot(lab, Registry({current.id: current}), [(current.id, row) for row in rows])
+    asyncio.run(hop.commit(hop.prepare(lot)))
+
+    samples = [sample for family in scrape.collect() for sample in family.samples]
+    pairs = {(one.labels["system"], one.labels["dataset"]) for one in samples if "system" in one.labels}
+    assert pairs == {(SYSTEM, DATASET), (NOBODY, FORMAT)}
+
+    def counted(name: str, system: str, **labels: str) -> float:
+        wanted = {"system": system, **labels}.items()
+        return sum(one.value for one in samples if one.name == name and wanted <= one.labels.items())
+
+    for system, records, refused in ((SYSTEM, 1, 0), (NOBODY, 5, 2)):
+        assert counted("lienthong_end_to_end_seconds_count", system) == records
+        assert counted("lienthong_promise_changes_total", system, kept="no") == records
+        assert counted("lienthong_rejected_total", system, rule="national_key_taken") == refused
