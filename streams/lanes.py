@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import faust
+import structlog
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
 from yarl import URL
@@ -17,7 +18,10 @@ from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.transport import BatchConsumer, PassThrough
 
+logger = structlog.get_logger(__name__)
+
 POLL_RECORDS = 8_000  # enough for a whole lot at a time: with a quarter of it sync worked on half lots
+BROKER_AWAY = "the broker does not answer"
 SLOW_SECONDS = 60.0  # of one lot while others move: one statement may take 30, and they share the store
 
 
@@ -129,7 +133,7 @@ def gauges(lanes: Sequence[Lane], metrics: RoadMetrics) -> list[int]:
     metrics.partitions_held.set(sum(len(lane.claims.held) for lane in lanes))
     metrics.partitions_halted.set(sum(len(lane.claims.halted) for lane in lanes))
     metrics.claim_failures.set(sum(lane.claims.failures for lane in lanes))
-    metrics.broker_up.set(int(all(lane.consumer.broker_known() for lane in lanes)))
+    metrics.broker_up.set(int(broker_answers(lanes)))
     metrics.store_up.set(int(not any(mill.trouble for lane in lanes for mill in lane.mills)))
     return behind
 
@@ -153,8 +157,30 @@ def reason(lanes: Sequence[Lane]) -> str:
         return "the consumer group is still rebalancing"
     if any(lane.claims.oldest_wait() for lane in lanes):
         return "assigned partitions could not be claimed"
-    answers = all(lane.consumer.broker_known() for lane in lanes)
-    return "records wait but none moves" if answers else "the broker does not answer"
+    return "records wait but none moves" if broker_answers(lanes) else BROKER_AWAY
+
+
+def broker_answers(lanes: Sequence[Lane]) -> bool:
+    """Whether the broker answers all lanes."""
+    return all(lane.consumer.broker_known() for lane in lanes)
+
+
+def tell_broker(lanes: Sequence[Lane], before: bool | None) -> bool | None:
+    """Log that the broker went away, or is back: aiokafka only waits, so no hop has anything to tell.
+
+    ``before`` and what it gives: whether the broker answers; None: it did not yet, for lanes that have just
+    been started are still looking for it.
+    """
+    if broker_answers(lanes):
+        if before is False:
+            logger.info("the broker answers again")
+        return True
+    if before:
+        logger.warning(
+            BROKER_AWAY,
+            next_step="start the brokers, or see their logs; after LIENTHONG_STALL_SECONDS the worker ends",
+        )
+    return None if before is None else False
 
 
 def understood(error: BaseException) -> LienthongError:

@@ -25,7 +25,7 @@ from schemas.library import Library, fingerprint_of, fingerprints
 from streams.answers import AnswersPublisher
 from streams.beside import Part, parts
 from streams.claims import Claims
-from streams.lanes import ConsumerLog, Lane, feed, gauges, moves, reason, road_app, understood
+from streams.lanes import ConsumerLog, Lane, feed, gauges, moves, reason, road_app, tell_broker, understood
 from streams.metrics import RoadMetrics
 from streams.mill import Mill
 from streams.publisher import Publisher
@@ -254,7 +254,8 @@ class Worker:
         end_process(code, f"orderly stop took over {STOP_SECONDS:.0f} s; {error or 'ended by signal'}")
 
     async def _tick(self, lanes: Sequence[Lane], watchdog: Watchdog) -> None:
-        """Once a second: gauges, the watchdog's beat, and whether Faust has crashed."""
+        """Once a second: gauges, the watchdog's beat, and whether Faust has crashed or the broker is away."""
+        answers: bool | None = None
         while True:
             await asyncio.sleep(1.0)
             for lane in lanes:
@@ -266,9 +267,10 @@ class Worker:
                 if lane.consumer.generation() is not None and not lane.consumer.assignment():
                     lane.claims.ready(())
             behind = gauges(started, self._metrics)
-            if len(started) == len(lanes) and all(
-                moves(lane, count) for lane, count in zip(lanes, behind, strict=True)
-            ):
+            if len(started) < len(lanes):
+                continue
+            answers = tell_broker(lanes, answers)
+            if all(moves(lane, count) for lane, count in zip(lanes, behind, strict=True)):
                 watchdog.beat()
 
 

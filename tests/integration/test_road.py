@@ -189,7 +189,8 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
     postgres.start()
     settled(one)
     kafka.kill()
-    time.sleep(1)
+    wait_for("it tells that the broker is away", lambda: "the broker does not answer" in one.log("w1"))
+    wait_for("so do the metrics", lambda: "lienthong_broker_up 0.0" in one.metrics("w1"))
     kafka.start()
     events.connect()
     events.write_all(rows[400:])
@@ -197,6 +198,7 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
     assert worker.poll() is None
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 600
     wait_for("it says so", lambda: "working again" in one.log("w1"))  # behind the commit
+    wait_for("and that the broker is back", lambda: "the broker answers again" in one.log("w1"))
 
 
 def test_a_slow_database_is_waited_for(one: Road, events: Events) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from consumers.store import NationalStore, Position
 from schemas.errors import TryAgain
@@ -28,6 +29,7 @@ class PlayedConsumer:
     def __init__(self) -> None:
         self.at: int | None = 1
         self.assigned: set[Position] | None = {P0}  #: None: its thread has not started
+        self.known = True  #: whether the broker answers
 
     def generation(self) -> int | None:
         return self.at
@@ -40,7 +42,7 @@ class PlayedConsumer:
         return {P0: 7}
 
     def broker_known(self) -> bool:
-        return True
+        return self.known
 
     async def bounds(self, positions: Collection[Position]) -> Mapping[Position, tuple[int, int]]:
         raise KafkaTimeoutError("a very long text")
@@ -139,3 +141,18 @@ def test_a_worker_goes_on_while_slow_commits_come_by_turns_and_not_while_one_han
     mill = SimpleNamespace(last_progress=now - newest, waits_since=now - oldest, idle=False, trouble="")
     lane.mills[:] = [mill]  # type: ignore[list-item]
     assert moves(lane, 1) is goes_on
+
+
+def test_a_broker_that_goes_away_is_told_once_and_so_is_its_return(
+    consumer: PlayedConsumer, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def known(yes: bool) -> Callable[[], None]:
+        return lambda: setattr(consumer, "known", yes)
+
+    looked_for = [known(False)] * 2  # a lane that has just been started has no broker yet
+    with capture_logs() as logs:
+        ticking(monkeypatch, lane, *looked_for, known(True), *[known(False)] * 3, *[known(True)] * 2)
+    assert [(one["log_level"], one["event"], bool(one.get("next_step"))) for one in logs] == [
+        ("warning", "the broker does not answer", True),
+        ("info", "the broker answers again", False),
+    ]
