@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from consumers.store import NationalStore, Position
 from schemas.errors import TryAgain
 from streams.claims import Claims, Held
-from streams.lanes import ConsumerLog, Lane, RoadApp, moves
+from streams.lanes import ConsumerLog, Lane, RoadApp, moves, reason
 from streams.metrics import RoadMetrics
 from streams.watchdog import Watchdog
 from streams.worker import Worker
@@ -52,8 +52,16 @@ class Ended(Exception):
     """The test has seen enough."""
 
 
-def ticking(monkeypatch: pytest.MonkeyPatch, lane: Lane, *between: Callable[[], None]) -> float:
-    """Let the worker tick so often, each of these called before; how many partitions it tells it holds."""
+def ticking(
+    monkeypatch: pytest.MonkeyPatch,
+    lane: Lane,
+    *between: Callable[[], None],
+    beat: Callable[[], None] = lambda: None,
+) -> float:
+    """Let the worker tick so often, each of these called before; how many partitions it tells it holds.
+
+    ``beat``: the watchdog's.
+    """
     steps = list(between)
 
     async def sleep(_seconds: float) -> None:
@@ -64,7 +72,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch, lane: Lane, *between: Callable[[], 
     monkeypatch.setattr("streams.worker.asyncio", SimpleNamespace(sleep=sleep))
     worker = Worker.__new__(Worker)
     worker._metrics = RoadMetrics(CollectorRegistry())
-    dog = cast(Watchdog, SimpleNamespace(beat=lambda: None))
+    dog = cast(Watchdog, SimpleNamespace(beat=beat))
     with pytest.raises(Ended):
         asyncio.run(worker._tick([lane], dog))
     return float(worker._metrics.partitions_held._value.get())
@@ -156,3 +164,48 @@ def test_a_broker_that_goes_away_is_told_once_and_so_is_its_return(
         ("warning", "the broker does not answer", True),
         ("info", "the broker answers again", False),
     ]
+
+
+def never_claimed(_consumer: PlayedConsumer, lane: Lane) -> None:
+    lane.claims._note_unclaimed([Position(topic=P0.topic, partition=1)])
+
+
+def away(consumer: PlayedConsumer, _lane: Lane) -> None:
+    consumer.known = False
+
+
+def rebalancing(_consumer: PlayedConsumer, lane: Lane) -> None:
+    lane.app.rebalancing = True
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why"),
+    [
+        (never_claimed, "assigned partitions could not be claimed"),
+        (away, "the broker does not answer"),
+        (rebalancing, "the consumer group is still rebalancing"),
+    ],
+)
+def test_the_watchdog_hears_nothing_of_a_lane_in_trouble_although_nothing_waits(
+    trouble: Callable[[PlayedConsumer, Lane], None],
+    why: str,
+    consumer: PlayedConsumer,
+    lane: Lane,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So each ends in a bounded time and with its reason: who hangs in silence keeps its partitions."""
+    lane.claims._held[P0].position = 7  # where the log ends: nothing waits
+    beats: list[bool] = []
+    troubled = False
+
+    def strike() -> None:
+        nonlocal troubled
+        troubled = True
+        trouble(consumer, lane)
+
+    def nothing() -> None:
+        """A tick like any other."""
+
+    ticking(monkeypatch, lane, nothing, strike, nothing, beat=lambda: beats.append(troubled))
+    assert beats == [False]
+    assert reason([lane]) == why
