@@ -2,7 +2,6 @@
 
 import signal
 import struct
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from consumers.ranges import Ranges
 from deploy.demo.births import new_births, render
@@ -67,6 +67,22 @@ def applied_seqs(one: Road) -> int:
     return answered(one, "applied")
 
 
+def samples(one: Road, name: str, **labels: str) -> dict[tuple[str, ...], float]:
+    """The series of a metric that have these labels, on the worker's page: values by their other labels."""
+    families = text_string_to_metric_families(one.metrics("w1"))
+    return {
+        tuple(value for label, value in sorted(sample.labels.items()) if label not in labels): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == f"lienthong_{name}" and labels.items() <= sample.labels.items()
+    }
+
+
+def total(one: Road, name: str, **labels: str) -> float:
+    """The sum of these series."""
+    return sum(samples(one, name, **labels).values())
+
+
 def test_creates_updates_deletes_and_moved_keys_arrive(one: Road, events: Events) -> None:
     rows = good_rows(30)
     events.write_all(rows)
@@ -75,6 +91,10 @@ def test_creates_updates_deletes_and_moved_keys_arrive(one: Road, events: Events
     moved = events.write({**rows[2], "so_dk": "9999"})
     events.producer.flush()
     one.worker()
+    settled(one)
+    for at in (0, 5):  # delivered once more, behind their lot; of the first there is a newer version by now
+        again = events.value("c", None, rows[at], at + 1)
+        events.raw(again, key=str(rows[at]["id"]), headers=events.headers(at + 1))
     settled(one)
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 29
     assert (
@@ -90,6 +110,43 @@ def test_creates_updates_deletes_and_moved_keys_arrive(one: Road, events: Events
     )
     assert [(live, seq) for _, live, seq in there] == [(False, moved), (True, moved)]
     assert applied_seqs(one) == events.seq
+
+    mine, both = {"system": "hotich_qnam", "dataset": "khaisinh"}, (FORMAT, BESIDE)
+    no_lag = {(str(number), topic): 0.0 for topic, number in end_offsets(one.broker, [PROVINCE, *NATIONAL])}
+
+    def told() -> dict[str, object]:
+        # What the road itself delivers again is among them.
+        twice = [total(one, f"{name}_total", format=f) for name in ("stale", "duplicate") for f in both]
+        lots = [total(one, "batch_records_sum", hop=hop) for hop in ("translate", "sync")]
+        return {
+            "changes in": total(one, "changes_in_total", **mine),
+            "translated": [total(one, "translated_total", format=f, **mine) for f in both],
+            "applied": [total(one, "applied_total", format=f) for f in both],
+            "stale and duplicate": all(twice),
+            "in store besides": total(one, "end_to_end_seconds_count", **mine) - sum(twice),
+            "promised besides": total(one, "promise_changes_total", **mine) - sum(twice),
+            "in lots": lots[0] >= 35 and lots[1] >= 72,
+            "steps": {where for where, lots in samples(one, "step_seconds_count").items() if lots},
+            "no lag": [
+                no_lag.items() <= samples(one, f"lag_{what}").items() for what in ("records", "seconds")
+            ],
+            "up": total(one, "store_up") + total(one, "broker_up"),
+        }
+
+    expected = {
+        "changes in": 35,
+        "translated": [36, 36],
+        "applied": [34, 34],
+        "stale and duplicate": True,
+        "in store besides": 68,
+        "promised besides": 68,
+        "in lots": True,
+        "steps": {("sync", "prepare"), ("sync", "commit")}
+        | {("translate", step) for step in ("prepare", "publish", "commit")},
+        "no lag": [True, True],
+        "up": 2,
+    }
+    wait_for(lambda: f"all counted: {told()}", lambda: told() == expected)  # it follows the commits
 
 
 def test_both_layouts_are_served_from_one_source(one: Road, events: Events) -> None:
@@ -202,14 +259,21 @@ def test_the_broker_and_the_database_go_away_and_the_worker_goes_on(
 
 
 def test_a_slow_database_is_waited_for(one: Road, events: Events) -> None:
+    def told() -> bool:
+        lag, seconds = (total(one, f"lag_{what}", topic=NATIONAL[0]) for what in ("records", "seconds"))
+        waits, up = total(one, "waits_total", hop="sync"), samples(one, "store_up")
+        return waits > 0 and lag >= 20 and seconds > 0 and up == {(): 0}
+
     worker = one.worker()
     rows = good_rows(40)
     events.write_all(rows[:20])
     settled(one)
     with one.engine.connect() as blocker:
         blocker.exec_driver_sql(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        waited = one.log("w1").count("waiting")
         events.write_all(rows[20:])
-        time.sleep(20)
+        wait_for("it says that it waits", lambda: one.log("w1").count("waiting") > waited)
+        wait_for("so do the metrics", told)
         assert worker.poll() is None
     settled(one)
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 40
