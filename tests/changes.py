@@ -90,11 +90,12 @@ class Events:
 
     def raw(
         self, value: bytes | None, *, key: str = "raw", headers: Mapping[str, bytes] | None = None
-    ) -> None:
-        """Publish any bytes."""
-        self.producer.send(
+    ) -> tuple[int, int]:
+        """Publish any bytes; returns partition and offset."""
+        sent = self.producer.send(
             self.contract.topic, key=key.encode(), value=value, headers=list((headers or {}).items())
         ).get(180)
+        return sent.partition, sent.offset
 
     def headers(self, seq: int) -> dict[str, bytes]:
         """The headers of a well-formed event."""

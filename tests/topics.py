@@ -1,10 +1,14 @@
 """Topics as tests need them: there once they are made, and read from their start to where they end now."""
 
+import io
+import struct
 import time
 from typing import Any
 
+import fastavro
 from kafka import KafkaConsumer, TopicPartition
 
+from schemas.registry import SchemaIds
 from streams.topics import TopicPlan
 from tests.road import PATIENCE_SECONDS, PATIENTLY, make_topics
 
@@ -37,3 +41,13 @@ def every_record(broker: str, topic: str, *, seconds: float = PATIENCE_SECONDS) 
         return found
     finally:
         consumer.close()
+
+
+def read_value(value: bytes, registry: SchemaIds) -> dict[str, Any]:
+    """A value as a stranger's client reads it: by the schema id on the wire, with no code of the road."""
+    zero, schema_id = struct.unpack(">bI", value[:5])
+    assert zero == 0
+    body = io.BytesIO(value[5:])
+    read: Any = fastavro.schemaless_reader(body, registry.schema(schema_id).schema, None)
+    assert not body.read()
+    return dict(read)

@@ -18,11 +18,13 @@ from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode
 from tests.changes import Events
 from tests.road import PATIENCE_SECONDS, PATIENTLY, Road, delete_topics, end_offsets, road, wait_for
+from tests.topics import every_record, read_value
 
 PROVINCE = "province.hotich_qnam.khaisinh"
 FORMAT, BESIDE = "hotich.khaisinh.v1", "hotich.khaisinh.v2"
 NATIONAL = (f"national.{FORMAT}", f"national.{BESIDE}")
 TABLE = "hotich_khaisinh_v1"
+REJECTED = "rejected.hotich_qnam"
 
 
 def good_rows(count: int, *, seed: int = 3, first_id: int = 1) -> list[dict[str, Any]]:
@@ -175,8 +177,7 @@ def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: R
     good = events.value("c", None, rows[6], 900)
     receipt = one.library.registry.current("lienthong.receipt-value")
     too_long = {**rows[7], "noi_sinh": "x" * 10_000_000}
-    cut = good.index("ỳ".encode()[:1], 60) if "ỳ".encode()[:1] in good[60:] else 80
-    bad: dict[str, tuple[bytes | None, dict[str, bytes]]] = {
+    bad: dict[str, tuple[bytes, dict[str, bytes]]] = {
         "value_empty": (b"", {}),
         "header_missing": (b"\x01" + good[1:], {}),
         "schema_unknown": (struct.pack(">bI", 0, 7777) + good[5:], {}),
@@ -186,25 +187,37 @@ def test_bad_bytes_are_rejected_with_place_and_reason_and_good_ones_go_on(one: R
         "bytes_trailing": (good + b"\x00", events.headers(903)),
         "record_too_large": (events.value("c", None, too_long, 904), events.headers(904)),
     }
-    del cut
-    for rule, (value, headers) in bad.items():
-        events.raw(
-            value, key=rule, headers=headers
-        )  # each a record of its own: behind a reject it would wait
-    events.raw(_invalid_utf8(events, rows[8]), headers=events.headers(905))
-    events.raw(None, key="nothing")
+    bad["utf8_invalid"] = (_invalid_utf8(events, rows[8]), events.headers(905))
+    # By place; each has a key of its own: behind a reject of its record it would wait.
+    due: dict[tuple[int, int], tuple[str, str, bytes | None]] = {
+        events.raw(value, key=rule, headers=headers): (rule, rule, value)
+        for rule, (value, headers) in bad.items()
+    }
+    due[events.raw(None, key="nothing")] = ("value_empty", "nothing", None)
     events.write_all(rows[9:12])
     one.worker()
     settled(one)
     assert one.one(f"SELECT count(*) FROM {TABLE}_current") == 9
     found = one.query(
-        'SELECT rule, topic, "partition", "offset", seq, octet_length(original) FROM lienthong_reject'
+        'SELECT "partition", "offset", topic, rule, record_key, original, seq FROM lienthong_reject'
     )
-    assert sorted(row[0] for row in found) == sorted([*bad, "utf8_invalid", "value_empty"])
-    assert {row[1] for row in found} == {PROVINCE}
-    by_rule = {row[0]: row for row in found}
-    assert by_rule["bytes_truncated"][4] == 902  # told by the header, although the bytes cannot be read
-    assert by_rule["record_too_large"][5] > 10_000_000  # kept as it came
+    stored = {row[:2]: row[2:] for row in found}
+    assert len(found) == len(due)
+    waiting = "SELECT count(*) FROM lienthong_reject WHERE published_at IS NULL"
+    wait_for("the rejects on their topic", lambda: one.one(waiting) == 0)
+    told = [read_value(each.value, one.library.registry) for each in every_record(one.broker, REJECTED)]
+    published = {(each["partition"], each["offset"]): each for each in told}
+    assert stored.keys() == published.keys() == due.keys()
+    for place, (rule, key, value) in due.items():
+        topic, *reason, original, seq = stored[place]
+        assert (topic, *reason, original) == (PROVINCE, rule, key.encode(), value)  # kept as it came
+        each = published[place]
+        told_of = each["system"], each["dataset"], each["topic"], each["rule"], each["seq"]
+        assert told_of == ("hotich_qnam", "khaisinh", PROVINCE, rule, seq)
+        carried = (None, None) if rule == "record_too_large" else (key.encode(), value)
+        assert (each["key"], each["original"]) == carried
+        if rule == "bytes_truncated":
+            assert seq == 902  # told by the header, although the bytes cannot be read
     # Those whose number is known, 901 to 905, in each layout.
     assert [answered(one, "rejected", full_id) for full_id in (FORMAT, BESIDE)] == [5, 5]
     counted = 'lienthong_rejected_total{dataset="khaisinh",rule="bytes_trailing",system="hotich_qnam"} 1.0'
