@@ -57,16 +57,17 @@ def draw(seed: int) -> Plan:
     return Plan(seed=seed, births=400, changes=800, pace=20, crew=crew, faults=tuple(faults))
 
 
-def many_kills(seed: int, *, kills: int) -> Plan:
-    """A long scenario of kill -9 and nothing else."""
-    rng = random.Random(f"kills {seed}")
-    faults, at = [], 0.0
-    for _ in range(kills):
+def many_kills(seed: int, *, of_workers: int) -> Plan:
+    """A long scenario of kill -9 and nothing else; what hits the relay comes on top."""
+    rng, crew = random.Random(f"kills {seed}"), CREWS[0]
+    faults: list[Fault] = []
+    at = 0.0
+    while sum(fault.target in crew for fault in faults) < of_workers:
         at += rng.uniform(1.0, 6.0)
-        target = rng.choice(("w1", "w2", "w1", "w2", "capture"))
+        target = rng.choice((*crew, *crew, "capture"))
         faults.append(Fault(kind="kill -9", target=target, at=at, lasts=rng.uniform(0.0, 1.5)))
         at += faults[-1].lasts
-    return Plan(seed=seed, births=15_000, changes=35_000, pace=40, crew=CREWS[0], faults=tuple(faults))
+    return Plan(seed=seed, births=15_000, changes=35_000, pace=40, crew=crew, faults=tuple(faults))
 
 
 Draw = Callable[[random.Random, list[str]], Fault]

@@ -1,5 +1,7 @@
 """The crash campaign's own parts: what is planned, and what is told."""
 
+from collections import Counter
+
 import pytest
 
 from tests.campaign.plan import CREWS, KINDS, TEN, draw, many_kills
@@ -33,9 +35,12 @@ def test_a_scenario_has_faults_that_overlap() -> None:
     assert len(overlapping) >= 10
 
 
-def test_the_long_one_kills_as_often_as_asked() -> None:
-    plan = many_kills(1, kills=20)
-    assert [fault.kind for fault in plan.faults] == ["kill -9"] * 20
+def test_the_long_one_kills_workers_as_often_as_asked() -> None:
+    plan = many_kills(1, of_workers=20)
+    assert {fault.kind for fault in plan.faults} == {"kill -9"}
+    hit = Counter(fault.target for fault in plan.faults)
+    assert hit["w1"] + hit["w2"] == 20
+    assert hit.keys() == {"w1", "w2", "capture"}
     assert plan.births + plan.changes == 50_000
 
 
