@@ -207,9 +207,16 @@ def test_a_store_that_is_away(stack: Stack) -> None:
 
 
 def test_a_slow_store(stack: Stack) -> None:
+    """For a minute and more; nobody starts the worker again, and nobody has to."""
+    worker, ids = stack.one.processes["w1"], stack.ids
+    there = f"SELECT count(*) FROM thu_{MAIN}_v1 WHERE CAST(lt_source_key AS integer) > :ids"
     with locked(stack, f"thu_{MAIN}_v1"):
+        enough = time.monotonic() + 60
         stack.insert(5)
         stack.expect("store_slow", MAIN)
+        time.sleep(max(0.0, enough - time.monotonic()))
+    wait_for("the records by themselves", lambda: stack.one.one(there, ids=ids) == 5)
+    assert worker.poll() is None
 
 
 @contextmanager
