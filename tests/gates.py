@@ -56,6 +56,13 @@ OTHER = CONTRACT.replace(
 )
 
 
+def rule_of(field: str) -> str:
+    """A rule of the contract that is written on one line, from ``{`` to ``}``."""
+    found = re.search(rf"\n      {field}: (\{{.*\}})\n", CONTRACT)
+    assert found
+    return found[1]
+
+
 def write(folder: Path, name: str, text: str) -> Path:
     """A file of a library folder, byte for byte."""
     path = folder / name

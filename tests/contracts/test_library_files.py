@@ -121,6 +121,16 @@ def test_every_format_is_fed_and_every_contract_is_owned(library: Library) -> No
     assert all(contract.owner and contract.title for contract in library.contracts.values())
 
 
+def test_every_rule_of_the_birth_register_has_its_basis(library: Library) -> None:
+    """The contract that others follow; in theirs the basis of a field stands for its rule's own."""
+    contract = library.contracts["hotich_qnam/khaisinh"]
+    assert contract.status
+    assert contract.status.basis
+    for target in contract.targets:
+        assert [name for name, rule in target.rules.items() if not rule.basis] == []
+        assert [check.rule for check in target.checks if not check.basis] == []
+
+
 def test_every_code_list_file_is_loaded(library: Library) -> None:
     told = [f"successors/{one.name}.csv" for one in library.codes.values() if len(one.successors)]
     assert sorted([f"{name}.csv" for name in library.codes] + told) == files("codes")

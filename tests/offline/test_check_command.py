@@ -14,7 +14,7 @@ from schemas.library import SHIPPED
 from schemas.registry import FileRegistry
 from schemas.rules import Of, text
 from streams import cli
-from tests.gates import CONTRACT, EXAMPLES, FORMAT, OTHER, findings, line_of, run, shipping, write
+from tests.gates import CONTRACT, EXAMPLES, FORMAT, OTHER, findings, line_of, rule_of, run, shipping, write
 from tests.shipped import shipped
 
 HEAD = "# title: a\n# source: b\n# evidence: c\n"
@@ -246,7 +246,7 @@ def of_values(folder: Path) -> list[dict[str, Any]]:
     return [one for one in json.loads(run(folder, "check", "--json").stdout) if one["rule"] == "value"]
 
 
-CODED = "{rule: code, from: gioi_tinh, list: hotich.gioiTinh, by: [name, code]}"
+CODED = rule_of("nksGioiTinh")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from schemas.codelists import Exact, NotThen
 from schemas.contracts import Promise
 from schemas.errors import ContractError
 from schemas.library import SHIPPED, load_library
+from tests.gates import rule_of
 
 CONTRACT = (SHIPPED / "contracts" / "hotich_qnam" / "khaisinh.yaml").read_text(encoding="utf-8")
 #: Nine lines like the second would stand for a thousand million words.
@@ -87,7 +88,7 @@ def told(error: ContractError, path: Path, line: int, text: str, next_step: str)
         ("version: 2", "version: 0", "version: it must be 1 or more", "correct the file"),
         ("version: 2", "version: 2\npromise: {share: 1}", "promise.share: it must be less than 1", "correct"),
         ("        rule: code_at", "        rule: [code_at]", "unknown rule ['code_at']", "known here:"),
-        ("      trangSo: {rule: copy, from: trang_so}", "      trangSo: copy", "keys with values", "correct"),
+        (rule_of("trangSo"), "copy", "keys with values", "correct"),
     ],
 )  # fmt: skip
 def test_a_wrong_contract_names_line_rule_and_next_step(

@@ -12,7 +12,7 @@ from typer.testing import Result
 from consumers.opening import open_store
 from schemas.errors import ContractError, SettingsError
 from schemas.gates.sample import Stored, fates
-from tests.gates import FORMAT, OTHER, line_of, run, write
+from tests.gates import FORMAT, OTHER, line_of, rule_of, run, write
 from tests.shipped import shipped
 from tests.store_lab import Lab, upsert
 
@@ -101,7 +101,7 @@ def test_what_changes_its_meaning(tmp_path: Path) -> None:
     ],
 )
 def test_a_code_list_that_is_not_there_yet_is_asked_for_whatever_the_rule(tmp_path: Path, rule: str) -> None:
-    text = OTHER.replace("nksNoiSinh: {rule: copy, from: noi_sinh}", f"nksNoiSinh: {rule}")
+    text = OTHER.replace(rule_of("nksNoiSinh"), rule)
     write(tmp_path, "contracts/a/b.yaml", text)
 
     def change(fields: Fields) -> None:
@@ -138,8 +138,8 @@ def test_items_that_change_are_told(tmp_path: Path) -> None:
     write(tmp_path, "formats/hotich/khaisinh/v8.avsc", first.read_text())
     rule = "{noi: {rule: copy, from: n}, ngay: {rule: date, from: d, precision: day}}"
     text = OTHER.replace(
-        "nksNoiSinh: {rule: copy, from: noi_sinh}",
-        f"nksNoiSinh: {{rule: list, from: noi_sinh, fields: {rule}}}",
+        rule_of("nksNoiSinh"),
+        f"{{rule: list, from: noi_sinh, fields: {rule}}}",
     )
     write(tmp_path, "contracts/a/b.yaml", text.replace("hotich.khaisinh.v1", "hotich.khaisinh.v8"))
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.gates import rule_of
 from tests.offline.test_contract_errors import CONTRACT, refused, told
 
-WRITTEN = "trangSo: {rule: copy, from: trang_so}"
+WRITTEN = f"trangSo: {rule_of('trangSo')}"
 DAY = "ngayDangKy:\n        rule: date\n        from: ngay_dk\n        precision: day\n"
 
 
@@ -64,7 +65,7 @@ def test_the_form_of_the_field_is_not_gainsaid(tmp_path: Path) -> None:
 
 
 def test_a_constant_is_a_code_of_the_fields_list(tmp_path: Path) -> None:
-    written = "{rule: code, from: gioi_tinh, list: hotich.gioiTinh, by: [name, code]}"
+    written = rule_of("nksGioiTinh")
     assert written in CONTRACT
     error = refused(tmp_path, "contracts/a/b.yaml", CONTRACT.replace(written, "{rule: constant, value: X}"))
     line = CONTRACT[: CONTRACT.index(written)].count("\n") + 1

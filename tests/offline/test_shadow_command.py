@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ContractError, LienthongError, SettingsError
-from tests.gates import CONTRACT, EXAMPLES, FORMAT, line_of, run, write
+from tests.gates import CONTRACT, EXAMPLES, FORMAT, line_of, rule_of, run, write
 
 ID = "hotich_qnam/khaisinh"
 SPELLING = ("nksHoTen: {rule: name", "nksHoTen: {rule: copy")
@@ -57,9 +57,9 @@ def test_fields_that_come_out_otherwise(tmp_path: Path) -> None:
     path = proposal(
         tmp_path,
         SPELLING,
-        ("      trangSo: {rule: copy, from: trang_so}\n", ""),
-        ("nksNoiSinh: {rule: copy, from: noi_sinh}", "nksNoiSinh: {rule: copy, from: que_quan}"),
-        ("nksQueQuan: {rule: copy, from: que_quan}", "nksQueQuan: {rule: copy, from: noi_sinh}"),
+        (f"      trangSo: {rule_of('trangSo')}\n", ""),
+        ("nksNoiSinh: {rule: copy, from: noi_sinh,", "nksNoiSinh: {rule: copy, from: que_quan,"),
+        ("nksQueQuan: {rule: copy, from: que_quan,", "nksQueQuan: {rule: copy, from: noi_sinh,"),
     )
     events = past(tmp_path, {}, {"ho_ten": "Người Thường", "trang_so": None}, {"que_quan": "Nơi Khác"})
     told = shadow(tmp_path, path, "--events", str(events), status=1)
@@ -83,7 +83,7 @@ def test_what_the_proposal_leaves_out_is_lost_whatever_the_changes_hold(tmp_path
     assert (told["left_out"], told["differences"]) == ({"hotich.khaisinh.v1": ["so_dinh_danh"]}, [])
     page = run(tmp_path, "shadow", ID, str(path), "--events", str(events)).stdout
     assert "LOSS so_dinh_danh: left out by the proposal" in page
-    kept = proposal(tmp_path, ("      trangSo: {rule: copy, from: trang_so}\n", ""))
+    kept = proposal(tmp_path, (f"      trangSo: {rule_of('trangSo')}\n", ""))
     assert shadow(tmp_path, kept, "--events", str(events), status=1)["left_out"] == {}, "a field's, and kept"
 
 
@@ -189,7 +189,7 @@ def test_people_read_it_and_see_no_value(tmp_path: Path) -> None:
     path = proposal(
         tmp_path,
         SPELLING,
-        ("trangSo: {rule: copy, from: trang_so}", ""),
+        (f"trangSo: {rule_of('trangSo')}", ""),
     )
     events = past(tmp_path, *[{}] * 7)
     result = run(tmp_path, "shadow", ID, str(path), "--events", str(events))
