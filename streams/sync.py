@@ -147,7 +147,7 @@ class SyncHop:
         metrics.applied.labels(name).inc(applied.applied)
         metrics.stale.labels(name).inc(applied.stale)
         metrics.duplicate.labels(name).inc(applied.duplicate)
-        for reject in applied.rejected:
+        for reject in (*prepared.prepared.rejects, *applied.rejected):
             whose = self._whose((reject.system, reject.dataset), name)
             metrics.rejected.labels(*whose, reject.rule).inc()
         now = time.time()

@@ -84,6 +84,7 @@ def test_what_an_older_worker_could_not_read_is_sent_again_once_a_newer_one_clai
     sent = [one for topic, one in lab.publisher.sent if topic == national.topic]
     sync(older, [Event(at, one.key, one.value, one.headers) for at, one in enumerate(sent)], generation=1)
     assert [row.reject.rule for row in lab.store.rejects("national")] == ["schema_unknown"] * 2
+    assert lab.metrics.rejected.labels(NOBODY, FORMAT, "schema_unknown")._value.get() == 2
     sync(older, [], generation=2)
     assert [row.asked for row in lab.store.rejects("national")] == [None, None]
     sync(lab.library.registry, [], generation=3)
