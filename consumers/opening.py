@@ -47,13 +47,11 @@ def store_url(url: str) -> sa.URL:
             raise _wrong(f"names a {backend} database")
         parsed = parsed.set(drivername=_DRIVERS[backend])
         _, options = parsed.get_dialect()().create_connect_args(parsed)
-    except (sa.exc.ArgumentError, ValueError):  # ValueError: a number that is none
+    except (sa.exc.ArgumentError, TypeError, ValueError):  # the latter: numbers that are none
         # Without its text: a mistyped URL may still hold a password.
         raise _wrong("is not an SQLAlchemy URL") from None
     if parsed.port is not None and not 0 < parsed.port < 65_536:
         raise _wrong("names a port that is not from 1 to 65535")
-    if parsed.host and not is_host(parsed.host):
-        raise _wrong("names no host")
     if backend == "postgresql":
         _check_options(options)
     elif not parsed.database or parsed.database == ":memory:":
@@ -67,8 +65,11 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
     try:
         make_conninfo(**options)
-    except ProgrammingError:
+    except (ProgrammingError, UnicodeError):
         raise _wrong("has an option that PostgreSQL does not know") from None
+    hosts = str(options.get("host", "")).split(",")
+    if not all(host.startswith("/") or is_host(host) for host in hosts if host):
+        raise _wrong("names no host")
 
 
 def _wrong(what: str) -> SettingsError:

@@ -85,8 +85,7 @@ def open_outboxes(path: str, open_outbox: OpenOutbox) -> dict[str, OutboxSight]:
     for name, url in read_outboxes(path).items():
         try:
             found[name] = open_outbox(url)
-        except SettingsError:  # tells of the setting of those who have one database
-            raise SettingsError(
-                f"LIENTHONG_OUTBOXES: {name} is in no database that can be captured", next_step=_EXAMPLE
-            ) from None
+        except SettingsError as problem:  # tells of the setting of those who have one database
+            told = problem.message.removeprefix("LIENTHONG_SOURCE").lstrip(": ")
+            raise SettingsError(f"LIENTHONG_OUTBOXES: {name}: {told}", next_step=_EXAMPLE) from None
     return found

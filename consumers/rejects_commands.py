@@ -9,6 +9,7 @@ import typer
 
 from consumers.commands import opened_store, reason_for, who
 from consumers.corrections import columns, content, corrected, masked
+from consumers.preparing import NOBODY
 from consumers.receipts import RejectRow
 from consumers.rejects_words import ACTIONS, COLUMNS, LABELS, SAID
 from consumers.repairs import Asked, Cause, RepairStore, Which
@@ -87,7 +88,7 @@ def _every(opened: RepairStore, which: Which) -> list[tuple[RejectRow, int]]:
 
 def _must_be_known(settings: StoreSettings, system: str | None, dataset: str | None) -> None:
     """A misspelt name is no sign that all is well: ``SettingsError`` if no contract has it."""
-    if system is not None:
+    if system not in (None, NOBODY):
         contracts_of(load_library(settings.contract_folders), system, dataset)
 
 

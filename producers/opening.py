@@ -67,7 +67,7 @@ def _url(source: str) -> URL:
         parsed = make_url(source)
         if parsed.get_backend_name() == "sqlite":
             parsed.get_dialect()().create_connect_args(parsed)  # refuses a host, and numbers that are none
-    except (ArgumentError, ValueError):  # ValueError: a number that is none
+    except (ArgumentError, TypeError, ValueError):  # the latter: numbers that are none
         raise _wrong("is not an address of a database") from None  # the text may hold a password
     if parsed.port is not None and not 0 < parsed.port < 65_536:
         raise _wrong("names a port that is not from 1 to 65535")
@@ -83,9 +83,12 @@ def _check_options(url: URL) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
-    except ProgrammingError:
+        options = conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    except (ProgrammingError, UnicodeError):
         raise _wrong("has an option that PostgreSQL does not know") from None
+    hosts = str(options.get("host", "")).split(",")
+    if not all(host.startswith("/") or is_host(host) for host in hosts if host):
+        raise _wrong("names no host")
 
 
 def _wrong(what: str) -> SettingsError:

@@ -99,12 +99,15 @@ class AnswersPublisher:
         return self._store.publish_rejects(self._systems, AT_ONCE, self._send_rejects)
 
     def _warn(self) -> None:
-        """Tell once, at the start, whose answers wait for a worker with another library."""
+        """Tell once, at the start, that answers wait for a worker with another library.
+
+        Not whose: the name may be what a stranger wrote into a record.
+        """
         if self._looked:
             return
         if unknown := self._store.unpublished() - self._systems:
             logger.warning(
-                "answers of systems without a contract here wait in the store", systems=sorted(unknown)
+                "answers of systems without a contract here wait in the store", systems=len(unknown)
             )
         self._looked = True
 

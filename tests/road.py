@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -173,12 +174,15 @@ class Road:
         return untold + sum(end - (ledger.get(where) or 0) for where, end in ends.items())
 
     def metrics(self, name: str) -> str:
-        """A worker's metrics page; its address is read from its log."""
+        """A worker's metrics page; its address is read from its log. Empty while nobody serves it."""
         found = re.findall(r"http://127\.0\.0\.1:\d+/metrics", self.log(name))
         if not found:
             return ""
-        with urllib.request.urlopen(found[-1], timeout=PATIENCE_SECONDS) as answer:
-            return str(answer.read().decode())
+        try:
+            with urllib.request.urlopen(found[-1], timeout=PATIENCE_SECONDS) as answer:
+                return str(answer.read().decode())
+        except urllib.error.URLError:  # of a process that ended; the log goes on with the next one's
+            return ""
 
 
 def end_offsets(broker: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:

@@ -42,7 +42,7 @@ def main() -> int:
         pictures.show_checks(console, checks)
         console.print(f"\n  {time.monotonic() - begun:.0f} s in all; logs in {shown(stage.logs)}")
     passed = sum(check.passed for check in checks)
-    with _noted("could not end everything", troubles):
+    with _noted("could not end everything (python -m deploy.demo --stop does)", troubles):
         _leave(console, stage, keep=options.keep, keep_files=passed < len(checks) or bool(troubles))
     failed = len(checks) - passed + len(troubles)
     print(f"demo: {passed} checks passed, {failed} failed", flush=True)
@@ -57,7 +57,7 @@ def _noted(what: str, troubles: list[BaseException]) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as trouble:
         troubles.append(trouble)
         print(f"  {what}: {type(trouble).__name__}: {trouble}", file=sys.stderr)
-        if not isinstance(trouble, (LienthongError, OSError, KeyboardInterrupt)):
+        if not isinstance(trouble, (DemoError, LienthongError, OSError, KeyboardInterrupt)):
             traceback.print_exc()  # nobody foresaw it
 
 

@@ -19,8 +19,8 @@ class Label:
 
 
 LABELS: Mapping[str, Label] = {
-    "system": Label("a provincial system, as its contracts name it; `national`: of no contract", 141),
-    "dataset": Label("a dataset of the system; most have one; of `national`, the format", 1),
+    "system": Label("a provincial system, as its contracts name it; on top `national`: of no contract", 141),
+    "dataset": Label("a dataset of the system; most have one; of `national`, each format", 1),
     "format": Label("full id of a national format; most datasets feed one", 1),
     "hop": Label("`translate` or `sync`", 2),
     "topic": Label("a Kafka topic of the contract library", 282),

@@ -345,6 +345,7 @@ def test_what_is_deleted_before_a_running_worker_read_it_is_told_and_not_skipped
     admin = KafkaAdminClient(bootstrap_servers=one.broker, **PATIENTLY)
     worker.send_signal(signal.SIGSTOP)
     events.write_all(rows[:1])  # for the fetch that may be under way
+    wait_for("that fetch is answered", lambda: end_offsets(one.broker, [PROVINCE])[victim] == 2)
     events.write_all(rows[:1] * 4)
     admin.delete_records({TopicPartition(*victim): 4})
     admin.close()

@@ -124,6 +124,7 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("nguoi:mat-khau@127.0.0.1:-1/ht", "names a port that is not from 1 to 65535"),
         ("nguoi:mat-khau@127.0.0.1:65536/ht", "names a port that is not from 1 to 65535"),
         ("nguoi:mat-khau@ht..vn/ht", "names no host"),
+        ("nguoi:mat-khau@/ht?host=ht..vn", "names no host"),
         ("nguoi:mat-khau@127.0.0.1/ht?khong_co=1", "has an option that PostgreSQL does not know"),
         ("nguoi:mat-khau@127.0.0.1:chín/ht", "is not an address of a database"),
     ],

@@ -116,7 +116,10 @@ def test_what_cannot_be_ended_is_told_before_the_last_line(
     assert play(Played([GOOD], cannot_end=trouble)) == 1
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "demo: 1 checks passed, 1 failed"
-    assert f"could not end everything: {type(trouble).__name__}: {trouble}" in said.err
+    told = (
+        f"could not end everything (python -m deploy.demo --stop does): {type(trouble).__name__}: {trouble}"
+    )
+    assert told in said.err
     assert ("Traceback" in said.err) == (not foreseen)
 
 

@@ -19,6 +19,8 @@ from schemas.errors import LienthongError, SettingsError
         "postgresql+psycopg://user:mat-khau@host:-1/db",
         "postgresql+psycopg://user:mat-khau@ho st/db",
         "postgresql+psycopg://user:mat-khau@kafka..vn/db",
+        "postgresql+psycopg://user:mat-khau@/db?host=kafka..vn",
+        "sqlite:////national.db?timeout=1&timeout=2",
         "postgresql+psycopg://user:mat-khau@host/db?khong_co=1",
         "postgresql+psycopg://user:mat-khau@host/db?port=mat-khau",
         "sqlite://user:mat-khau@host/national.db",
