@@ -59,7 +59,7 @@ test: check ## check, then the offline tests, then integration and acceptance on
 	$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/acceptance tests/integration
 
 .PHONY: test-more
-test-more: $(STAMP) ## a first start with nothing kept, a long crash campaign, fifteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
+test-more: $(STAMP) ## a first start with nothing kept, the demo, a long crash campaign, fifteen planted faults, a real MariaDB and Prometheus (by apt-get) and Apicurio Registry (158 MB)
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/more
 
 .PHONY: campaign
