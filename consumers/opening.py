@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from consumers.audit_key import AuditKey
 from consumers.proofs import ProofStore
-from schemas.brokers import is_host
+from schemas.brokers import no_server
 from schemas.errors import SettingsError
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
@@ -50,8 +50,8 @@ def store_url(url: str) -> sa.URL:
     except (sa.exc.ArgumentError, TypeError, ValueError):  # the latter: numbers that are none
         # Without its text: a mistyped URL may still hold a password.
         raise _wrong("is not an SQLAlchemy URL") from None
-    if parsed.port is not None and not 0 < parsed.port < 65_536:
-        raise _wrong("names a port that is not from 1 to 65535")
+    if problem := no_server(str(options.get("host", "")), parsed.port):
+        raise _wrong(problem)
     if backend == "postgresql":
         _check_options(options)
     elif not parsed.database or parsed.database == ":memory:":
@@ -67,9 +67,6 @@ def _check_options(options: Mapping[str, Any]) -> None:
         make_conninfo(**options)
     except (ProgrammingError, UnicodeError):
         raise _wrong("has an option that PostgreSQL does not know") from None
-    hosts = str(options.get("host", "")).split(",")
-    if not all(host.startswith("/") or is_host(host) for host in hosts if host):
-        raise _wrong("names no host")
 
 
 def _wrong(what: str) -> SettingsError:

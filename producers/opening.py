@@ -9,7 +9,7 @@ from producers.rows import Rows
 from producers.sqlite import SqliteOutbox
 from producers.sqlite_rows import SqliteRows
 from producers.sqlite_site import SqliteSite
-from schemas.brokers import is_host
+from schemas.brokers import no_server
 from schemas.errors import SettingsError
 
 _NEXT_STEP = "write postgresql+psycopg://user@host:5432/database or sqlite:////folder/file.db"
@@ -69,10 +69,9 @@ def _url(source: str) -> URL:
             parsed.get_dialect()().create_connect_args(parsed)  # refuses a host, and numbers that are none
     except (ArgumentError, TypeError, ValueError):  # the latter: numbers that are none
         raise _wrong("is not an address of a database") from None  # the text may hold a password
-    if parsed.port is not None and not 0 < parsed.port < 65_536:
-        raise _wrong("names a port that is not from 1 to 65535")
-    if parsed.host and not is_host(parsed.host):
-        raise _wrong("names no host")
+    hosts = (parsed.host or "", *parsed.normalized_query.get("host", ()))
+    if problem := no_server(",".join(hosts), parsed.port):
+        raise _wrong(problem)
     if parsed.get_backend_name() == "postgresql":
         _check_options(parsed)
     return parsed
@@ -83,12 +82,9 @@ def _check_options(url: URL) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        options = conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
+        conninfo_to_dict(url.set(drivername="postgresql").render_as_string(hide_password=False))
     except (ProgrammingError, UnicodeError):
         raise _wrong("has an option that PostgreSQL does not know") from None
-    hosts = str(options.get("host", "")).split(",")
-    if not all(host.startswith("/") or is_host(host) for host in hosts if host):
-        raise _wrong("names no host")
 
 
 def _wrong(what: str) -> SettingsError:
