@@ -15,6 +15,8 @@ from producers.postgres_session import Session
 from producers.sql import OUTBOX
 
 _EVERY_SECONDS = 1.0
+#: Before it gave an id, the sequence's ``last_value`` is the one that it will give first.
+_NEWEST = f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {OUTBOX}_id_seq"  # noqa: S608
 
 
 class Floor:
@@ -55,6 +57,6 @@ class Floor:
             self._settled, self._candidate = newest, None
         if self._moved:
             # In this order: whoever took an id up to this one has a lower transaction id than we take now.
-            newest = self._session.rows(f"SELECT last_value FROM {OUTBOX}_id_seq")[0][0]  # noqa: S608
+            newest = self._session.rows(_NEWEST)[0][0]
             self._candidate = (newest, self._session.rows("SELECT txid_current()")[0][0])
             self._moved = False

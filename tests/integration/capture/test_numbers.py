@@ -79,6 +79,12 @@ class TestWhereToLook:
         assert isinstance(lab.outbox, PostgresOutbox)
         return lab.outbox._floor.below([SOHO.dataset])
 
+    def settled(self, lab: CaptureLab) -> bool:
+        """Whether what was looked for first is settled."""
+        assert isinstance(lab.outbox, PostgresOutbox)
+        self.floor(lab)
+        return not lab.outbox._floor._moved and lab.outbox._floor._candidate is None
+
     def rises_to(self, lab: CaptureLab, id_: int) -> None:
         """It does when the server runs nothing older; now and then that is the server's own housekeeping."""
         wait_for(f"a floor of {id_}", lambda: not lab.number() and self.floor(lab) == id_, every=0.02)
@@ -95,6 +101,13 @@ class TestWhereToLook:
         wait_for("a floor", risen)
         assert self.floor(lab) <= max(numbered), "not above what has no number yet"
         self.rises_to(lab, 100)
+
+    def test_the_first_row_of_all_is_found_after_a_quiet_time(self, lab: CaptureLab) -> None:
+        """A sequence that gave no id yet names the first one as its last."""
+        wait_for("a settled id", lambda: not lab.number() and self.settled(lab), every=0.02)
+        assert not lab.number()
+        lab.insert(1)
+        assert [row.key for row in lab.number()] == ["1"]
 
     def test_a_row_that_commits_late_is_found(self, lab: CaptureLab) -> None:
         slow = lab.another_hand()
