@@ -95,6 +95,7 @@ clean: ## stop the local stack, then remove its data and all build products (.ve
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: lock
-lock: $(STAMP) ## refresh requirements.lock, within the bounds of pyproject.toml, and the hashes of Kafka's jars
+lock: $(STAMP) ## refresh requirements.lock, within the bounds of pyproject.toml, and the hashes of the jars
 	@.ci/make-lock $(VENV)
 	@$(PYTHON) -m deploy.local.jars
+	@$(PYTHON) -m tests.benchmarks.debezium

@@ -174,14 +174,14 @@ def _progress(
     return track
 
 
-def relock(path: Path = LOCK) -> int:
-    """Resolve ``WANTED`` with all it needs, fetch it, write the lock. Returns the number of jars."""
+def relock(path: Path = LOCK, wanted: str = WANTED) -> int:
+    """Resolve ``wanted`` with all it needs, fetch it, write the lock. Returns the number of jars."""
     lines = []
-    for artifact in jgo.resolve(WANTED):
+    for artifact in jgo.resolve(wanted):
         with artifact.resolve().open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         lines.append(f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {digest}\n")
-    header = f"# The jars of {WANTED}, in class path order.\n# Made by `make lock`; do not edit.\n"
+    header = f"# The jars of {wanted}, in class path order.\n# Made by `make lock`; do not edit.\n"
     path.write_text(header + "".join(lines))
     return len(lines)
 

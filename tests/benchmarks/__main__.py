@@ -22,6 +22,7 @@ from rich.table import Table
 
 from tests.benchmarks import parts, rejects
 from tests.benchmarks.audit import audit_share
+from tests.benchmarks.latency import end_to_end, of_the_peer
 from tests.benchmarks.measure import Measure
 from tests.benchmarks.province import contracts, trickle
 from tests.benchmarks.reconcile import reconcile
@@ -32,6 +33,8 @@ talk = Console(stderr=True)
 PARTS = {
     **parts.PARTS,
     **rejects.PARTS,
+    "e2e": end_to_end,
+    "e2e_peer": of_the_peer,
     "contracts": contracts,
     "trickle": trickle,
     "reconcile": reconcile,

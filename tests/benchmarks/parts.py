@@ -5,8 +5,6 @@ import contextlib
 import random
 import re
 import signal
-import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +15,9 @@ from typing import Any, TypeVar
 import polars as pl
 import psutil
 import psycopg
-from sqlalchemy import text
 
 from deploy.demo.agency import TABLE, create_table
-from deploy.demo.births import new_births, outcome, render
-from deploy.demo.national import Live
+from deploy.demo.births import new_births, render
 from deploy.demo.render import LegacyRow
 from deploy.local.kafka import KafkaNode
 from deploy.local.postgres import PostgresNode, libpq_url
@@ -38,8 +34,6 @@ from tests.road import Road, road, wait_for
 Node = TypeVar("Node", KafkaNode, PostgresNode)
 
 TRANSLATE_AIM = 30_000
-E2E_RATE, E2E_SECONDS = 500, 30
-E2E_WARM_SECONDS = 30  # before, at the same rate: the broker's JVM still compiles itself, texts are new
 MEMORY_CHANGES = 1_000_000
 SYNC_ROWS = 240_000
 TRANSLATE_CHANGES = 150_000
@@ -197,9 +191,6 @@ def translate(context: Context) -> list[Measure]:
     return [against("translate_25_60", rate, "changes/s", TRANSLATE_AIM, conditions + "; ceiling: the aim")]
 
 
-# --- end to end --------------------------------------------------------------------------------------
-
-
 @contextlib.contextmanager
 def whole_road(context: Context, name: str, *, apart: bool = False) -> Iterator[tuple[Road, str]]:
     """An agency database under capture, one worker, or one for each hop; and the agency's libpq address."""
@@ -218,105 +209,11 @@ def whole_road(context: Context, name: str, *, apart: bool = False) -> Iterator[
         yield one, libpq
 
 
-def end_to_end(context: Context) -> list[Measure]:
-    """Clerks insert 500 births a second, one transaction each; when does each become visible nationally?
-
-    From the return of the clerk's commit to the first look that sees the national row (a look each 5 ms).
-    Agency and store are one PostgreSQL, Kafka one node, both beside the workers and the clerk on this
-    machine, with one clock: an agency has a network more and neighbours less. Days of registration are
-    spread over years, as at no real desk, so translate finds fewer texts that came before. One clerk's
-    session may not reach the rate beside other work, so what it reached is told.
-    """
-    measures = []
-    for apart, names, workers in (
-        (False, "e2e_500", "one worker"),
-        (True, "e2e_500_apart", "one worker a hop"),
-    ):
-        delays, rate = _delays(context, names, apart)
-        cuts = statistics.quantiles(delays, n=100)
-        what = f"{rate:.0f} of {E2E_RATE}/s for {len(delays) / rate:.0f} s"
-        what += f" after {E2E_WARM_SECONDS} s of the same, one transaction a birth, {workers}"
-        what += "; ceiling: the aim"
-        measures += [
-            against(f"{names}_p50_ms", cuts[49], "ms", 50, f"{what} (peer as it comes 390, tuned 20)"),
-            against(f"{names}_p99_ms", cuts[98], "ms", 250, f"{what} (peer as it comes 965, tuned 250)"),
-        ]
-    return measures
-
-
-def _delays(context: Context, name: str, apart: bool) -> tuple[list[float], float]:
-    """Milliseconds from each commit until it was seen, and how many commits a second there were."""
-    rng = random.Random(11)
-    people = new_births(E2E_RATE * (E2E_WARM_SECONDS + E2E_SECONDS) + 500, 11)
-    rows = [render(birth, rng) for birth in people if isinstance(outcome(birth), Live)]
-    with whole_road(context, name, apart=apart) as (one, libpq):
-        clerk = psycopg.connect(libpq, autocommit=True)
-        insert(clerk, rows[:200])
-        arrived = "SELECT count(*) FROM hotich_khaisinh_v1"
-        wait_for("the road is warm", lambda: one.one(arrived) >= 200)
-        watcher = _Watcher(one)
-        watcher.start()
-        committed: dict[str, float] = {}
-        begin = measured = time.monotonic()
-        warm = E2E_RATE * E2E_WARM_SECONDS
-        for number, row in enumerate(rows[200:]):
-            pause = begin + number / E2E_RATE - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            insert(clerk, [row])
-            if number == warm:
-                measured = time.monotonic()
-            if number >= warm:
-                committed[str(row["id"])] = time.monotonic()
-        rate = len(committed) / (time.monotonic() - measured)
-        watcher.finish(len(rows))
-        clerk.close()
-    delays = [(watcher.seen[key] - at) * 1000 for key, at in committed.items() if key in watcher.seen]
-    if len(delays) < len(committed):
-        raise AssertionError(f"{len(committed) - len(delays)} births never became visible")
-    return delays, rate
-
-
 def insert(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> None:
+    """As the agency's clerks do, a statement a row."""
     for row in rows:
         names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
         clerk.execute(f"INSERT INTO {TABLE} ({names}) VALUES ({marks})".encode(), list(row.values()))
-
-
-class _Watcher(threading.Thread):
-    """Looks every 5 ms which national rows have become visible.
-
-    By an index and in one text: reading the rows of seconds 200 times a second took a core from the road.
-    """
-
-    def __init__(self, one: Road) -> None:
-        super().__init__(daemon=True)
-        self._one = one
-        self._enough = threading.Event()
-        self.seen: dict[str, float] = {}
-
-    def run(self) -> None:
-        table = "hotich_khaisinh_v1"
-        query = text(
-            f"SELECT string_agg(lt_source_key, ' ') FROM {table}"
-            " WHERE lt_applied_at > now() - interval '1 second'"
-        )
-        with self._one.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text(f"CREATE INDEX ON {table} (lt_applied_at)"))
-            while not self._enough.is_set():
-                keys = connection.execute(query).scalar_one() or ""
-                now = time.monotonic()
-                for key in keys.split():
-                    self.seen.setdefault(key, now)
-                time.sleep(0.005)
-
-    def finish(self, rows: int) -> None:
-        """Wait until all rows are there, then stop looking."""
-        count = "SELECT count(*) FROM hotich_khaisinh_v1"
-        wait_for("all births", lambda: self._one.one(count) >= rows)
-        time.sleep(0.1)
-        self._enough.set()
-        self.join()
 
 
 # --- recovery and memory -----------------------------------------------------------------------------
@@ -388,7 +285,6 @@ PARTS: dict[str, Callable[[Context], list[Measure]]] = {
     "store": store,
     "sync": sync,
     "translate": translate,
-    "e2e": end_to_end,
     "recovery": recovery,
     "memory": memory,
 }
