@@ -162,7 +162,8 @@ def _print(shadow: Shadow, proposal: Path) -> None:
         found = f"{one.changes} (at {', '.join(one.places)}{more})"
         typer.echo(f"  {mark}{name}{_KINDS[one.kind]}{why}: {found}")
     unreadable = "".join(f"; {count} not read ({rule})" for rule, count in shadow.unreadable.items())
-    typer.echo(f"{shadow.same} of {shadow.changes} changes come out the same{unreadable}", err=True)
+    refused = f", {shadow.refused} of them refused by both" if shadow.refused else ""
+    typer.echo(f"{shadow.same} of {shadow.changes} changes come out the same{refused}{unreadable}", err=True)
 
 
 _KINDS = {

@@ -62,6 +62,7 @@ class Shadow:
     proposed: int
     changes: int  #: how many were translated
     same: int  #: how many of them came out the same
+    refused: int  #: how many of those were refused by both, for the same reason
     #: By rule, how many could not be read, and so were not translated.
     unreadable: Mapping[str, int]
     stopped: Sequence[str]  #: formats that only the present contract feeds
@@ -106,6 +107,7 @@ class SideBySide:
         self._counts: dict[tuple[str, str, str, str], _Count] = {}
         self._changes = 0
         self._different = 0
+        self._refused = 0
         self._unreadable: dict[str, int] = {}
 
     def _changed_rules(self, full_id: str) -> Mapping[str, str]:
@@ -140,6 +142,8 @@ class SideBySide:
             different.update(rows)
         self._changes += len(events)
         self._different += len(different)
+        reject = ["__row", "field", "rule"]
+        self._refused += len(before.rejects.join(after.rejects, on=reject, how="semi", nulls_equal=True))
 
     def result(self) -> Shadow:
         """What was found so far; what weighs most comes first, and of that what is most frequent."""
@@ -163,6 +167,7 @@ class SideBySide:
             proposed=proposed.version,
             changes=self._changes,
             same=self._changes - self._different,
+            refused=self._refused,
             unreadable=self._unreadable,
             stopped=sorted(self._fed[0] - self._fed[1]),
             added=sorted(self._fed[1] - self._fed[0]),

@@ -129,7 +129,7 @@ def test_changes_that_only_one_refuses(tmp_path: Path) -> None:
         ("loaiDangKy", "accepted"): (1, ["line 2"], "code_unknown"),
         ("nksNgaySinh", "refused"): (1, ["line 5"], "date_precision"),
     }
-    assert told["same"] == 3
+    assert (told["same"], told["refused"]) == (3, 2)
 
 
 def test_records_that_one_deletes_and_keys_that_move(tmp_path: Path) -> None:
@@ -198,6 +198,17 @@ def test_people_read_it_and_see_no_value(tmp_path: Path) -> None:
     assert "line 5, …)\n  nksHoTen: is spelt otherwise (name -> copy): 7" in result.stdout
     assert "0 of 7 changes come out the same" in result.stderr
     assert "BÍ MẬT" not in result.output.upper()
+
+
+def test_what_both_refuse_is_no_proof_and_is_told(tmp_path: Path) -> None:
+    """Changes of another dataset, say: they come out the same, for nothing is made of them."""
+    other = json.dumps({"op": "c", "before": None, "after": {"id": 7, "so_chung_thuc": "1"}})
+    events = write(tmp_path, "events.jsonl", f"{other}\n{past(tmp_path, {}).read_text()}{other}\n")
+    words = (str(proposal(tmp_path)), "--events", str(events))
+    told = shadow(tmp_path, Path(words[0]), *words[1:], status=0)
+    assert (told["changes"], told["same"], told["refused"]) == (3, 3, 2)
+    said = run(tmp_path, "shadow", ID, *words).stderr
+    assert "3 of 3 changes come out the same, 2 of them refused by both\n" in said
 
 
 @pytest.mark.parametrize(
