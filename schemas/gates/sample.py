@@ -16,6 +16,8 @@ from schemas.errors import ContractError
 from schemas.formats import FormatField, NationalFormat
 from schemas.gates.impact import names_of_codes
 
+_LINES = "one JSON object a line, as lienthong consume prints them"
+
 #: So many places are told for each reason.
 _PLACES = 5
 
@@ -174,19 +176,21 @@ def read_sample(path: Path, national: NationalFormat) -> Iterator[Stored]:
         )
 
 
-def json_object(path: Path, number: int, line: str) -> dict[str, Any]:
+def json_object(path: Path, number: int, line: str, next_step: str = _LINES) -> dict[str, Any]:
     """One line of a file of JSON lines. Raises ``ContractError``, which shows nothing of the line."""
     try:
         said = json.loads(line)
+        if "\\u" in line:  # half a character is JSON, and no text
+            json.dumps(said, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise ContractError(f"{path}:{number}: not JSON: {error.msg}", next_step=_LINES) from None
+        raise ContractError(f"{path}:{number}: not JSON: {error.msg}", next_step=next_step) from None
+    except UnicodeEncodeError:
+        text = f"{path}:{number}: an escape (\\u…) stands for half a character"
+        raise ContractError(text, next_step="write both halves, or the character itself") from None
     except RecursionError:
-        raise ContractError(f"{path}:{number}: nested too deep", next_step=_LINES) from None
+        raise ContractError(f"{path}:{number}: nested too deep", next_step=next_step) from None
     except ValueError:  # of more digits than Python takes
-        raise ContractError(f"{path}:{number}: a number of too many digits", next_step=_LINES) from None
+        raise ContractError(f"{path}:{number}: a number of too many digits", next_step=next_step) from None
     if not isinstance(said, dict):
-        raise ContractError(f"{path}:{number}: not a JSON object", next_step=_LINES)
+        raise ContractError(f"{path}:{number}: not a JSON object", next_step=next_step)
     return said
-
-
-_LINES = "one JSON object a line, as lienthong consume prints them"

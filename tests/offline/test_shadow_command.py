@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.errors import ContractError, LienthongError, SettingsError
+from schemas.errors import ContractError, SettingsError
 from tests.gates import CONTRACT, EXAMPLES, FORMAT, line_of, rule_of, run, write
 
 ID = "hotich_qnam/khaisinh"
@@ -215,6 +215,9 @@ def test_what_both_refuse_is_no_proof_and_is_told(tmp_path: Path) -> None:
     ("line", "said"),
     [
         ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"op": "c", "after": {"foo": "bí mật"}}', "no column of the dataset is in it"),
+        ('{"op": "c", "after": {"ho_ten": "bí mật \\ud800"}}', "an escape (\\u…) stands for half"),
         ('{"after": {}}', "not a change event"),
         ('{"op": "c", "after": 1}', "not a change event"),
         ('{"op": "c", "after": {"id": "bí mật"}}', "column id is not of type long"),
@@ -227,6 +230,7 @@ def test_events_that_cannot_be_read(line: str, said: str, tmp_path: Path) -> Non
     assert isinstance(error, ContractError)
     assert error.message.startswith(f"{events}:3: {said}")
     assert "bí mật" not in error.message
+    assert "lienthong consume" not in error.next_step, "that prints national records, and no events"
 
 
 def test_a_proposal_that_does_not_hold_is_told_with_its_line(tmp_path: Path) -> None:
@@ -250,8 +254,8 @@ def test_what_to_compare_is_asked_for_once(tmp_path: Path) -> None:
     assert isinstance(unknown, SettingsError)
     assert unknown.next_step.startswith("did you mean hotich_qnam/khaisinh?")
     nothing = run(tmp_path, "shadow", ID, path, "--events", empty).exception
-    assert isinstance(nothing, LienthongError)
-    assert "no change of hotich_qnam/khaisinh could be compared" in nothing.message
+    assert isinstance(nothing, ContractError)
+    assert nothing.message == f"{empty}:1: no event is in the file"
     unset = run(tmp_path, "shadow", ID, path).exception
     assert isinstance(unset, SettingsError)
     assert "LIENTHONG_BROKER is not set" in unset.message
