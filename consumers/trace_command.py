@@ -1,5 +1,6 @@
 """``lienthong trace``: every hop of one record."""
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -13,9 +14,9 @@ from consumers.opening import open_store
 from consumers.settings import StoreSettings
 from consumers.topic_search import TopicSearch
 from consumers.tracing import HOPS, Captured, Sources, Trace, trace
-from schemas.errors import LienthongError
+from schemas.errors import LienthongError, SettingsError
 from schemas.library import Library, contracts_of, load_library
-from schemas.printing import print_json, print_table
+from schemas.printing import Tongue, print_json, print_table
 from schemas.settings import LibrarySettings, load_settings
 
 OutboxReader = Callable[[str, str, str, int], Sequence[Captured]]
@@ -60,8 +61,9 @@ _WORDS = {
             "no_topic": "không có topic",
             "no_national_key": "chưa biết khóa quốc gia",
         },
+        "partly": r"chỉ xem từ offset \1 trở đi",
         "never": "chưa nơi nào thấy bản ghi này",
-        "unsure": "những nơi trả lời được chưa thấy bản ghi này",
+        "unsure": "những nơi đã xem chưa thấy bản ghi này",
     },
     "en": {
         "columns": ("hop", "number", "at", "what", "detail", "where"),
@@ -98,8 +100,9 @@ _WORDS = {
             "no_topic": "no such topic",
             "no_national_key": "its national key is not known yet",
         },
+        "partly": r"looked through only from offset \1 on",
         "never": "nobody has ever seen this record",
-        "unsure": "whoever answers has not seen this record",
+        "unsure": "none of the places looked through has this record",
     },
 }  # fmt: skip
 
@@ -125,6 +128,7 @@ def trace_command(outbox: OutboxReader) -> Callable[..., None]:
             int, typer.Option(min=1, help="How many records at the end of a partition are looked through.")
         ] = LAST,
         as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each dataset.")] = False,
+        lang: Tongue = None,
     ) -> None:
         """Follow one record: outbox, topics, contract, rejects, national row, receipts, audit chain.
 
@@ -132,6 +136,12 @@ def trace_command(outbox: OutboxReader) -> Callable[..., None]:
         its own hop only. Tells numbers, places and times, no value of the record. Exit status 1: never seen.
         """
         settings = load_settings(_TraceSettings)
+        if not (settings.source or settings.broker or settings.store):
+            raise SettingsError(
+                "nowhere to look: none of LIENTHONG_SOURCE, LIENTHONG_BROKER, LIENTHONG_STORE is set",
+                next_step="export at least one of them; deploy/env.example tells",
+            )
+        language = lang or settings.language
         library = load_library(settings.contract_folders)
         contracts = contracts_of(library, system, dataset)
         with ExitStack() as stack:
@@ -140,10 +150,10 @@ def trace_command(outbox: OutboxReader) -> Callable[..., None]:
         if as_json:
             print_json([_as_json(one) for one in found])
         else:
-            _tell([one for one in found if one.known] or found[:1], settings.language)
+            _tell([one for one in found if one.known] or found[:1], language)
         if not any(one.known for one in found):
-            words = _WORDS[settings.language]
-            typer.echo(str(words["unsure" if any(one.away for one in found) else "never"]), err=True)
+            sure = all(one.thorough for one in found)
+            _say(str(_WORDS[language]["never" if sure else "unsure"]))
             raise typer.Exit(1)
 
     return command
@@ -200,4 +210,5 @@ def _tell(found: Sequence[Trace], language: str) -> None:
             if hop in one.away:
                 _say(f"{words['hops'][hop]}: {words['away']}: {one.away[hop]}")
             elif hop in one.notes:
-                _say(f"{words['hops'][hop]}: {words['notes'].get(one.notes[hop], one.notes[hop])}")
+                note = re.sub("from offset ([0-9]+) on", words["partly"], one.notes[hop])
+                _say(f"{words['hops'][hop]}: {words['notes'].get(note, note)}")

@@ -77,6 +77,12 @@ class Trace:
         """Whether anybody ever saw the record."""
         return bool(self.steps)
 
+    @property
+    def thorough(self) -> bool:
+        """Whether every place was looked through; what the audit chain has, the store has too."""
+        told = {note for hop, note in self.notes.items() if hop != "audit"}
+        return not self.away and told <= {"no_topic", "no_national_key"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:

@@ -4,12 +4,15 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from consumers.audit_key import load_key, make_key
 from consumers.opening import open_store
+from consumers.topic_search import Search
+from schemas.errors import SettingsError
 from streams.cli import app
 from tests.shipped import shipped
 from tests.store_lab import Change, Lab
@@ -88,12 +91,36 @@ def test_people_get_a_table_and_hear_what_is_away() -> None:
 def test_a_key_nobody_ever_saw_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     found = run("hotich_qnam", "nobody")
     assert found.exit_code == 1
-    assert "whoever answers has not seen this record" in found.stderr
+    assert "none of the places looked through has this record" in found.stderr
     monkeypatch.delenv("LIENTHONG_BROKER")
     found = run("hotich_qnam", "nobody", "--dataset", "khaisinh")
     assert found.exit_code == 1
-    assert "nobody has ever seen this record" in found.stderr
+    assert "none of the places looked through has this record" in found.stderr
     assert "province topic: not set up here" in found.stderr
+
+
+@pytest.mark.parametrize(("start", "said"), [(0, "nobody has ever seen"), (9, "none of the places")])
+def test_never_is_said_only_where_all_was_looked_through(
+    start: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = Search(topic="t", partition=0, begin=0, start=start, stop=10, records=())
+    search = SimpleNamespace(find=lambda *where, since: searched, close=lambda: None)
+    monkeypatch.setattr("consumers.trace_command.TopicSearch", lambda *where, **how: search)
+    monkeypatch.setenv("LIENTHONG_AUDIT_KEY", "/nowhere/audit.key")
+    found = run("hotich_qnam", "nobody", "--dataset", "khaisinh")
+    assert found.exit_code == 1
+    assert f"{said} " in found.stderr
+    assert ("looked through only from offset 9 on" in found.stderr) == (start > 0)
+    found = run("hotich_qnam", "nobody", "--dataset", "khaisinh", "--lang", "vi")
+    assert ("topic tỉnh: chỉ xem từ offset 9 trở đi" in found.stderr) == (start > 0)
+
+
+def test_where_nothing_is_set_up_nobody_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOURCE", "BROKER", "STORE"):
+        monkeypatch.delenv(f"LIENTHONG_{name}")
+    error = run("hotich_qnam", KEY).exception
+    assert isinstance(error, SettingsError)
+    assert "nowhere to look" in error.message
 
 
 def test_an_agency_that_is_away_costs_its_own_hop_only(tmp_path: Path) -> None:
