@@ -104,8 +104,13 @@ class NationalConsumer:
         ``longest_work_seconds``: a caller that works longer on one batch loses its partitions.
         ``kafka_options``: passed to kafka-python, for TLS and SASL.
 
-        Raises ``SettingsError`` for an unknown format.
+        Raises ``SettingsError`` for an unknown format, and for a group without a name.
         """
+        if group is not None and not group.strip():
+            raise SettingsError(
+                "the consumer group has no name",
+                next_step="name it with --group, or leave --group out to look only",
+            )
         self._library = library if library is not None else load_library()
         self.format = find_format(self._library, topic)
         self._gate = NewestOnly(remember_keys)

@@ -11,6 +11,7 @@ from kafka import TopicPartition
 from kafka.errors import CommitFailedError, KafkaTimeoutError
 
 from consumers.national import NationalBatch, NationalConsumer
+from schemas.errors import SettingsError
 from tests.shipped import shipped
 
 TOPIC = "national.hotich.khaisinh.v1"
@@ -144,6 +145,13 @@ def test_a_batch_in_hand_when_the_consumer_was_left_is_not_said_to_be_committed(
         batch = next(loop(consumer))
     assert not batch.commit()
     assert client.stands == {}
+
+
+@pytest.mark.parametrize("group", ["", " "])
+def test_a_group_needs_a_name(group: str) -> None:
+    """An unset variable in ``--group "$GROUP"`` is no request to look only."""
+    with pytest.raises(SettingsError, match="the consumer group has no name"):
+        NationalConsumer(TOPIC, broker="nowhere:1", group=group, library=shipped())
 
 
 @pytest.mark.parametrize("trouble", [KafkaTimeoutError(), CommitFailedError()])
