@@ -240,21 +240,23 @@ def _entries(subject: str, before: int, schemas: Sequence[RegisteredSchema]) -> 
 
 def _send(method: str, url: str, data: bytes | None, headers: dict[str, str]) -> bytes:
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http or https, see __init__
-    place = urllib.parse.urlsplit(url).path
+    where = urllib.parse.urlsplit(url)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         told = error.read()
         if error.code == 404:
-            raise UnknownSchema(f"the registry has no {place}") from None
+            raise UnknownSchema(f"the registry has no {where.path}") from None
         raise LienthongError(
-            f"the registry refused {method} {place}: {error.code} {_message(told)}",
-            next_step="see the registry's log; it must let us write",
+            f"the registry refused {method} {where.path}: {error.code} {_message(told)}".rstrip(),
+            next_step=f"see the registry's log; it must let us {'read' if method == 'GET' else 'write'}",
         ) from None
     except (OSError, http.client.IncompleteRead) as error:  # URLError and time-outs
+        cause = getattr(error, "reason", error)  # which a URLError hides
+        why = getattr(cause, "strerror", None) or type(cause).__name__
         raise TryAgain(
-            f"the registry does not answer: {type(error).__name__}",
+            f"the registry at {where.netloc} does not answer: {why}",
             next_step="check --url, and that the registry runs",
         ) from None
     except (http.client.HTTPException, ValueError):  # no HTTP, or a path that none can ask for

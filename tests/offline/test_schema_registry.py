@@ -139,9 +139,11 @@ def test_an_address_that_is_none_or_where_nobody_answers(fake: Fake) -> None:
         assert not ConfluentRegistry(f"{fake.url}/elsewhere").subjects
     with pytest.raises(LienthongError, match="does not speak Confluent's API"):
         assert not ConfluentRegistry(f"{fake.url}/some where").subjects
-    fake.server_close()
-    with pytest.raises(TryAgain, match="does not answer"):
-        assert not ConfluentRegistry(fake.url).subjects
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(TryAgain, match=f"the registry at {place} does not answer: Connection refused"):
+            assert not ConfluentRegistry(f"http://{place}").subjects
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,22 @@ def test_something_else_that_answers_is_no_registry(told: bytes) -> None:
         finally:
             thread.join()
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(("refused", "must"), [("GET", "read"), ("PUT", "write")])
+def test_a_refusal_tells_what_the_registry_must_let_us_do(
+    refused: str, must: str, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fake.answer
+
+    def answer(method: str, path: str, body: Any) -> tuple[int, Any]:
+        return (403, {"message": "no"}) if method == refused else real(method, path, body)
+
+    monkeypatch.setattr(fake, "answer", answer)
+    error = CliRunner().invoke(app, ["registry", "push", "--url", fake.url]).exception
+    assert isinstance(error, LienthongError)
+    assert re.fullmatch(f"the registry refused {refused} /.*: 403 no", error.message)
+    assert error.next_step == f"see the registry's log; it must let us {must}"
 
 
 @pytest.mark.parametrize("answer", [7, None, {}, [7], [{"id": 1}]])
