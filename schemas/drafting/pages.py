@@ -9,6 +9,7 @@ from typing import Any
 from schemas.drafting.drafts import Draft, fits
 from schemas.drafting.phrases import Phrase, say
 from schemas.drafting.proposing import Proposal, TargetDraft, percent
+from schemas.printing import number
 from schemas.reasons import Language
 
 # One way only to read a text: with an optional space between words, time would double with every letter.
@@ -88,7 +89,8 @@ def quoted(text: str) -> str:
 
 
 def _head(draft: Draft, language: Language) -> Iterator[str]:
-    yield from _comment(say("head", table=draft.table.name, rows=f"{draft.table.sampled:,}"), language)
+    rows = number(draft.table.sampled, language)
+    yield from _comment(say("head", table=draft.table.name, rows=rows), language)
     for target in draft.targets if draft.proposal is None else ():
         national = target.national
         needed = sum(1 for one in national.fields if one.required)

@@ -234,6 +234,8 @@ def test_both_ends_of_a_big_table_are_sampled_and_wide_rows_end_the_sample(tmp_p
     table = read_table(address, "t")
     numbers = [int(value or 0) for value in table.by_name["i"].values]
     assert (table.sampled, min(numbers), max(numbers)) == (2000, 1, 5000)
+    for language, rows in {"vi": "đã xem 2.000 dòng", "en": "2,000 rows"}.items():
+        assert rows in run(tmp_path, "draft", address, "--table", "t", "--lang", language).stdout
     wide = read_table(address, "w")
     assert 60 < wide.sampled < 70
     assert {len(value or "") for value in wide.by_name["x"].values} == {500}
