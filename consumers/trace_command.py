@@ -29,7 +29,7 @@ _WORDS = {
     "vi": {
         "columns": ("chặng", "số", "lúc", "việc", "chi tiết", "nơi"),
         "hops": {
-            "outbox": "hộp thư đi",
+            "outbox": "hộp gửi",
             "province": "topic tỉnh",
             "translate": "chuyển đổi",
             "national": "topic quốc gia",

@@ -86,6 +86,8 @@ def test_people_get_a_table_and_hear_what_is_away() -> None:
     assert "national store\t9\t" in found.stdout
     assert "national topic: could not be looked at: no broker listens on 127.0.0.1:1" in found.stderr
     assert "4711" not in found.output, "the key is the operator's; it is not told again"
+    told = run("hotich_qnam", KEY, "--lang", "vi").stdout
+    assert "hộp gửi\t9\t" in told, "as lienthong status, the dashboards and the runbooks call the outbox"
 
 
 def test_a_key_nobody_ever_saw_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
