@@ -39,11 +39,12 @@ class Ranges:
             .to_frame()
             .filter(pl.col("piece") != "")
             .select(
-                pl.col("piece").str.extract(r"^(\d+)(?:-\d+)?$").cast(pl.Int64).alias("first"),
-                pl.col("piece").str.extract(r"(\d+)$").cast(pl.Int64).alias("last"),
+                # A producer may count from below zero: it is told so, and must stop nobody who reads it.
+                pl.col("piece").str.extract(r"^(-?\d+)(?:--?\d+)?$").cast(pl.Int64).alias("first"),
+                pl.col("piece").str.extract(r"(?:^|\d-)(-?\d+)$").cast(pl.Int64).alias("last"),
             )
         )
-        if parts["first"].null_count():
+        if parts["first"].null_count() or (parts["first"] > parts["last"]).any():
             raise ValueError("not a list of ranges like 812-815,817")
         return cls(tuple(_merge(parts)))
 
@@ -82,8 +83,8 @@ class Ranges:
 
     @property
     def highest(self) -> int:
-        """The highest number, 0 if there is none."""
-        return self.spans[-1][1] if self.spans else 0
+        """The highest number, 0 if there is none above it."""
+        return max(0, self.spans[-1][1]) if self.spans else 0
 
 
 def encode(numbers: Distinct) -> str:

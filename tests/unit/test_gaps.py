@@ -68,6 +68,16 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     made.close()
 
 
+def test_numbers_below_zero_stop_nobody_who_reads_the_answers(lab: Lab) -> None:
+    lab.answered(1, 3)
+    lab.seq = -10
+    lab.run(lab.change(1, ngay_sinh="31/31/2016"), lab.change(2, ngay_sinh="31/31/2016"))
+    lab.log.end = lab.offset
+    assert lab.said() == {"rejected": "-9--8,1,3", "waiting": "2"}
+    lab.look()
+    assert lab.look(6, seconds=10) == "2"
+
+
 def test_a_gap_is_named_after_half_a_minute_and_heals_when_it_arrives(lab: Lab) -> None:
     lab.answered(1, 2, 7)
     assert lab.look() == ""  # perhaps it is on its way
