@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import structlog
 
-from consumers.preparing import receipts_of_numbers
+from consumers.preparing import NOBODY, WHOSE, receipts_of_numbers
 from consumers.receipts import Left, Parked, Receipt, Reject
 from consumers.repairs import Mend
 from consumers.store import NationalStore, Position
@@ -49,8 +49,9 @@ class Translation:
     rows: dict[str, list[int]] = field(default_factory=dict)  #: beside ``outgoing``: places among the records
     rejects: list[Reject] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
-    #: By full id of a format: places among the records and numbers of changes that do not concern it.
-    passed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    #: By full id of a format, system and dataset: places among the records and numbers of changes that do not
+    #: concern the format.
+    passed: dict[tuple[str, str, str], list[tuple[int, int]]] = field(default_factory=dict)
     warnings: list[tuple[str, int]] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     judged: Judged = NOTHING_JUDGED
@@ -63,8 +64,7 @@ class Translation:
             self.outgoing[topic] = [one for row, one in pairs if row not in rows]
             self.rows[topic] = [row for row in mine if row not in rows]
         self.passed = {
-            full_id: [(row, seq) for row, seq in mine if row not in rows]
-            for full_id, mine in self.passed.items()
+            whose: [(row, seq) for row, seq in mine if row not in rows] for whose, mine in self.passed.items()
         }
         places = {(p, record.offset) for row, (p, record) in enumerate(records) if row in rows}
         self.rejects = [one for one in self.rejects if (one.partition, one.offset) not in places]
@@ -72,10 +72,9 @@ class Translation:
     @property
     def receipts(self) -> list[Receipt]:
         """What is answered here for good: changes that do not concern a format."""
-        system, dataset = self.contract.system, self.contract.dataset
         return [
             receipt
-            for full_id, mine in self.passed.items()
+            for (full_id, system, dataset), mine in self.passed.items()
             if mine
             for receipt in receipts_of_numbers(system, dataset, [seq for _, seq in mine], [full_id], "passed")
         ]
@@ -214,16 +213,18 @@ class TranslateHop:
         for fault in decoded.faults:
             partition, record = records[fault.row]
             out.rejects.append(self._reject(contract, partition, record, fault.rule, "", fault.detail))
-        for result in results:
+        for frame, result in zip(frames, results, strict=True):
             for row, seq, source_key, field_name, rule, system, dataset in result.rejects.iter_rows():
                 partition, record = records[row]
                 reject = self._reject(
                     contract, partition, record, rule, field_name, "", seq=seq, source_key=source_key
                 )
+                if system is None or dataset is None:  # a national change that does not tell who made it
+                    system, dataset = NOBODY, contract.source or contract.dataset
                 out.rejects.append(replace(reject, system=system, dataset=dataset))
             for full_id, numbers in result.passed.items():
-                told = [(first + row, seq) for row, seq in numbers.iter_rows() if seq is not None]
-                out.passed.setdefault(full_id, []).extend(told)
+                for row, seq, *whose in made_by(contract, frame, numbers).drop_nulls().iter_rows():
+                    out.passed.setdefault((full_id, *whose), []).append((first + row, seq))
             out.warnings += Counter(result.warnings["rule"].to_list()).items()
         for row in sorted(too_large):
             partition, record = records[row]
@@ -365,6 +366,13 @@ def in_source_order(events: pl.DataFrame) -> pl.DataFrame:
     if numbers.null_count() or numbers.is_sorted():
         return events
     return events[np.argsort(numbers.to_numpy(), kind="stable")]
+
+
+def made_by(contract: Contract, frame: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
+    """Numbers of some changes (``__row``, ``lt_seq``) with the system and the dataset that count them."""
+    if contract.source is None:
+        return numbers.with_columns(lt_system=pl.lit(contract.system), lt_dataset=pl.lit(contract.dataset))
+    return numbers.join(frame.select("__row", *WHOSE), on="__row", how="left", maintain_order="left")
 
 
 def keys_left(

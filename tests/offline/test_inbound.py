@@ -8,12 +8,16 @@ import pytest
 import yaml
 
 from producers.install import choose
+from schemas.codec import encode_row
 from schemas.errors import ContractError, LienthongError
 from schemas.examples import check_examples
+from schemas.formats import WIRE_FIELDS
 from schemas.gates.checking import check_library
 from schemas.library import Library, fingerprints, load_library
 from schemas.mapping import Translated, Translator
+from streams.translate import TranslateHop, Translation
 from tests.gates import shipping
+from tests.hop_lab import Event
 from tests.provinces import CONTRACT, write_contract, write_format
 
 BACK: dict[str, Any] = {
@@ -110,6 +114,43 @@ def test_a_target_may_concern_only_some_of_it(folder: Path) -> None:
     changes = one.national["tinh.hoso.v1"].select("lt_op", "lt_key", "lt_answers").rows()
     assert changes == [("u", "A", True), ("d", "B", False), ("d", "C", True)]
     assert one.passed["tinh.hoso.v1"]["__row"].to_list() == [1]
+
+
+def answered(library: Library, folder: Path, *changes: dict[str, Any]) -> Translation:
+    """What the hop makes of national records, without a store."""
+    national = library.formats["thu.hoso.v1"]
+    library.registry.register(national.subject, national.wire_schema)
+    library.registry.register("national.tinh.hoso.v1-value", library.formats["tinh.hoso.v1"].wire_schema)
+    nobody, registered = cast(Any, None), library.registry.current(national.subject)
+    hop = TranslateHop(
+        library=library,
+        contracts=library.inbound,
+        store=nobody,
+        publisher=nobody,
+        deployment="thu",
+        metrics=nobody,
+        executor=nobody,
+        fingerprints=fingerprints(library, [folder]),
+    )
+    bare: dict[str, Any] = dict.fromkeys(name for name, _ in WIRE_FIELDS)
+    values = [encode_row({**bare, "lt_key": one["ma"], **one}, registered) for one in changes]
+    return hop.translate(national.topic, [(0, Event(at, b"k", value)) for at, value in enumerate(values)])
+
+
+def test_who_made_a_change_is_told_that_it_does_not_concern_the_province(folder: Path) -> None:
+    """Numbers of others under the contract's own dataset would look like numbers of its own."""
+    targets = {"tinh.hoso.v1": {**BACK["targets"]["tinh.hoso.v1"], "only": {"column": "ten", "is": ["X"]}}}
+    changes = [change("A", "Y"), change("B", "Y", of="nước", lt_seq=3), change("C", "Y", of=None)]
+    out = answered(library_of(folder, targets=targets), folder, *changes, change("D", "X", lt_seq=9))
+    told = [(one.system, one.dataset, one.outcome, one.seqs) for one in out.receipts]
+    assert told == [("thu", "hoso", "passed", "7"), ("nước", "hoso", "passed", "3")]
+
+
+def test_what_is_refused_of_nobody_is_told_to_nobody(folder: Path) -> None:
+    """A reject without a system is refused by the store itself, and so the line would stop."""
+    out = answered(library_of(folder), folder, change("A", None, of=None), change("B", None, lt_dataset=None))
+    told = [(one.system, one.dataset, one.rule) for one in out.rejects]
+    assert told == [("national", "thu.hoso.v1", "required_missing")] * 2
 
 
 def test_examples_beside_it_are_its_tests(folder: Path) -> None:
