@@ -195,8 +195,13 @@ class Mill(Generic[P]):
                 lot = _Lot(batches, batches[0].position.topic, mine, before)
                 self._lots.append(lot)
                 await self._begin(lot)
-                prepared = await self._prepare(batches)
-                self._do(self._commit_in_turn(lot, prepared))
+                # That may have taken long, and what was learnt may be of a newer claim by now: see above.
+                lot.batches = [batch for batch in batches if self._claims.holds(batch)]
+                if lot.batches:
+                    prepared = await self._prepare(lot.batches)
+                    self._do(self._commit_in_turn(lot, prepared))
+                else:
+                    self._done(lot)
 
     async def _some_free(self) -> None:
         """Wait until a batch may go into a lot."""
@@ -246,6 +251,9 @@ class Mill(Generic[P]):
         lot.moved, started = time.monotonic(), time.perf_counter()
         await self._commit(lot, prepared)
         self._metrics.step(self._hop.name, "commit", time.perf_counter() - started)
+        self._done(lot)
+
+    def _done(self, lot: _Lot) -> None:
         self._lots.remove(lot)
         self.last_progress = time.monotonic()
         lot.done.set()

@@ -141,6 +141,35 @@ def test_what_waits_under_a_lost_claim_is_not_worked_on() -> None:
     assert told == ["entered"] * 3 + ["settled"] * 2
 
 
+def test_a_claim_that_is_lost_while_a_lot_begins_takes_its_batches_along() -> None:
+    """What was learnt meanwhile may be of the newer claim: a change would go out past its reject."""
+    lost: set[int] = set()
+    prepared: list[int] = []
+
+    class Losing(PlayedHop):
+        async def begin(self, batches: Sequence[Batch]) -> None:
+            lost.add(1)
+            await super().begin(batches)
+
+        def prepare(self, lot: Sequence[Batch]) -> int:
+            prepared.extend(one.epoch for one in lot)
+            return super().prepare(lot)
+
+    told = run_mill(Losing(begins=[AWAY]), batch("a", 0, 0, 5), batch("a", 1, 0, 3, epoch=2), lost=lost)
+    assert prepared == [2]
+    assert told == ["entered"] * 2 + ["settled"]
+
+
+def test_a_lot_of_which_all_was_lost_while_it_began_leaves_the_mill_idle() -> None:
+    lost: set[int] = set()
+
+    class Losing(PlayedHop):
+        async def begin(self, batches: Sequence[Batch]) -> None:
+            lost.add(1)
+
+    assert run_mill(Losing(), batch("a", 0, 0, 5), lost=lost) == ["entered"]
+
+
 def test_a_commit_whose_answer_was_lost_is_no_trouble_any_more_once_the_repeat_is_fenced() -> None:
     troubles: list[str] = []
     one = batch("a", 0, 0, 5)
