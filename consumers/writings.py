@@ -17,7 +17,8 @@ _LEAVE = "DO NOTHING"
 _OPEN_AGAIN = """(deployment, topic, "partition", "offset", rule, field, COALESCE(seq, -1)) DO UPDATE SET
     became = NULL, became_at = NULL, asked = NULL, correction = NULL, blocks = excluded.blocks,
     original = excluded.original, library = excluded.library, fingerprint = excluded.fingerprint
-    WHERE lienthong_reject.became IS NOT NULL AND lienthong_reject.record_key = excluded.record_key"""
+    WHERE lienthong_reject.became IS NOT NULL
+        AND COALESCE(lienthong_reject.record_key, '') = COALESCE(excluded.record_key, '')"""
 
 
 class Writings(StorePart):

@@ -66,6 +66,15 @@ class ParkingLaws:
             True,
         )
 
+    def test_a_reject_without_a_key_is_open_again_too(self, lab: Lab) -> None:
+        """Corrected once, it became a reject for another cause; corrected again, it is back where it was."""
+        step = Slice(position=lab.claim(), start=0, next=0, epoch=1)
+        for _ in range(2):
+            lab.execute("UPDATE lienthong_reject SET became = 'again', became_at = at")
+            lab.store.settle(lab.deployment, [step], rejects=[a_reject(3, seq=5, key=None)], formats=[])
+        (row,) = lab.rows("SELECT became, became_at FROM lienthong_reject")
+        assert (row["became"], row["became_at"]) == (None, None)
+
     def test_a_lost_claim_parks_nothing(self, lab: Lab) -> None:
         slices = [Slice(position=lab.claim(), start=0, next=4, epoch=7)]
         before = lab.everything()
