@@ -15,6 +15,7 @@ import polars as pl
 
 from consumers import ranges
 from consumers.receipts import Outcome, Parked, Receipt, Reject
+from consumers.records import LATEST_MS
 from consumers.store import Prepared, Rider, Step, SyncBatch
 from schemas.formats import NationalFormat
 
@@ -35,6 +36,8 @@ WHOSE = ("lt_system", "lt_dataset")
 OPS: tuple[Literal["u", "d"], ...] = ("u", "d")  # in the order in which a round is merged
 #: Stands for the system of a national record that tells none, and in metrics for one without a contract.
 NOBODY = "national"
+#: A longer name of a system or a dataset fits no index: its answers would be refused, with the whole batch.
+NAME_CHARACTERS = 200
 #: Up to so many rows are written out in plain Python: some 25 µs for each of a birth register, where a query
 #: of Polars takes 500 µs for any and waits for the interpreter besides.
 FEW_ROWS = 24
@@ -57,7 +60,7 @@ def prepare(batch: SyncBatch, *, every_version: bool = False) -> Prepared:
         every_version: stage all versions of a key, not only those that decide; for a batch in which the
             database refuses rows, because an earlier version may then be the one that stays.
     """
-    rows, rejects = _readable(batch)
+    rows, rejects = _readable(batch, names=every_version)
     prepared = _staged(batch, rows, rejects, every_version)
     if b"\0" in prepared.csv:
         rows, unstorable = _without_nul(batch, rows)
@@ -112,21 +115,34 @@ def _csv_line(lt_row: int, row: Sequence[str | int | None]) -> str:
 # --- rows no store can hold --------------------------------------------------------------------------
 
 
-def _readable(batch: SyncBatch) -> tuple[pl.DataFrame, list[Reject]]:
+def is_name(text: str | None) -> bool:
+    """Whether it can name a system or a dataset."""
+    return bool(text) and len(text or "") <= NAME_CHARACTERS
+
+
+#: Fields of a row that cannot be applied, each with what is wrong with it.
+_FAULTS = (
+    *((name, pl.col(name).is_null()) for name in REQUIRED),
+    ("lt_op", ~pl.col("lt_op").is_in(OPS)),
+    *((name, pl.col(name).str.len_chars() > NAME_CHARACTERS) for name in WHOSE),
+    ("lt_committed_ms", ~pl.col("lt_committed_ms").is_between(0, LATEST_MS)),
+)
+
+
+def _readable(batch: SyncBatch, *, names: bool) -> tuple[pl.DataFrame, list[Reject]]:
+    """``names``: look at their length, too; that takes as long as all the rest."""
     rows = batch.rows
-    ops = rows["lt_op"]
+    ops, moments = rows["lt_op"], rows["lt_committed_ms"]
     known = (ops == "u") | (ops == "d")
-    if known.all() and not any(rows[name].null_count() for name in REQUIRED):
+    in_time = (moments.min() or 0) >= 0 and (moments.max() or 0) <= LATEST_MS  # type: ignore[operator]
+    if known.all() and in_time and not names and not any(rows[name].null_count() for name in REQUIRED):
         return rows, []
-    readable = rows.select(pl.all_horizontal(pl.col(REQUIRED).is_not_null(), known).fill_null(False))
-    mask = readable.to_series()
-    faulty = rows.filter(~mask)
-    at_fault = [
-        next((name for name in REQUIRED if row[name] is None), "lt_op")
-        for row in faulty.iter_rows(named=True)
-    ]
+    at_fault = rows.select(pl.coalesce(pl.when(wrong).then(pl.lit(name)) for name, wrong in _FAULTS))
+    fields = at_fault.to_series()
     detail = "a national change without this cannot be applied"
-    return rows.filter(mask), rejects_of_rows(batch, faulty, "record_unreadable", at_fault, detail)
+    faulty = rows.filter(fields.is_not_null())
+    refused = rejects_of_rows(batch, faulty, "record_unreadable", fields.drop_nulls().to_list(), detail)
+    return rows.filter(fields.is_null()), refused
 
 
 def _without_nul(batch: SyncBatch, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
@@ -151,8 +167,8 @@ def rejects_of_rows(
         key, original = batch.original_of(partition, offset) if batch.original_of else (None, None)
         rejects.append(
             Reject(
-                system=row["lt_system"] or NOBODY,
-                dataset=row["lt_dataset"] or batch.format.full_id,
+                system=row["lt_system"] if is_name(row["lt_system"]) else NOBODY,
+                dataset=row["lt_dataset"] if is_name(row["lt_dataset"]) else batch.format.full_id,
                 seq=row["lt_seq"],
                 source_key=row["lt_source_key"],
                 topic=batch.topic,

@@ -12,7 +12,7 @@ import polars as pl
 _NEEDED = ("lt_key", "lt_op", "lt_system", "lt_dataset", "lt_source_key", "lt_seq", "lt_committed_ms")
 _READ = (*_NEEDED, "lt_contract", "lt_warnings")
 
-_LATEST_MS = 253_402_300_799_999  # the last that datetime can say: 9999-12-31
+LATEST_MS = 253_402_300_799_999  # the last that datetime can say: 9999-12-31
 
 #: The rule under which a record is parked whose bytes were read but whose envelope lacks something.
 UNREADABLE = "record_unreadable"
@@ -107,7 +107,7 @@ def _problem(envelope: Mapping[str, Any]) -> str | None:
             return f"{name} is missing"
     if envelope["lt_op"] not in ("u", "d"):
         return "lt_op is neither u nor d"
-    if not 0 <= envelope["lt_committed_ms"] <= _LATEST_MS:
+    if not 0 <= envelope["lt_committed_ms"] <= LATEST_MS:
         return "lt_committed_ms is no date"
     return None
 

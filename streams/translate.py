@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import structlog
 
-from consumers.preparing import NOBODY, WHOSE, receipts_of_numbers
+from consumers.preparing import NAME_CHARACTERS, NOBODY, WHOSE, is_name, receipts_of_numbers
 from consumers.receipts import Left, Parked, Receipt, Reject
 from consumers.repairs import Mend
 from consumers.store import NationalStore, Position
@@ -219,7 +219,7 @@ class TranslateHop:
                 reject = self._reject(
                     contract, partition, record, rule, field_name, "", seq=seq, source_key=source_key
                 )
-                if system is None or dataset is None:  # a national change that does not tell who made it
+                if not (is_name(system) and is_name(dataset)):  # a national change that nobody made
                     system, dataset = NOBODY, contract.source or contract.dataset
                 out.rejects.append(replace(reject, system=system, dataset=dataset))
             for full_id, numbers in result.passed.items():
@@ -372,7 +372,8 @@ def made_by(contract: Contract, frame: pl.DataFrame, numbers: pl.DataFrame) -> p
     """Numbers of some changes (``__row``, ``lt_seq``) with the system and the dataset that count them."""
     if contract.source is None:
         return numbers.with_columns(lt_system=pl.lit(contract.system), lt_dataset=pl.lit(contract.dataset))
-    return numbers.join(frame.select("__row", *WHOSE), on="__row", how="left", maintain_order="left")
+    told = numbers.join(frame.select("__row", *WHOSE), on="__row", how="left", maintain_order="left")
+    return told.filter(pl.col(name).str.len_chars().is_between(1, NAME_CHARACTERS) for name in WHOSE)
 
 
 def keys_left(

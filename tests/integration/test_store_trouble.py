@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -246,6 +247,16 @@ def test_a_key_too_long_for_the_index_is_rejected_alone(lab: Lab) -> None:
     told = lab.apply(upsert(1), upsert(2, too_long, person="p2"), upsert(3, "K3", person="p3"))
     (reject,) = told.rejected
     assert (told.applied, reject.rule, reject.detail) == (2, "database_refused", "SQLSTATE 54000")
+
+
+@pytest.mark.parametrize("name", ["system", "dataset"])
+def test_a_name_too_long_for_the_index_of_receipts_is_rejected_alone(lab: Lab, name: str) -> None:
+    too_long = "".join(chr(0x1E00 + at % 250) + str(at * 7919 % 9973) for at in range(1500))
+    changed: Any = {name: too_long}
+    stranger = replace(upsert(2, "K2", person="p2"), **changed)
+    assert lab.apply(upsert(1), stranger, upsert(3, "K3", person="p3")).applied == 2
+    (reject,) = [row.reject for whose in ("national", SYSTEM) for row in lab.store.rejects(whose)]
+    assert (reject.rule, reject.field) == ("record_unreadable", f"lt_{name}")
 
 
 def test_rejects_that_the_database_refuses_are_told_without_their_values(lab: Lab) -> None:

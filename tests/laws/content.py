@@ -46,6 +46,9 @@ class ContentLaws:
         (Change(op="x", seq=2), "lt_op"), (Change(seq=None), "lt_seq"),
         (Change(person=None, seq=2), "lt_source_key"),
         (Change(system=None, seq=2), "lt_system"), (Change(dataset=None, seq=2), "lt_dataset"),
+        # No date that a program can read: before 1970, and microseconds taken for milliseconds.
+        (Change(committed_ms=-1, seq=2), "lt_committed_ms"),
+        (Change(committed_ms=1_700_000_000_000_000, seq=2), "lt_committed_ms"),
     ])  # fmt: skip
     def test_a_record_without_what_every_record_needs_is_rejected_alone(
         self, lab: Lab, change: Change, field: str

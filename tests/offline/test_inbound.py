@@ -141,16 +141,18 @@ def test_who_made_a_change_is_told_that_it_does_not_concern_the_province(folder:
     """Numbers of others under the contract's own dataset would look like numbers of its own."""
     targets = {"tinh.hoso.v1": {**BACK["targets"]["tinh.hoso.v1"], "only": {"column": "ten", "is": ["X"]}}}
     changes = [change("A", "Y"), change("B", "Y", of="nước", lt_seq=3), change("C", "Y", of=None)]
-    out = answered(library_of(folder, targets=targets), folder, *changes, change("D", "X", lt_seq=9))
+    changes += [change("D", "Y", of="x" * 999)]
+    out = answered(library_of(folder, targets=targets), folder, *changes, change("E", "X", lt_seq=9))
     told = [(one.system, one.dataset, one.outcome, one.seqs) for one in out.receipts]
     assert told == [("thu", "hoso", "passed", "7"), ("nước", "hoso", "passed", "3")]
 
 
 def test_what_is_refused_of_nobody_is_told_to_nobody(folder: Path) -> None:
     """A reject without a system is refused by the store itself, and so the line would stop."""
-    out = answered(library_of(folder), folder, change("A", None, of=None), change("B", None, lt_dataset=None))
+    faulty = (change("A", None, of=None), change("B", None, lt_dataset=None), change("C", None, of="x" * 999))
+    out = answered(library_of(folder), folder, *faulty)
     told = [(one.system, one.dataset, one.rule) for one in out.rejects]
-    assert told == [("national", "thu.hoso.v1", "required_missing")] * 2
+    assert told == [("national", "thu.hoso.v1", "required_missing")] * 3
 
 
 def test_examples_beside_it_are_its_tests(folder: Path) -> None:

@@ -27,7 +27,8 @@ SPOILED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         *({name: None} for name in ("key", "op", "system", "dataset", "person", "seq", "committed_ms")),
         {"op": "x"}, {"key": "K\0"}, {"person": "\0"}, {"values": {"hoTen": "a\0b"}}, {"warnings": "\0"},
-        {"answers": None}, {"answers": False},
+        {"answers": None}, {"answers": False}, {"committed_ms": -1}, {"committed_ms": 2**62},
+        {"system": "ố" * 201}, {"dataset": "x" * 201},
     ]
 )  # fmt: skip
 
