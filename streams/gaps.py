@@ -8,6 +8,7 @@ minute later. What arrives after all is missing no longer.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 
 import structlog
@@ -95,6 +96,7 @@ class GapWatch(Looker):
         if one.noted is None:
             gaps = await self._in_store(lambda: self._store.gaps(contract.system, contract.dataset))
             one.noted = bool(gaps)
+            one.suspects = dict.fromkeys(gaps.spans, -inf)  # whoever looked before has waited for them
         if unanswered or one.noted:
             one.ends = await self._ends([contract.topic])
 

@@ -90,6 +90,17 @@ def test_a_gap_is_named_after_half_a_minute_and_heals_when_it_arrives(lab: Lab) 
     assert lab.metrics.missing.labels(SYSTEM, DATASET)._value.get() == 0
 
 
+def test_a_new_watch_goes_on_with_what_was_noted(lab: Lab) -> None:
+    """After each rebalance it would tell that they arrived, and half a minute later that they never did."""
+    lab.answered(1, 2, 7, 9)
+    lab.look()
+    assert lab.look(6, seconds=10) == "3-6,8"
+    lab.watching()
+    lab.answered(4)
+    assert lab.look() == "3,5-6,8"
+    assert lab.metrics.missing.labels(SYSTEM, DATASET)._value.get() == 4
+
+
 def test_what_still_stands_in_the_topic_is_not_missing(lab: Lab) -> None:
     lab.answered(1, 5)
     lab.log.end += 3
