@@ -25,6 +25,7 @@ from schemas.library import Library
 HOPS = ("outbox", "province", "translate", "national", "store", "receipt", "audit")
 #: Clocks of agencies differ, and a topic's times may be its producers'.
 EARLIER = timedelta(minutes=10)
+SEQ_DIGITS = 18  # as translate reads a header: more fit no column
 
 
 class Captured(Protocol):
@@ -187,7 +188,7 @@ class _Tracing:
             seq = header_of(record, "seq")
             yield Step(
                 hop="province",
-                seq=int(seq) if seq is not None and seq.isdigit() else None,
+                seq=int(seq) if seq is not None and seq.isdigit() and len(seq) <= SEQ_DIGITS else None,
                 at=time_of(record),
                 what="published",
                 where=_place(record),

@@ -1,17 +1,21 @@
 """``lienthong trace`` without a broker: what it tells; a part that is away costs its own hop only."""
 
 import json
+import os
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from consumers.audit_key import load_key, make_key
 from consumers.opening import open_store
-from consumers.topic_search import Search
+from consumers.topic_search import Search, TopicSearch
+from consumers.tracing import Sources, trace
 from schemas.errors import SettingsError
 from streams.cli import app
 from tests.shipped import shipped
@@ -143,3 +147,22 @@ def test_a_key_that_is_no_utf_8_is_found_as_the_store_keeps_it(tmp_path: Path) -
         store.execute("UPDATE hotich_khaisinh_v1 SET lt_source_key = '4\ufffd'")
     (told,) = json.loads(run("hotich_qnam", "4\ufffd", "--dataset", "khaisinh", "--json").stdout)
     assert ("store", 9) in [(one["hop"], one["seq"]) for one in told["steps"]]
+
+
+def test_a_header_with_a_number_too_long_costs_nothing_but_the_number() -> None:
+    """A producer may write anything there; translate takes it for none, too."""
+
+    def found(topic: str, key: bytes, *, since: datetime | None) -> Search:
+        place: dict[str, Any] = {"topic": topic, "partition": 0}
+        headers = [("seq", b"9" * digits) for digits in (18, 19, 5_000)]
+        records = [SimpleNamespace(**place, offset=1, timestamp=1, headers=[one]) for one in headers]
+        return Search(**place, begin=0, start=0, stop=3, records=tuple(records))
+
+    library = shipped()
+    with closing(open_store(os.environ["LIENTHONG_STORE"])) as store:
+        search = cast(TopicSearch, SimpleNamespace(find=found, close=lambda: None))
+        sources = Sources(
+            library=library, deployment="thu", outbox=None, search=lambda: search, store=store, keys=()
+        )
+        told = trace(sources, library.contracts["hotich_qnam/khaisinh"], "x")
+    assert [one.seq for one in told.steps if one.hop == "province"] == [10**18 - 1, None, None]
