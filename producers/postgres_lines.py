@@ -137,7 +137,7 @@ BEGIN
   EXCEPTION WHEN OTHERS THEN
     BEGIN
       INSERT INTO {outbox} {fields}
-      SELECT {dataset}, 'u', {loose_key("row_to_json(t)", capture)}, row_to_json(t), row_to_json(t)
+      SELECT {dataset}, 'u', {loose_key("row_to_json(t.*)", capture)}, row_to_json(t.*), row_to_json(t.*)
       {concerned};
     EXCEPTION WHEN OTHERS THEN
       INSERT INTO {outbox} {fields} VALUES ({dataset}, 'u', '', '{{}}', '{{}}');

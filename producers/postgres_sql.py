@@ -45,7 +45,7 @@ def image(
     for at, one in capture.lines.items():
         found = (instead or {}).get(at) or lines_of(row, one, (sources or {}).get(at) or address(one.table))
         columns += f", {found} AS {name(at)}"
-    return f"(SELECT row_to_json(i) FROM (SELECT {columns}) AS i)"
+    return f"(SELECT row_to_json(i.*) FROM (SELECT {columns}) AS i)"
 
 
 def address(table: str) -> str:
@@ -63,7 +63,7 @@ def lines_of(row: str, one: LineSet, source: str) -> str:
 def line_columns(one: LineSet) -> str:
     """What is needed of a line ``l``: ``o0``, ``o1`` … to put it in order, and ``line``, its JSON as text."""
     order = "".join(f"l.{name(column)} AS o{at}, " for at, column in enumerate(one.order))
-    return f"{order}(SELECT row_to_json(i)::text FROM (SELECT {_printed('l', one.columns)}) AS i) AS line"
+    return f"{order}(SELECT row_to_json(i.*)::text FROM (SELECT {_printed('l', one.columns)}) AS i) AS line"
 
 
 def array_of_lines(one: LineSet) -> str:
@@ -247,7 +247,7 @@ BEGIN
       SELECT {dataset}, 'd', {key_of("t", capture)}, {image("t", capture, sources)}, NULL {every};
     EXCEPTION WHEN OTHERS THEN
       INSERT INTO {outbox} {fields}
-      SELECT {dataset}, 'd', {loose_key("row_to_json(t)", capture)}, row_to_json(t), NULL {every};
+      SELECT {dataset}, 'd', {loose_key("row_to_json(t.*)", capture)}, row_to_json(t.*), NULL {every};
     END;
     RETURN NULL;
   END IF;

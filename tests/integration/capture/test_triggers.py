@@ -5,7 +5,9 @@ import json
 import psycopg
 import pytest
 
-from tests.capture_lab import SOHO, CaptureLab, replayed, take
+from producers.outbox import Capture
+from schemas.contracts import LineSet
+from tests.capture_lab import SOHO, CaptureLab, a_contract, replayed, take
 
 
 class TestTruncate:
@@ -129,3 +131,24 @@ class TestTriggersOfTheVendor:
         image = json.loads(lab.rows()[0].after or "")
         assert (image["ho_ten"], image["diem"], image["ngay"]) == (None, 0.1, "2016-05-04")
         assert lab.site.needed(SOHO) == []
+
+    def test_columns_named_as_our_rows_are(self, lab: CaptureLab) -> None:
+        """Such a name means the column, and not the row: while all is there, and once a column is gone."""
+        dong = LineSet(table="dong", on={"ho": "id"}, columns={"i": "string", "l": "string"})
+        columns = {"id": "long", "i": "string", "t": "string", "x": "string"}
+        named = Capture.of(a_contract(dataset="ten", table="ten", columns=columns, lines={"dong": dong}))
+        lab.hand.run("CREATE TABLE ten (id bigint PRIMARY KEY, i text, t text, x text)")
+        lab.hand.run("CREATE TABLE dong (ho bigint, i text, l text)")
+        lab.install(named)
+        lab.hand.run("INSERT INTO ten VALUES (1, 'a', 'b', 'c')")
+        lab.hand.run("INSERT INTO dong VALUES (1, 'd', 'e')")
+        assert take(lab, named) == 1
+        due = {"id": 1, "i": "a", "t": "b", "x": "c", "dong": [{"i": "d", "l": "e"}]}
+        assert [json.loads(row.after or "") for row in lab.rows(named)[1:]] == [due, due]
+        lab.hand.run("ALTER TABLE ten DROP COLUMN x")
+        lab.hand.run("UPDATE dong SET l = 'f'")
+        lab.hand.run("TRUNCATE ten")
+        assert [(row.op, row.key, json.loads(row.before or "")["i"]) for row in lab.rows(named)[3:]] == [
+            ("u", "1", "a"),
+            ("d", "1", "a"),
+        ]
