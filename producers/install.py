@@ -77,6 +77,11 @@ def _held(shape: Shape | None, table: str, columns: Mapping[str, str], place: st
     if shape.obstacle:
         raise LienthongError(f"{place} {shape.obstacle}", next_step="name another table in the contract")
     _check_there(columns, shape, place)
+    if unseen := [column for column in columns if not shape.columns[column].feeds]:
+        raise LienthongError(
+            f"{place}: column {', '.join(unseen)} is computed when it is read, which triggers do not see",
+            next_step="make it STORED, or name in the contract the columns that it is computed from",
+        )
     unfit = [
         f"{column} is {shape.columns[column].declared} in the table and {avro} in the contract"
         for column, avro in columns.items()

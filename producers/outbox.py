@@ -86,7 +86,7 @@ class Column:
     """One column of an agency's table."""
 
     declared: str  #: its type, in the database's words
-    feeds: frozenset[str]  #: Avro types that can hold every value of it
+    feeds: frozenset[str]  #: Avro types that can hold every value of it; none if triggers do not see it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

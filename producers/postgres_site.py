@@ -35,7 +35,8 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid 
 
 _COLUMNS: Final = """
 SELECT a.attname, format_type(t.oid, a.atttypmod), a.attnotnull, format_type(b.oid, NULL),
-  CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END
+  CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
+  coalesce(to_jsonb(a) ->> 'attgenerated' = 'v', false)
 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
 JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
 WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
@@ -80,10 +81,12 @@ class PostgresSite:
             return None
         _, _, kind, guarded, divided = found[0]
         columns, unique = {}, []
-        for column, declared, _, base, modifier in self._session.rows(_COLUMNS, where):
+        for column, declared, _, base, modifier, virtual in self._session.rows(_COLUMNS, where):
             feeds = {"string", *_FEEDS.get(base, ())}
             if base == "numeric" and modifier >= 4 and (modifier - 4) & 0x7FF == 0:
                 feeds.add("long")  # numeric(p, 0): the scale is in the low bits of the type modifier
+            if virtual:
+                feeds = set()  # null in every row that a trigger is given
             columns[column] = Column(declared=declared, feeds=frozenset(feeds))
         for (names,) in self._session.rows(_UNIQUE, where):
             unique.append(frozenset(names))

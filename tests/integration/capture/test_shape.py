@@ -6,6 +6,7 @@ from producers.install import check
 from producers.opening import open_site
 from producers.outbox import Capture
 from schemas.contracts import AvroType
+from schemas.errors import LienthongError
 from tests.capture_lab import CaptureLab, a_contract, replayed, take
 
 
@@ -59,6 +60,20 @@ class TestShape:
         shape = lab.site.inspect("khoa")
         assert shape is not None
         assert shape.unique == ()
+
+    def test_a_column_computed_when_it_is_read_is_refused(self, lab: CaptureLab) -> None:
+        """It is null in what a trigger is given: a deletion would tell nothing of it."""
+        lab.hand.run("CREATE TABLE tinh (id bigint PRIMARY KEY, a text)")
+        lab.hand.run("ALTER TABLE tinh ADD b text DEFAULT 'x'")  # its catalog row holds the default
+        lab.hand.run("ALTER TABLE tinh ADD ghi text GENERATED ALWAYS AS (upper(a)) STORED")
+        lab.hand.run("ALTER TABLE tinh ADD doc text GENERATED ALWAYS AS (upper(a)) VIRTUAL")
+        shape = lab.site.inspect("tinh")
+        columns: dict[str, AvroType] = {"id": "long", "b": "string", "ghi": "string"}
+        told = check(a_contract(table="tinh", columns=columns), shape)
+        assert told == ["not captured, for the contract does not name them: a, doc"]
+        with pytest.raises(LienthongError, match="column doc is computed") as caught:
+            check(a_contract(table="tinh", columns={**columns, "doc": "string"}), shape)
+        assert "STORED" in caught.value.next_step
 
     def test_a_view_and_a_guarded_table_are_refused(self, lab: CaptureLab, unique: str) -> None:
         lab.hand.run("CREATE VIEW xem AS SELECT * FROM so_ho")
