@@ -1,5 +1,6 @@
 """One connection to an agency's SQLite file, and its errors in our own words."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -114,14 +115,21 @@ class Lead:
         self._connection: sqlite3.Connection | None = None
 
     def take(self) -> bool:
-        """True if we have it now."""
+        """True if we have it now. ``LienthongError`` if this user may not write the file."""
         if self._connection is None:
-            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            # SQLite would lock it for reading then, which several relays can do.
+            if self._path.exists() and not os.access(self._path, os.W_OK):
+                raise self._refused("SQLITE_READONLY")
+            connection: sqlite3.Connection | None = None
             try:
+                connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
                 connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:
-                connection.close()
-                return False
+            except sqlite3.OperationalError as error:
+                if connection is not None:
+                    connection.close()
+                if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                    return False
+                raise self._refused(error.sqlite_errorname) from None
             self._connection = connection
         return True
 
@@ -130,3 +138,9 @@ class Lead:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _refused(self, state: str) -> LienthongError:
+        return LienthongError(
+            f"the file {self._path}, which keeps a second relay out, cannot be locked ({state})",
+            next_step="give this user the right to write it and its folder",
+        )

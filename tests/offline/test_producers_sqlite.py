@@ -1,6 +1,7 @@
 """The laws of capture on SQLite, and what only SQLite does: replace rows without a word, hold anything."""
 
 import json
+import os
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -287,6 +288,25 @@ class TestOpening:
         lab.outbox.mark([1])
         assert lab.outbox.pending(0, 10, 10**9) == []
         assert lab.told(SOHO) == [("c", "1"), ("c", "2")]
+
+    def test_a_lead_that_cannot_be_taken_is_no_other_relay(
+        self, lab: CaptureLab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = make_url(lab.source).database
+        lock = Path(f"{path}-lienthong-relay")
+        lock.mkdir()
+        with pytest.raises(LienthongError, match="SQLITE_CANTOPEN") as caught:
+            lab.outbox.lead()
+        assert caught.value.next_step
+        lock.rmdir()
+        # Made by another user. These tests may run as one who may write any file.
+        lock.touch()
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(LienthongError, match="SQLITE_READONLY"):
+            lab.outbox.lead()
+        monkeypatch.undo()
+        assert lab.outbox.lead()
+        assert not open_outbox(lab.source).lead()
 
 
 class TestLines(LineLaws):
