@@ -202,8 +202,8 @@ def _triggers(capture: Capture, unique: Unique) -> list[str]:
     old, new = key_of("OLD", capture), key_of("NEW", capture)
     clear = f"DELETE FROM {aside};"
     removed = _removed_by_replace(capture)
-    # The row's own image was put aside too, if it has lines.
-    others = _removed_by_replace(capture, f" AND r.key <> {old}") if capture.lines else removed
+    # The row itself may have been put aside: for its lines, or by the INSERT that the update stands in for.
+    others = _removed_by_replace(capture, f" AND r.key <> {old}")
     old_row = _held_before(capture)
     new_row = f"""
   {_insert()} SELECT {text(capture.dataset)}, CASE WHEN r.before IS NULL THEN 'c' ELSE 'u' END,

@@ -90,6 +90,14 @@ class TestReplace:
         assert lab.told() == [("c", "1"), ("u", "1")]
         assert replayed(lab.rows()) == lab.table()
 
+    def test_a_row_whose_key_an_upsert_moves_is_deleted_once(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1)
+        lab.hand.run("INSERT INTO so_ho (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 5")
+        lab.hand.run("INSERT OR IGNORE INTO so_ho (id) VALUES (5)")
+        lab.hand.run("UPDATE so_ho SET id = 6")
+        assert lab.told() == [("c", "1"), ("d", "1"), ("c", "5"), ("d", "5"), ("c", "6")]
+
     @pytest.mark.parametrize("recursive", ["ON", "OFF"])
     @pytest.mark.parametrize("seed", range(4))
     def test_replaying_the_outbox_gives_the_table(self, lab: CaptureLab, seed: int, recursive: str) -> None:
