@@ -111,7 +111,7 @@ class SqliteSite:
             begun = self._session.rows(query, (capture.dataset,))
             if not begun:
                 return None
-            last = json.loads(begun[0][0]) if begun[0][0] else []
+            last = json.loads(begun[0][0], object_hook=_blob) if begun[0][0] else []
             marks, passed = read_back(last)
             behind = f"{columns} > {marks}" if last else "true"
             upto = self._session.rows(
@@ -130,7 +130,8 @@ class SqliteSite:
                 [*passed, *end],
             )
             query = f"UPDATE {SNAPSHOTS} SET after_key = ?, rows = rows + ? WHERE dataset = ?"
-            self._session.rows(query, (json.dumps(upto[-1]), len(written), capture.dataset))
+            last = json.dumps(upto[-1], default=_blob_as_json)
+            self._session.rows(query, (last, len(written), capture.dataset))
         return len(written)
 
     def waiting(self, newest: int) -> int:
@@ -167,3 +168,12 @@ class SqliteSite:
             return False
         query = f"SELECT sql_sha256 FROM {DATASETS} WHERE dataset = ?"
         return self._session.rows(query, (capture.dataset,)) == [(digest,)]
+
+
+def _blob_as_json(value: bytes) -> dict[str, str]:
+    """A part of a key that JSON has no word for; see ``_blob``."""
+    return {"hex": value.hex()}
+
+
+def _blob(stored: dict[str, str]) -> bytes:
+    return bytes.fromhex(stored["hex"])

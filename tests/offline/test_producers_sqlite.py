@@ -200,6 +200,15 @@ class TestAnything:
         assert seen == ["a", "b\udce1", "c"]
         rows.close()
 
+    def test_a_snapshot_goes_on_behind_a_key_that_is_a_blob(self, lab: CaptureLab) -> None:
+        lab.hand.run("CREATE TABLE so_chu (ma PRIMARY KEY NOT NULL, ten TEXT)")
+        lab.hand.run("INSERT INTO so_chu VALUES ('b', 'x'), (X'61', 'y'), (X'62E1', 'z'), (7, 'w')")
+        lab.install(TEXT_KEY)
+        lab.site.begin_snapshot(TEXT_KEY)
+        chunks = [lab.site.snapshot_chunk(TEXT_KEY, 1) for _ in range(5)]
+        assert chunks == [1, 1, 1, 1, None]
+        assert [row.key for row in lab.number(TEXT_KEY)] == ["7", "b", "a", "b\udce1"]
+
     def test_the_end_of_a_page_may_be_a_key_that_is_not_utf8(
         self, lab: CaptureLab, monkeypatch: pytest.MonkeyPatch
     ) -> None:
