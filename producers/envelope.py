@@ -123,7 +123,7 @@ class Encoder:
             return None
         try:
             found = json.loads(image)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # a number of thousands of digits, or depth, is refused too
             raise CannotEncode("every column", "image_unreadable") from None
         held: dict[str, Any] = {}
         for name, holder in self._columns:

@@ -151,9 +151,11 @@ def test_text_that_is_not_unicode_is_told_by_its_column_only() -> None:
     assert caught.value.column == "the key"
 
 
-def test_an_image_that_is_no_json_is_told() -> None:
+@pytest.mark.parametrize("image", ['{"id": 1', '{"x": %s}' % ("9" * 5000), '{"x": %s}' % ("[" * 9000)])
+def test_an_image_that_cannot_be_read_is_told(image: str) -> None:
+    """A whole row, kept while a column is gone, may hold any numeric or jsonb."""
     with pytest.raises(CannotEncode) as caught:
-        encoder().encode(change(after='{"id": 1'), now_ms=1)
+        encoder().encode(change(after=image), now_ms=1)
     assert caught.value.rule == "image_unreadable"
 
 
