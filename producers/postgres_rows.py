@@ -123,6 +123,8 @@ class PostgresRows:
 
     def send_deletes(self, capture: Capture, images: Mapping[str, str]) -> int:
         with briefly(self._session):
+            # Whoever takes an outbox id has a transaction id already: see ``postgres_floor``.
+            self._session.rows("SELECT txid_current()")
             # Nobody can put the record back before our outbox row has its place among the others.
             table, only = resolved(self._session, capture.table)
             self._session.rows(f"LOCK TABLE {only} {table} IN SHARE ROW EXCLUSIVE MODE")

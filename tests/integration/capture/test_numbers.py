@@ -6,10 +6,12 @@ from threading import Thread
 from time import sleep
 
 import pytest
+from sqlalchemy import make_url
 
 from producers import postgres_floor
 from producers.postgres import PostgresOutbox
-from tests.capture_lab import SOHO, CaptureLab, replayed
+from producers.postgres_rows import PostgresRows
+from tests.capture_lab import PAIRS, SOHO, CaptureLab, make_pairs, replayed
 from tests.road import wait_for
 
 
@@ -163,3 +165,33 @@ class TestWhereToLook:
             pass
         assert sorted(row.seq for row in lab.rows()) == list(range(1, written + len(open_) + 1))
         wait_for("a floor", lambda: not lab.number() and self.floor(lab) > 0, every=0.02)
+
+    def test_a_deletion_that_is_sent_again_is_not_passed_over(self, lab: CaptureLab) -> None:
+        """Of a record that is gone no row is locked: the id could be taken before a transaction id is."""
+        make_pairs(lab)
+        lab.install(PAIRS)
+        lab.insert(1)  # of 32 ids the first takes a transaction id by itself
+        lab.hand.run(
+            "CREATE FUNCTION cho() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NEW; END $$"
+        )
+        lab.hand.run(
+            "CREATE TRIGGER cho BEFORE INSERT ON lienthong_outbox FOR EACH ROW WHEN (NEW.op = 'd')"
+            " EXECUTE FUNCTION cho()"
+        )
+        rows, clerk = PostgresRows(make_url(lab.source)), lab.another_hand()
+        sender = Thread(target=lambda: rows.send_deletes(SOHO, {"5": "{}"}))
+        with lab.transaction():
+            lab.hand.run("SELECT pg_advisory_xact_lock(7)")
+            sender.start()
+            waits = (
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event = 'advisory'"
+            )
+            wait_for("the deletion to have its id", lambda: clerk.run(waits))
+            for number in range(10):
+                clerk.run("INSERT INTO cap_doi VALUES ('x', ?, 'a')", number)
+                lab.number(SOHO, PAIRS)
+        sender.join()
+        rows.close()
+        assert [(row.op, row.key) for row in lab.number(SOHO, PAIRS)] == [("d", "5")]
