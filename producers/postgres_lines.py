@@ -24,6 +24,7 @@ from producers.postgres_sql import (
     key_of,
     line_columns,
     loose_key,
+    planned_anew,
 )
 from producers.sql import LINES, OUTBOX, name, text
 from schemas.contracts import LineSet
@@ -98,7 +99,7 @@ def _body(capture: Capture, place: Place, which: str, one: LineSet) -> str:
     """
     outbox, counts = (f"{name(place.schema)}.{name(table)}" for table in (OUTBOX, LINES))
     dataset, fields = text(capture.dataset), "(dataset, op, key, before, after)"
-    table, concerned = place.lines[which], _concerned(place, one)
+    table, concerned = place.lines[which], _concerned(place, which, one)
     composed = _composed(capture, place, which, one)
     keys = f"SELECT DISTINCT {key_of('t', capture)} AS key {concerned}"
     order = ", ".join(f"t.{name(column)}" for column in capture.key)
@@ -154,7 +155,7 @@ END
 """
 
 
-def _owners(one: LineSet) -> str:
+def _owners(one: LineSet, source: str) -> str:
     """The values ``c0``, ``c1`` … by which changed lines name their records, each once.
 
     From arrays: the planner takes them to be short and finds the records by their index, whatever the first
@@ -166,13 +167,13 @@ def _owners(one: LineSet) -> str:
         f" UNION ALL SELECT l.{name(line)} FROM unnest(went) AS l)"
         for line in one.on
     )
-    return f"SELECT DISTINCT {columns} FROM unnest({values}) AS u ({columns})"
+    return f"SELECT DISTINCT {columns} FROM unnest({values}) AS u ({columns}) {planned_anew(source)}"
 
 
-def _concerned(place: Place, one: LineSet) -> str:
+def _concerned(place: Place, which: str, one: LineSet) -> str:
     """FROM and JOIN of the records ``t`` whose lines were changed."""
     same = " AND ".join(f"t.{name(column)} = p.c{at}" for at, column in enumerate(one.on.values()))
-    return f"FROM ({_owners(one)}) AS p JOIN {place.record} AS t ON {same}"
+    return f"FROM ({_owners(one, place.sources[which])}) AS p JOIN {place.record} AS t ON {same}"
 
 
 def _composed(capture: Capture, place: Place, which: str, one: LineSet) -> str:
@@ -188,7 +189,7 @@ def _composed(capture: Capture, place: Place, which: str, one: LineSet) -> str:
     same = " AND ".join(f"t.{name(column)} = w.c{at}" for at, column in enumerate(one.on.values()))
     held = image("t", capture, place.sources, {which: "w.lines"})
     return f"""
-    WITH p AS ({_owners(one)})
+    WITH p AS ({_owners(one, place.sources[which])})
     SELECT {key_of("t", capture)} AS key, {held} AS held, {image("t", capture, place.sources)} AS now
     FROM (
       SELECT {owner}, {array_of_lines(one)} AS lines FROM (

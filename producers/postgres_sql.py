@@ -214,6 +214,11 @@ def loose_key(whole: str, capture: Capture) -> str:
     return key_text(f"({whole} ->> {text(column)})" for column in capture.key)
 
 
+def planned_anew(source: str) -> str:
+    """A condition that is always true, and lets a session plan its query anew once the table was altered."""
+    return f"WHERE NOT EXISTS (SELECT 1 FROM {source} WHERE false)"
+
+
 def _body(capture: Capture, schema: str, table: str, only: str, sources: Sources) -> str:
     """What happens after each changed row, and before a TRUNCATE.
 
@@ -223,11 +228,12 @@ def _body(capture: Capture, schema: str, table: str, only: str, sources: Sources
 
     A column that the vendor has dropped or renamed must not stop the clerks: then the whole row is kept as
     it is, and the relay tells which column is missing. That block writes nothing, so that it costs no
-    transaction id.
+    transaction id. One of another type than before is no reason for it: a session that was there then has
+    plans for the old type, and works all out again with plans that hang on the table (``planned_anew``).
     """
     outbox = f"{name(schema)}.{name(OUTBOX)}"
     dataset, every = text(capture.dataset), f"FROM {only} {table} AS t"
-    fields = "(dataset, op, key, before, after)"
+    fields, anew = "(dataset, op, key, before, after)", planned_anew(f"{only} {table}")
 
     def now(row: str) -> str:
         same = " AND ".join(f"t.{name(column)} = {row}.{name(column)}" for column in capture.key)
@@ -264,18 +270,31 @@ BEGIN
       END IF;
     END IF;
   EXCEPTION WHEN OTHERS THEN
-    old_now := NULL;
-    IF TG_OP <> 'INSERT' THEN
-      held := row_to_json(OLD);
-      old_key := {loose_key("held", capture)};
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-      new_now := row_to_json(NEW);
-      new_key := {loose_key("new_now", capture)};
-      IF new_key = old_key THEN
-        old_now := new_now;
+    BEGIN
+      IF TG_OP <> 'INSERT' THEN
+        SELECT {key_of("OLD", capture)}, {image("OLD", capture, sources)} INTO old_key, held {anew};
+        old_now := ({now("OLD")} = old_key);
       END IF;
-    END IF;
+      IF TG_OP <> 'DELETE' THEN
+        SELECT {key_of("NEW", capture)} INTO new_key {anew};
+        IF new_key IS DISTINCT FROM old_key THEN
+          new_now := ({now("NEW")} = new_key);
+        END IF;
+      END IF;
+    EXCEPTION WHEN OTHERS THEN
+      old_now := NULL;
+      IF TG_OP <> 'INSERT' THEN
+        held := row_to_json(OLD);
+        old_key := {loose_key("held", capture)};
+      END IF;
+      IF TG_OP <> 'DELETE' THEN
+        new_now := row_to_json(NEW);
+        new_key := {loose_key("new_now", capture)};
+        IF new_key = old_key THEN
+          old_now := new_now;
+        END IF;
+      END IF;
+    END;
   END;
   IF TG_OP <> 'INSERT' AND held::text IS DISTINCT FROM old_now::text THEN{count("old_key")}
     INSERT INTO {outbox} {fields}

@@ -99,6 +99,18 @@ class TestLines(LineLaws):
         assert lab.told(LINED) == [("u", "1"), ("u", "1"), ("u", "1"), ("u", "")]
         assert [("dong" in json.loads(row.after or "")) for row in lab.rows(LINED)] == [True, *[False] * 3]
 
+    def test_a_session_that_was_there_when_a_columns_type_was_changed_goes_on(self, lab: CaptureLab) -> None:
+        make(lab, cascade=False)
+        lab.insert(1)
+        lab.install(LINED)
+        dong(lab, 1, 1, loai="a")
+        lab.hand.run("UPDATE so_dong SET loai = 'b'")
+        lab.hand.run("ALTER TABLE so_dong ALTER ho_id TYPE integer")
+        lab.hand.run("UPDATE so_dong SET loai = 'c'")
+        dong(lab, 2, 1, loai="d")
+        assert [kinds(row)[1] for row in lab.rows(LINED)] == [["a"], ["b"], ["c"], ["c", "d"]]
+        assert replayed(lab.rows(LINED)) == lab.table(LINED)
+
     def test_what_replication_applies_is_captured_too(self, lab: CaptureLab) -> None:
         make(lab)
         lab.insert(1)

@@ -120,6 +120,33 @@ class TestTriggersOfTheVendor:
         assert all("ho_ten" not in json.loads(row.after or row.before or "") for row in rows)
         assert json.loads(rows[0].after or "")["diem"] == 5
 
+    @pytest.mark.parametrize("ddl", ["ho_ten TYPE varchar(90)", "id TYPE numeric", "diem TYPE real"])
+    def test_a_session_that_was_there_when_a_columns_type_was_changed(
+        self, lab: CaptureLab, ddl: str
+    ) -> None:
+        """A whole row would go nowhere: in its JSON ``le_phi`` is a number, and a string in the contract."""
+        lab.install()
+        lab.insert(1, le_phi="10.50", diem=0.5)
+        lab.hand.run("UPDATE so_ho SET ho_ten = 'một'")
+        lab.hand.run("DELETE FROM so_ho")
+        lab.hand.run(f"ALTER TABLE so_ho ALTER {ddl}")
+        lab.insert(2, le_phi="10.50", diem=0.5)
+        lab.hand.run("UPDATE so_ho SET ho_ten = 'hai'")
+        lab.hand.run("UPDATE so_ho SET id = 3")
+        assert replayed(lab.rows()) == lab.table()
+        lab.hand.run("DELETE FROM so_ho")
+        rows = lab.rows()[3:]
+        assert [(row.op, row.key) for row in rows] == [
+            ("c", "2"),
+            ("u", "2"),
+            ("d", "2"),
+            ("c", "3"),
+            ("d", "3"),
+        ]
+        for image in (image for row in rows for image in (row.before, row.after) if image):
+            assert list(json.loads(image)) == list(SOHO.columns)
+            assert json.loads(image)["le_phi"] == "10.50"
+
     def test_changes_from_while_a_column_was_gone_go_out_once_it_is_back(self, lab: CaptureLab) -> None:
         lab.install()
         lab.hand.run("ALTER TABLE so_ho DROP COLUMN ho_ten")
