@@ -5,7 +5,7 @@ Those on the tables of its lines are in ``postgres_lines``.
 
 # ruff: noqa: S608 - names from a contract go through sql.name and sql.text; nothing else varies
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from producers.outbox import Capture
 from producers.sql import DATASETS, LINES, OUTBOX, SNAPSHOTS, key_text, name, text
@@ -309,11 +309,12 @@ END
 
 
 def lacking(capture: Capture, schema: str) -> str:
-    """FROM and WHERE of the waiting outbox rows of which an image lacks a column."""
+    """FROM and WHERE of the waiting outbox rows of which an image lacks a column, or the text of one."""
 
     def lacks(image: str) -> str:
         keys = f"ARRAY(SELECT json_object_keys({image}))"
-        return f"({image} IS NOT NULL AND NOT {keys} @> {_names(capture)})"
+        unprinted = f"EXISTS (SELECT 1 FROM json_each({image}) AS j WHERE {_unprinted(capture)})"
+        return f"({image} IS NOT NULL AND (NOT {keys} @> {_names(capture.names)} OR {unprinted}))"
 
     return (
         f"{name(schema)}.{name(OUTBOX)} WHERE published_at IS NULL AND dataset = {text(capture.dataset)}"
@@ -322,18 +323,28 @@ def lacking(capture: Capture, schema: str) -> str:
 
 
 def completion_statement(capture: Capture, schema: str) -> str:
-    """Give waiting rows every column of the dataset; what they do not carry is missing."""
+    """Give waiting rows every column of the dataset; what they do not carry is missing.
+
+    Rows that were kept whole have numbers where the contract has strings: these become texts.
+    """
     table, where = lacking(capture, schema).split(" WHERE ", 1)
+    value = f"CASE WHEN {_unprinted(capture)} THEN to_json(j.value #>> '{{}}') ELSE j.value END"
 
     def completed(image: str) -> str:
-        found = f"unnest({_names(capture)}) AS c LEFT JOIN json_each({image}) AS j ON j.key = c"
-        return f"CASE WHEN {image} IS NOT NULL THEN (SELECT json_object_agg(c, j.value) FROM {found}) END"
+        found = f"unnest({_names(capture.names)}) AS c LEFT JOIN json_each({image}) AS j ON j.key = c"
+        return f"CASE WHEN {image} IS NOT NULL THEN (SELECT json_object_agg(c, {value}) FROM {found}) END"
 
     return f"UPDATE {table} SET before = {completed('before')}, after = {completed('after')} WHERE {where}"
 
 
-def _names(capture: Capture) -> str:
-    return f"ARRAY[{', '.join(map(text, capture.names))}]::text[]"
+def _unprinted(capture: Capture) -> str:
+    """Whether a member ``j`` of an image is no text, though the contract calls it a string."""
+    strings = _names(column for column, avro in capture.columns.items() if avro == "string")
+    return f"j.key = ANY({strings}) AND json_typeof(j.value) NOT IN ('string', 'null')"
+
+
+def _names(columns: Iterable[str]) -> str:
+    return f"ARRAY[{', '.join(map(text, columns))}]::text[]"
 
 
 def remember_statement(capture: Capture, schema: str, sha256: str) -> str:

@@ -159,6 +159,22 @@ class TestTriggersOfTheVendor:
         assert (image["ho_ten"], image["diem"], image["ngay"]) == (None, 0.1, "2016-05-04")
         assert lab.site.needed(SOHO) == []
 
+    def test_changes_from_while_a_column_was_gone_fit_a_contract_without_it(self, lab: CaptureLab) -> None:
+        """They were kept as whole rows, whose JSON has numbers where the contract has strings."""
+        lab.install()
+        lab.insert(1, le_phi="10.50", ngay="2016-05-04")
+        lab.hand.run("ALTER TABLE so_ho DROP COLUMN ho_ten")
+        lab.hand.run("UPDATE so_ho SET diem = 0.5")
+        columns = {name: avro for name, avro in SOHO.columns.items() if name != "ho_ten"}
+        without = Capture.of(a_contract(columns=columns))
+        assert lab.site.lacking(without) == 1
+        lab.install(without)
+        due = {"id": 1, "ngay": "2016-05-04", "le_phi": "10.50", "diem": None, "con_lai": None}
+        row = lab.rows(without)[1]
+        assert json.loads(row.before or "") == due
+        assert json.loads(row.after or "") == {**due, "diem": 0.5}
+        assert lab.site.lacking(without) == 0
+
     def test_columns_named_as_our_rows_are(self, lab: CaptureLab) -> None:
         """Such a name means the column, and not the row: while all is there, and once a column is gone."""
         dong = LineSet(table="dong", on={"ho": "id"}, columns={"i": "string", "l": "string"})
