@@ -75,13 +75,17 @@ class Session:
     def _connected(self) -> psycopg.Connection[Row]:
         if self._connection is None:
             options = {**_LIMITS, **{key: value.replace(" ", r"\ ") for key, value in SESSION.items()}}
-            self._connection = psycopg.connect(
+            connection: psycopg.Connection[Row] = psycopg.connect(
                 self._address,
                 autocommit=True,
                 connect_timeout=10,
                 application_name="lienthong capture",
                 options=" ".join(f"-c {key}={value}" for key, value in options.items()),
             )
+            # SQL_ASCII takes any bytes, and gives bytes unless it is asked for text.
+            if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+                connection.execute("SET client_encoding = 'UTF8'")
+            self._connection = connection
         return self._connection
 
     @contextmanager
@@ -107,6 +111,11 @@ class Session:
         if isinstance(error, errors.UndefinedTable):
             return LienthongError(
                 f"{place}: a table is missing ({state})", next_step="run: lienthong capture install"
+            )
+        if isinstance(error, errors.CharacterNotInRepertoire):
+            return LienthongError(
+                f"{place} holds text that is not UTF-8 ({state})",
+                next_step="convert the agency's database to UTF-8",
             )
         if isinstance(error, errors.DataError):
             return LienthongError(

@@ -1,15 +1,18 @@
 """Locks of clerks, and a PostgreSQL that is away, refuses or forbids."""
 
+import json
+from contextlib import closing
 from functools import partial
 from threading import Event, Thread
 
 import pytest
 
+from deploy.local.postgres import PostgresNode
 from producers import postgres_rows
 from producers.opening import open_outbox, open_site
 from producers.outbox import Locked, Slow
 from schemas.errors import LienthongError, TryAgain
-from tests.capture_lab import SOHO, CaptureLab, Hand, replayed, take
+from tests.capture_lab import SOHO, CaptureLab, Hand, PostgresHand, replayed, take
 from tests.road import wait_for
 
 
@@ -148,3 +151,24 @@ class TestErrors:
         finally:
             site.close()
             lab.hand.run(f"DROP ROLE {unique}")
+
+    def test_a_database_without_an_encoding_is_captured_while_it_holds_utf8(
+        self, postgres: PostgresNode, unique: str
+    ) -> None:
+        with closing(PostgresHand(postgres.url())) as admin:
+            admin.run(
+                f"CREATE DATABASE {unique} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'"
+                " TEMPLATE template0"
+            )
+        with closing(CaptureLab(postgres.url(unique))) as lab:
+            lab.hand.run("SET client_encoding = 'UTF8'")
+            lab.install()
+            lab.insert(1, "Nguyễn Thử")
+            assert take(lab) == 1
+            names = [json.loads(row.after or "")["ho_ten"] for row in lab.number()]
+            assert names == ["Nguyễn Thử"] * 2
+            lab.hand.run("SET client_encoding = 'SQL_ASCII'")
+            lab.hand.run(r"UPDATE so_ho SET ho_ten = E'\xe9'")
+            with pytest.raises(LienthongError, match="not UTF-8"):
+                lab.number()
+        postgres.drop_database(unique)
