@@ -234,6 +234,10 @@ def _body(capture: Capture, schema: str, table: str, only: str, sources: Sources
     outbox = f"{name(schema)}.{name(OUTBOX)}"
     dataset, every = text(capture.dataset), f"FROM {only} {table} AS t"
     fields, anew = "(dataset, op, key, before, after)", planned_anew(f"{only} {table}")
+    loose = loose_key("row_to_json(t.*)", capture)
+    whole = (
+        f"INSERT INTO {outbox} {fields} SELECT {dataset}, 'd', {loose}, row_to_json(t.*), NULL FROM {only} "
+    )
 
     def now(row: str) -> str:
         same = " AND ".join(f"t.{name(column)} = {row}.{name(column)}" for column in capture.key)
@@ -248,12 +252,14 @@ DECLARE
   new_key text; new_now json;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
+    IF TG_RELID <> to_regclass({text(table)}) THEN
+      RETURN NULL;  -- another table has this one's name by now, and its records
+    END IF;
     BEGIN
       INSERT INTO {outbox} {fields}
       SELECT {dataset}, 'd', {key_of("t", capture)}, {image("t", capture, sources)}, NULL {every};
     EXCEPTION WHEN OTHERS THEN
-      INSERT INTO {outbox} {fields}
-      SELECT {dataset}, 'd', {loose_key("row_to_json(t.*)", capture)}, row_to_json(t.*), NULL {every};
+      EXECUTE {text(whole)} || TG_RELID::regclass || ' AS t';
     END;
     RETURN NULL;
   END IF;

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from producers.outbox import Capture
-from schemas.contracts import LineSet
-from tests.capture_lab import SOHO, CaptureLab, a_contract, replayed, take
+from schemas.contracts import AvroType, LineSet
+from tests.capture_lab import COLUMNS, SOHO, CaptureLab, a_contract, replayed, take
 
 
 class TestTruncate:
@@ -28,6 +28,24 @@ class TestTruncate:
             lab.insert(2, "lại")
         assert replayed(lab.rows()) == lab.table()
         assert set(lab.table()) == {"2"}
+
+    def test_of_a_table_that_was_renamed(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1, "50%")
+        lab.hand.run('ALTER TABLE so_ho RENAME TO "Sổ cũ"')
+        lab.hand.run('TRUNCATE "Sổ cũ"')
+        assert lab.told() == [("c", "1"), ("d", "1")]
+        assert json.loads(lab.rows()[1].before or "")["ho_ten"] == "50%"
+
+    def test_of_a_table_whose_name_another_one_has_tells_nothing_of_that_one(self, lab: CaptureLab) -> None:
+        lab.install()
+        lab.insert(1)
+        lab.hand.run("ALTER TABLE so_ho RENAME TO so_cu")
+        lab.hand.run("CREATE TABLE so_ho (LIKE so_cu INCLUDING ALL)")
+        lab.hand.run("INSERT INTO so_ho SELECT * FROM so_cu")
+        lab.hand.run("TRUNCATE so_cu")
+        assert lab.told() == [("c", "1")]
+        assert list(lab.table()) == ["1"]
 
 
 class TestSessions:
@@ -165,7 +183,7 @@ class TestTriggersOfTheVendor:
         lab.insert(1, le_phi="10.50", ngay="2016-05-04")
         lab.hand.run("ALTER TABLE so_ho DROP COLUMN ho_ten")
         lab.hand.run("UPDATE so_ho SET diem = 0.5")
-        columns = {name: avro for name, avro in SOHO.columns.items() if name != "ho_ten"}
+        columns = {name: avro for name, avro in COLUMNS.items() if name != "ho_ten"}
         without = Capture.of(a_contract(columns=columns))
         assert lab.site.lacking(without) == 1
         lab.install(without)
@@ -178,7 +196,7 @@ class TestTriggersOfTheVendor:
     def test_columns_named_as_our_rows_are(self, lab: CaptureLab) -> None:
         """Such a name means the column, and not the row: while all is there, and once a column is gone."""
         dong = LineSet(table="dong", on={"ho": "id"}, columns={"i": "string", "l": "string"})
-        columns = {"id": "long", "i": "string", "t": "string", "x": "string"}
+        columns: dict[str, AvroType] = {"id": "long", "i": "string", "t": "string", "x": "string"}
         named = Capture.of(a_contract(dataset="ten", table="ten", columns=columns, lines={"dong": dong}))
         lab.hand.run("CREATE TABLE ten (id bigint PRIMARY KEY, i text, t text, x text)")
         lab.hand.run("CREATE TABLE dong (ho bigint, i text, l text)")
