@@ -93,9 +93,9 @@ def _function(capture: Capture, at: int, schema: str) -> str:
 def _body(capture: Capture, place: Place, which: str, one: LineSet) -> str:
     """What happens after each statement that changed lines of one set.
 
-    First of all the statement that composes is planned, and not run: a column that the vendor has dropped or
-    renamed shows then, and must not stop the clerks. The records are told without these lines, and the relay
-    tells which set is missing.
+    First of all the statement that composes is planned, and not run, before a TRUNCATE too: a column that
+    the vendor has dropped or renamed shows then, and must not stop the clerks. The records are told without
+    these lines, and the relay tells which set is missing.
     """
     outbox, counts = (f"{name(place.schema)}.{name(table)}" for table in (OUTBOX, LINES))
     dataset, fields = text(capture.dataset), "(dataset, op, key, before, after)"
@@ -105,22 +105,33 @@ def _body(capture: Capture, place: Place, which: str, one: LineSet) -> str:
     order = ", ".join(f"t.{name(column)}" for column in capture.key)
     now = image("t", capture, place.sources)
     has = " AND ".join(f"l.{name(line)} = t.{name(column)}" for line, column in one.on.items())
+    having = f"FROM {place.record} AS t WHERE EXISTS (SELECT 1 FROM {place.sources[which]} AS l WHERE {has})"
+    row = "row_to_json(t.*)"
+    whole = f"INSERT INTO {outbox} {fields} SELECT {dataset}, 'u', {loose_key(row, capture)}, {row}, {row}"
+    unknown = f"INSERT INTO {outbox} {fields} VALUES ({dataset}, 'u', '', '{{}}', '{{}}')"
     return f"""
 DECLARE
   came {table}[] := '{{}}';
   went {table}[] := '{{}}';
 BEGIN
-  IF TG_OP = 'TRUNCATE' AND TG_WHEN = 'BEFORE' THEN
-    INSERT INTO {counts} AS c (dataset, key, held)
-    SELECT {dataset}, {key_of("t", capture)}, {now} FROM {place.record} AS t
-    WHERE EXISTS (SELECT 1 FROM {place.sources[which]} AS l WHERE {has})
-    ON CONFLICT (dataset, key) DO UPDATE SET changes = c.changes + 1, held = excluded.held;
-    RETURN NULL;
-  ELSIF TG_OP = 'TRUNCATE' THEN
-    INSERT INTO {outbox} {fields}
-    SELECT {dataset}, 'u', c.key, c.held, {now} FROM {counts} AS c JOIN {place.record} AS t
-    ON c.key = {key_of("t", capture)} WHERE c.dataset = {dataset} AND c.held IS NOT NULL ORDER BY c.key;
-    UPDATE {counts} SET held = NULL WHERE dataset = {dataset} AND held IS NOT NULL;
+  IF TG_OP = 'TRUNCATE' THEN
+    BEGIN
+      PERFORM 1 FROM (SELECT {key_of("t", capture)}, {now} {having}) AS c LIMIT 0;
+    EXCEPTION WHEN OTHERS THEN
+      IF TG_WHEN = 'BEFORE' THEN
+        {_without_lines(whole, having, unknown)}
+      END IF;
+      RETURN NULL;
+    END;
+    IF TG_WHEN = 'BEFORE' THEN
+      INSERT INTO {counts} AS c (dataset, key, held) SELECT {dataset}, {key_of("t", capture)}, {now} {having}
+      ON CONFLICT (dataset, key) DO UPDATE SET changes = c.changes + 1, held = excluded.held;
+    ELSE
+      INSERT INTO {outbox} {fields}
+      SELECT {dataset}, 'u', c.key, c.held, {now} FROM {counts} AS c JOIN {place.record} AS t
+      ON c.key = {key_of("t", capture)} WHERE c.dataset = {dataset} AND c.held IS NOT NULL ORDER BY c.key;
+      UPDATE {counts} SET held = NULL WHERE dataset = {dataset} AND held IS NOT NULL;
+    END IF;
     RETURN NULL;
   END IF;
   IF TG_OP <> 'DELETE' THEN
@@ -136,13 +147,7 @@ BEGIN
   BEGIN
     PERFORM 1 FROM ({composed}) AS c LIMIT 0;
   EXCEPTION WHEN OTHERS THEN
-    BEGIN
-      INSERT INTO {outbox} {fields}
-      SELECT {dataset}, 'u', {loose_key("row_to_json(t.*)", capture)}, row_to_json(t.*), row_to_json(t.*)
-      {concerned};
-    EXCEPTION WHEN OTHERS THEN
-      INSERT INTO {outbox} {fields} VALUES ({dataset}, 'u', '', '{{}}', '{{}}');
-    END;
+    {_without_lines(whole, concerned, unknown)}
     RETURN NULL;
   END;
   PERFORM 1 {concerned} ORDER BY {order} FOR NO KEY UPDATE OF t;
@@ -153,6 +158,11 @@ BEGIN
   RETURN NULL;
 END
 """
+
+
+def _without_lines(whole: str, records: str, unknown: str) -> str:
+    """Tell records as whole rows, or, if they are not found either, that there are some."""
+    return f"BEGIN\n      {whole} {records};\n    EXCEPTION WHEN OTHERS THEN\n      {unknown};\n    END;"
 
 
 def _owners(one: LineSet, source: str) -> str:

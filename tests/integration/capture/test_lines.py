@@ -99,6 +99,27 @@ class TestLines(LineLaws):
         assert lab.told(LINED) == [("u", "1"), ("u", "1"), ("u", "1"), ("u", "")]
         assert [("dong" in json.loads(row.after or "")) for row in lab.rows(LINED)] == [True, *[False] * 3]
 
+    @pytest.mark.parametrize(
+        ("ddl", "told"),
+        [
+            ("so_dong DROP COLUMN loai", [("u", "1")]),
+            ("so_ho DROP COLUMN ho_ten", [("u", "1")]),
+            ("so_dong RENAME COLUMN ho_id TO ho", [("u", "")]),
+        ],
+    )
+    def test_truncating_lines_once_a_column_is_gone(
+        self, lab: CaptureLab, ddl: str, told: list[tuple[str, str]]
+    ) -> None:
+        make(lab, cascade=False)
+        lab.insert(1)
+        lab.insert(2)
+        dong(lab, 1, 1, loai="a")
+        lab.install(LINED)
+        lab.hand.run(f"ALTER TABLE {ddl}")
+        lab.hand.run("TRUNCATE so_dong")
+        assert lab.told(LINED) == told
+        assert lab.site.lacking(LINED) == 1
+
     def test_a_session_that_was_there_when_a_columns_type_was_changed_goes_on(self, lab: CaptureLab) -> None:
         make(lab, cascade=False)
         lab.insert(1)
