@@ -36,7 +36,7 @@ from streams.threads import in_thread
 logger = structlog.get_logger(__name__)
 
 MAX_RECORD_BYTES = 900_000  # key and value; below the broker's default for a message batch
-MAX_KEY_CHARACTERS = 600  # a longer key fits no index, so it never stood in a store
+MAX_KEY_CHARACTERS = 600  # of both keys: longer ones may not fit an index, and no register has such keys
 
 
 @dataclass(slots=True, kw_only=True)
