@@ -169,7 +169,8 @@ class AnswerBook:
 
 
 def numbers_of(seqs: str) -> Iterator[int]:
-    """The numbers of ``812-815,817``."""
+    """The numbers of ``812-815,817``. A producer may count from below zero: ``-3--2``."""
     for part in seqs.split(","):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
+        behind = part.find("-", 1)
+        first, last = (part, part) if behind < 0 else (part[:behind], part[behind + 1 :])
+        yield from range(int(first), int(last) + 1)

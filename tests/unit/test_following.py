@@ -133,3 +133,4 @@ def test_a_dataset_installed_after_the_follower_began_gets_its_answers(
 
 def test_numbers_of_a_receipt() -> None:
     assert list(numbers_of("1-3,7")) == [1, 2, 3, 7]
+    assert list(numbers_of("-9--8,-1-1,-5")) == [-9, -8, -1, 0, 1, -5]
