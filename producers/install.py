@@ -1,6 +1,6 @@
 """Does an agency's table hold what the contract says? Told by name, before anything is changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from producers.outbox import Capture, Shape, Site
 from schemas.contracts import Contract, LineSet
@@ -77,11 +77,6 @@ def _held(shape: Shape | None, table: str, columns: Mapping[str, str], place: st
     if shape.obstacle:
         raise LienthongError(f"{place} {shape.obstacle}", next_step="name another table in the contract")
     _check_there(columns, shape, place)
-    if unseen := [column for column in columns if not shape.columns[column].feeds]:
-        raise LienthongError(
-            f"{place}: column {', '.join(unseen)} is computed when it is read, which triggers do not see",
-            next_step="make it STORED, or name in the contract the columns that it is computed from",
-        )
     unfit = [
         f"{column} is {shape.columns[column].declared} in the table and {avro} in the contract"
         for column, avro in columns.items()
@@ -95,11 +90,16 @@ def _held(shape: Shape | None, table: str, columns: Mapping[str, str], place: st
     return shape
 
 
-def _check_there(columns: Iterable[str], shape: Shape, place: str) -> None:
+def _check_there(columns: Collection[str], shape: Shape, place: str) -> None:
     if missing := [column for column in columns if column not in shape.columns]:
         raise LienthongError(
             f"{place} has no column {', '.join(missing)}{_alike(missing, shape)}",
             next_step="correct the columns in the contract, or add them to the table",
+        )
+    if unseen := [column for column in columns if not shape.columns[column].feeds]:
+        raise LienthongError(
+            f"{place}: column {', '.join(unseen)} is computed when it is read, which triggers do not see",
+            next_step="make it STORED, or name in the contract the columns that it is computed from",
         )
 
 

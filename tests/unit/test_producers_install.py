@@ -11,7 +11,7 @@ import pytest
 from producers.install import check, choose
 from producers.outbox import Capture, Column, Locked, Shape, Site, Slow
 from producers.snapshot import MOST_WAITING, take_snapshot
-from schemas.contracts import AvroType
+from schemas.contracts import AvroType, LineSet
 from schemas.errors import LienthongError
 from schemas.library import Library
 from tests.capture_lab import SOHO, CaptureLab, a_contract
@@ -56,6 +56,18 @@ def test_what_does_not_fit_is_named_with_a_next_step(found: Shape | None, text: 
         check(CONTRACT, found)
     assert caught.value.message.startswith("thu/soho: table so_ho")
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("unseen", ["ho", "stt"])
+def test_what_ties_and_orders_lines_must_be_seen_by_triggers(unseen: str) -> None:
+    dong = LineSet(table="dong", on={"ho": "id"}, order=("stt",), columns={"loai": "string"})
+    contract = a_contract(columns={"id": "long", "ten": "string"}, lines={"dong": dong})
+    there = {name: Column(declared="bigint", feeds=ANY) for name in ("ho", "stt", "loai")}
+    assert not check(contract, shape(), {"dong": shape(columns=there, indexed=frozenset({"ho"}))})
+    columns = {**there, unseen: Column(declared="bigint", feeds=frozenset())}
+    with pytest.raises(LienthongError, match=f"table dong of dong: column {unseen} is computed") as caught:
+        check(contract, shape(), {"dong": shape(columns=columns)})
+    assert "STORED" in caught.value.next_step
 
 
 def test_a_column_in_other_letters_is_pointed_at() -> None:
