@@ -8,11 +8,11 @@ from time import sleep
 import pytest
 from sqlalchemy import make_url
 
-from producers import postgres_floor
+from producers import postgres_floor, postgres_rows
 from producers.postgres import PostgresOutbox
 from producers.postgres_rows import PostgresRows
 from tests.capture_lab import PAIRS, SOHO, CaptureLab, make_pairs, replayed
-from tests.road import wait_for
+from tests.road import PATIENCE_SECONDS, wait_for
 
 
 class TestTransactions:
@@ -166,8 +166,12 @@ class TestWhereToLook:
         assert sorted(row.seq for row in lab.rows()) == list(range(1, written + len(open_) + 1))
         wait_for("a floor", lambda: not lab.number() and self.floor(lab) > 0, every=0.02)
 
-    def test_a_deletion_that_is_sent_again_is_not_passed_over(self, lab: CaptureLab) -> None:
+    def test_a_deletion_that_is_sent_again_is_not_passed_over(
+        self, lab: CaptureLab, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Of a record that is gone no row is locked: the id could be taken before a transaction id is."""
+        for limit in ("_WAIT", "BRIEF"):  # it waits here for as long as this machine needs
+            monkeypatch.setattr(postgres_rows, limit, f"{PATIENCE_SECONDS:.0f}s")
         make_pairs(lab)
         lab.install(PAIRS)
         lab.insert(1)  # of 32 ids the first takes a transaction id by itself
