@@ -95,7 +95,8 @@ def _body(capture: Capture, place: Place, which: str, one: LineSet) -> str:
 
     First of all the statement that composes is planned, and not run, before a TRUNCATE too: a column that
     the vendor has dropped or renamed shows then, and must not stop the clerks. The records are told without
-    these lines, and the relay tells which set is missing.
+    these lines, and the relay tells which set is missing. Of a TRUNCATE it is every record that is there
+    behind it: which had lines is not known then, and before it those that go as well would be told as there.
     """
     outbox, counts = (f"{name(place.schema)}.{name(table)}" for table in (OUTBOX, LINES))
     dataset, fields = text(capture.dataset), "(dataset, op, key, before, after)"
@@ -105,7 +106,8 @@ def _body(capture: Capture, place: Place, which: str, one: LineSet) -> str:
     order = ", ".join(f"t.{name(column)}" for column in capture.key)
     now = image("t", capture, place.sources)
     has = " AND ".join(f"l.{name(line)} = t.{name(column)}" for line, column in one.on.items())
-    having = f"FROM {place.record} AS t WHERE EXISTS (SELECT 1 FROM {place.sources[which]} AS l WHERE {has})"
+    every = f"FROM {place.record} AS t"
+    having = f"{every} WHERE EXISTS (SELECT 1 FROM {place.sources[which]} AS l WHERE {has})"
     row = "row_to_json(t.*)"
     whole = f"INSERT INTO {outbox} {fields} SELECT {dataset}, 'u', {loose_key(row, capture)}, {row}, {row}"
     unknown = f"INSERT INTO {outbox} {fields} VALUES ({dataset}, 'u', '', '{{}}', '{{}}')"
@@ -118,8 +120,8 @@ BEGIN
     BEGIN
       PERFORM 1 FROM (SELECT {key_of("t", capture)}, {now} {having}) AS c LIMIT 0;
     EXCEPTION WHEN OTHERS THEN
-      IF TG_WHEN = 'BEFORE' THEN
-        {_without_lines(whole, having, unknown)}
+      IF TG_WHEN = 'AFTER' THEN
+        {_without_lines(whole, every, unknown)}
       END IF;
       RETURN NULL;
     END;
