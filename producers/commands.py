@@ -133,9 +133,12 @@ def status() -> None:
     settings = load_settings(SourceSettings)
     with closing(open_site(settings.source)) as site:
         states = site.states()
+        standing = [state.capture for state in states if state.captured and state.in_place]
+        outdated = [one.dataset for one in standing if site.outdated(one)]
     typer.echo("dataset\twaiting\toldest_seconds\tnext_seq\ttriggers\tsnapshot\tsnapshot_rows")
     for state in states:
         triggers = "uninstalled" if not state.captured else "in place" if state.in_place else "MISSING"
+        triggers = "outdated" if state.capture.dataset in outdated else triggers
         fields = (
             state.capture.dataset,
             state.waiting,
@@ -146,6 +149,9 @@ def status() -> None:
             state.snapshot_rows,
         )
         typer.echo("\t".join(map(str, fields)))
+    if outdated:
+        _say(f"another version made these triggers, or a unique index came since: {', '.join(outdated)}")
+        _say("next step: run lienthong capture install <system>/<dataset>; clerks may go on working")
     if broken := [state.capture.dataset for state in states if state.captured and not state.in_place]:
         raise LienthongError(
             f"changes are being missed: {', '.join(broken)}",

@@ -185,6 +185,9 @@ class Site(Protocol):
     def needed(self, capture: Capture) -> list[str]:
         """SQL statements that are still to run before this dataset is captured; empty if it is."""
 
+    def outdated(self, capture: Capture) -> bool:
+        """Whether its triggers, which are in place, are not those that this version makes."""
+
     def lacking(self, capture: Capture) -> int:
         """How many waiting outbox rows do not carry every column of the dataset.
 

@@ -107,18 +107,7 @@ class PostgresSite:
 
     def needed(self, capture: Capture) -> list[str]:
         schema = self._schema()
-        table, only = resolved(self._session, capture.table)
-        lines = {which: resolved(self._session, one.table) for which, one in capture.lines.items()}
-        sources = {which: f"{only} {table}" for which, (table, only) in lines.items()}
-        statements = trigger_statements(capture, schema, table, only=only, sources=sources)
-        place = Place(
-            schema=schema,
-            record=f"{only} {table}",
-            lines={which: table for which, (table, _) in lines.items()},
-            sources=sources,
-        )
-        statements += line_statements(capture, place)
-        digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
+        statements, digest = self._triggers(capture, schema)
         completion = [completion_statement(capture, schema)] if self.lacking(capture) else []
         if self._is_in_place(capture, digest):
             return completion
@@ -127,6 +116,24 @@ class PostgresSite:
         anew = begin_anew(capture.dataset, f"{name(schema)}.{name(SNAPSHOTS)}")
         remembered = remember_statement(capture, schema, digest)
         return [*outbox_statements(schema), *gone, *statements, anew, remembered, *completion]
+
+    def outdated(self, capture: Capture) -> bool:
+        return not self._is_in_place(capture, self._triggers(capture, self._schema())[1])
+
+    def _triggers(self, capture: Capture, schema: str) -> tuple[list[str], str]:
+        """The statements that make a dataset's triggers, and their fingerprint."""
+        table, only = resolved(self._session, capture.table)
+        lines = {which: resolved(self._session, one.table) for which, one in capture.lines.items()}
+        sources = {which: f"{only} {table}" for which, (table, only) in lines.items()}
+        place = Place(
+            schema=schema,
+            record=f"{only} {table}",
+            lines={which: table for which, (table, _) in lines.items()},
+            sources=sources,
+        )
+        statements = trigger_statements(capture, schema, table, only=only, sources=sources)
+        statements += line_statements(capture, place)
+        return statements, sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
 
     def lacking(self, capture: Capture) -> int:
         if self._session.rows(f"SELECT to_regclass('{OUTBOX}')")[0][0] is None:

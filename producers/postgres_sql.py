@@ -344,9 +344,12 @@ def completion_statement(capture: Capture, schema: str) -> str:
 
 
 def _unprinted(capture: Capture) -> str:
-    """Whether a member ``j`` of an image is no text, though the contract calls it a string."""
+    """Whether a member ``j`` of an image is a number or a Boolean, though the contract calls it a string.
+
+    These print as JSON prints them; an array or a composite does not.
+    """
     strings = _names(column for column, avro in capture.columns.items() if avro == "string")
-    return f"j.key = ANY({strings}) AND json_typeof(j.value) NOT IN ('string', 'null')"
+    return f"j.key = ANY({strings}) AND json_typeof(j.value) IN ('number', 'boolean')"
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -63,10 +63,7 @@ class SqliteSite:
         return Shape(columns=columns, unique=unique, indexed=indexed, obstacle=obstacle, notes=tuple(notes))
 
     def needed(self, capture: Capture) -> list[str]:
-        indexes, _ = self._unique_indexes(capture.table)
-        of_lines = {which: self._unique_indexes(one.table)[0] for which, one in capture.lines.items()}
-        statements = [*trigger_statements(capture, indexes), *line_statements(capture, of_lines)]
-        digest = sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
+        statements, digest = self._triggers(capture)
         completion = [completion_statement(capture)] if self.lacking(capture) else []
         if self._is_in_place(capture, digest):
             return completion
@@ -75,6 +72,16 @@ class SqliteSite:
         anew = begin_anew(capture.dataset, SNAPSHOTS)
         remembered = remember_statement(capture, digest)
         return [*outbox_statements(), *gone, *statements, anew, remembered, *completion]
+
+    def outdated(self, capture: Capture) -> bool:
+        return not self._is_in_place(capture, self._triggers(capture)[1])
+
+    def _triggers(self, capture: Capture) -> tuple[list[str], str]:
+        """The statements that make a dataset's triggers, and their fingerprint."""
+        indexes, _ = self._unique_indexes(capture.table)
+        of_lines = {which: self._unique_indexes(one.table)[0] for which, one in capture.lines.items()}
+        statements = [*trigger_statements(capture, indexes), *line_statements(capture, of_lines)]
+        return statements, sha256("\n".join([capture.to_json(), *statements]).encode()).hexdigest()
 
     def lacking(self, capture: Capture) -> int:
         if not self._session.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (OUTBOX,)):

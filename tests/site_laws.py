@@ -26,6 +26,14 @@ class SiteLaws:
 
     # --- installing ------------------------------------------------------------------------------------
 
+    def test_triggers_of_another_version_are_outdated_until_they_are_made_anew(self, lab: CaptureLab) -> None:
+        lab.install()
+        assert not lab.site.outdated(SOHO)
+        lab.hand.run("UPDATE lienthong_outbox_dataset SET sql_sha256 = 'of another version'")
+        assert lab.site.outdated(SOHO)
+        lab.install()
+        assert not lab.site.outdated(SOHO)
+
     def test_a_second_install_finds_nothing_to_do(self, lab: CaptureLab) -> None:
         assert lab.site.states() == []
         lab.install()

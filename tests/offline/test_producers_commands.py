@@ -72,6 +72,20 @@ def test_install_with_snapshot_and_status(lab: CaptureLab) -> None:
     }  # fmt: skip
 
 
+def test_status_tells_triggers_that_this_version_would_make_anew(lab: CaptureLab) -> None:
+    run("install")
+    assert run("status").stderr == ""
+    lab.hand.run(
+        "CREATE UNIQUE INDEX mot_so ON ht_khaisinh (so_dk)"
+    )  # rows may be replaced by it from now on
+    done = run("status")
+    assert "outdated" in done.stdout
+    assert f": {KHAISINH}\nnext step: run lienthong capture install" in done.stderr
+    assert done.exit_code == 0
+    run("install")
+    assert "outdated" not in run("status").stdout
+
+
 def test_status_fails_when_changes_are_being_missed(lab: CaptureLab) -> None:
     run("install")
     lab.hand.run("ALTER TABLE ht_khaisinh RENAME TO cu")

@@ -193,6 +193,18 @@ class TestTriggersOfTheVendor:
         assert json.loads(row.after or "") == {**due, "diem": 0.5}
         assert lab.site.lacking(without) == 0
 
+    def test_an_array_of_a_whole_row_is_not_taken_for_its_text(self, lab: CaptureLab) -> None:
+        """``{c}`` is its text, and not ``["c"]``: the change waits for a snapshot."""
+        columns: dict[str, AvroType] = {"id": "long", "ma": "string", "x": "string"}
+        lab.hand.run("CREATE TABLE ten (id bigint PRIMARY KEY, ma text[], x text)")
+        lab.install(Capture.of(a_contract(dataset="ten", table="ten", columns=columns)))
+        lab.hand.run("ALTER TABLE ten DROP COLUMN x")
+        lab.hand.run("INSERT INTO ten VALUES (1, ARRAY['c'])")
+        del columns["x"]
+        without = Capture.of(a_contract(dataset="ten", table="ten", columns=columns))
+        lab.install(without)
+        assert json.loads(lab.rows(without)[0].after or "")["ma"] == ["c"]
+
     def test_columns_named_as_our_rows_are(self, lab: CaptureLab) -> None:
         """Such a name means the column, and not the row: while all is there, and once a column is gone."""
         dong = LineSet(table="dong", on={"ho": "id"}, columns={"i": "string", "l": "string"})
