@@ -132,7 +132,7 @@ def outbox_statements(schema: str) -> list[str]:
         # The images hold personal data, whatever default privileges the database gives.
         *(f"REVOKE ALL ON {table} FROM PUBLIC" for table in (outbox, datasets, snapshots, lines)),
         f"COMMENT ON TABLE {outbox} IS "
-        + text("Hộp thư đi của liên thông: mỗi dòng là một thay đổi chờ gửi hoặc đã gửi"),
+        + text("Hộp gửi của liên thông: mỗi dòng là một thay đổi chờ gửi hoặc đã gửi"),
         f"COMMENT ON TABLE {datasets} IS "
         + text("Các tập dữ liệu đang được liên thông ghi nhận, và số thứ tự tiếp theo"),
         f"COMMENT ON TABLE {snapshots} IS " + text("Tiến độ của lần chụp đầu tiên"),
