@@ -19,13 +19,13 @@ from consumers.trace_readings import Held
 from schemas.codec import decode
 from schemas.contracts import Contract
 from schemas.errors import LienthongError
+from schemas.events import seq_of_header
 from schemas.library import Library
 
 #: In the order of the road.
 HOPS = ("outbox", "province", "translate", "national", "store", "receipt", "audit")
 #: Clocks of agencies differ, and a topic's times may be its producers'.
 EARLIER = timedelta(minutes=10)
-SEQ_DIGITS = 18  # as translate reads a header: more fit no column
 
 
 class Captured(Protocol):
@@ -185,10 +185,9 @@ class _Tracing:
         found = search.find(self._contract.topic, self._key.encode(), since=since)
         self._looked("province", found)
         for record in found.records if found else ():
-            seq = header_of(record, "seq")
             yield Step(
                 hop="province",
-                seq=int(seq) if seq is not None and seq.isdigit() and len(seq) <= SEQ_DIGITS else None,
+                seq=seq_of_header(header_of(record, "seq")),
                 at=time_of(record),
                 what="published",
                 where=_place(record),

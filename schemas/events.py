@@ -26,6 +26,12 @@ _PROBLEM = "*"  # no column is named so
 TOLD, DELETED = ".told", ".deleted"
 _OP, _STATUS, _BEFORE = ".op", ".status", ".before."
 _NOT_MOVED = pl.lit(value=False).alias("moved")
+_SEQ_DIGITS = 18  # more fit no column
+
+
+def seq_of_header(told: bytes | None) -> int | None:
+    """The sequence number that a record's header ``seq`` tells, readable even when its value is not."""
+    return int(told) if told is not None and told.isdigit() and len(told) <= _SEQ_DIGITS else None
 
 
 @dataclass(frozen=True, slots=True)

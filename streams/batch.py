@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consumers.store import Position, Slice
-
-SEQ_DIGITS = 18  # more fit no column
+from schemas.events import seq_of_header
 
 
 class Record(Protocol):
@@ -55,9 +54,8 @@ def slices_of(lot: Sequence[Batch]) -> list[Slice]:
 
 
 def seq_header(record: Record) -> int | None:
-    """The sequence number from the record's header: readable even when its bytes are not."""
-    text = header(record, "seq")
-    return int(text) if text is not None and text.isdigit() and len(text) <= SEQ_DIGITS else None
+    """The sequence number from the record's header; None if it has none."""
+    return seq_of_header(header(record, "seq"))
 
 
 def fingerprint_header(record: Record) -> str | None:
