@@ -5,9 +5,7 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -15,11 +13,10 @@ from psycopg import sql
 from deploy.demo.agency import TABLE
 from deploy.demo.births import new_births, outcome, render
 from deploy.demo.national import Live
-from deploy.demo.render import LegacyRow
 from deploy.local.postgres import libpq_url
 from tests.benchmarks.debezium import APPLIED_AT, TUNED_POLL_MS, VERSION, debezium
 from tests.benchmarks.measure import Measure, against
-from tests.benchmarks.parts import Context, insert, whole_road
+from tests.benchmarks.parts import Context, insert, insert_paced, whole_road
 from tests.road import wait_for
 
 RATE, SECONDS = 500, 30
@@ -89,26 +86,12 @@ def _delays(agency: str, store: str, table: str, key: str, applied_at: str) -> _
     with contextlib.closing(watcher), psycopg.connect(agency, autocommit=True) as clerk:
         insert(clerk, rows[:FIRST_ROWS])
         wait_for("the first rows", lambda: watcher.rows() == FIRST_ROWS)
-        committed, seconds = _a_minute(clerk, rows[FIRST_ROWS:])
+        paced = list(insert_paced(clerk, rows[FIRST_ROWS:], RATE))[RATE * WARM_SECONDS :]
+        committed = {str(row["id"]): moment for row, moment in paced}
         wait_for("all births", lambda: watcher.seen.keys() >= committed.keys())
     cuts = statistics.quantiles([(watcher.seen[one] - at) * 1000 for one, at in committed.items()], n=100)
+    seconds = paced[-1][1] - paced[0][1]
     return _Delays({"p50": cuts[49], "p99": cuts[98]}, len(committed) / seconds, seconds)
-
-
-def _a_minute(clerk: psycopg.Connection[Any], rows: Sequence[LegacyRow]) -> tuple[dict[str, float], float]:
-    """Insert the rows at ``RATE``; when each was committed after the warm seconds, and how long it took."""
-    committed: dict[str, float] = {}
-    begin = measured = time.monotonic()
-    for number, row in enumerate(rows):
-        pause = begin + number / RATE - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        insert(clerk, [row])
-        if number == RATE * WARM_SECONDS:
-            measured = time.monotonic()
-        if number >= RATE * WARM_SECONDS:
-            committed[str(row["id"])] = time.monotonic()
-    return committed, time.monotonic() - measured
 
 
 class _Watcher(threading.Thread):

@@ -16,7 +16,7 @@ from schemas.codec import decode
 from schemas.registry import RECEIPT_SUBJECT
 from tests.benchmarks.births import DATASET, NATIONAL, PROVINCE
 from tests.benchmarks.measure import Measure, against
-from tests.benchmarks.parts import Context, births_road, drain_rate, insert, whole_road
+from tests.benchmarks.parts import Context, births_road, drain_rate, insert, insert_paced, whole_road
 from tests.road import Road, wait_for
 
 PEOPLE, VERSIONS = 15_000, 8
@@ -73,14 +73,9 @@ def receipts(context: Context) -> list[Measure]:
         reader.start()
         # Not for the backlog: there is none before the relay has published anything.
         wait_for("the road is warm", lambda: len(reader.seen) == 200)
-        committed: dict[int, float] = {}  # by sequence number: the n-th statement gets the number n
-        begin = time.monotonic()
-        for at, row in enumerate(rows[200 : 200 + count]):
-            pause = begin + at / RATE - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            insert(clerk, [row])
-            committed[201 + at] = time.monotonic()
+        # By sequence number: the n-th statement gets the number n.
+        paced = enumerate(insert_paced(clerk, rows[200 : 200 + count], RATE), start=201)
+        committed = {seq: moment for seq, (_, moment) in paced}
         clerk.close()
         with contextlib.closing(reader):
             wait_for("all receipts", lambda: reader.seen.keys() >= committed.keys())
